@@ -1,0 +1,1 @@
+//! The seven kinds of edge: Arrow schemas with typed readers and builders.

@@ -1,0 +1,1 @@
+//! The SkySense plugin: nodes from catalog to map.

@@ -1,0 +1,1 @@
+//! STAC catalogs: search, items, bands, sensors, publishing; JSON only.

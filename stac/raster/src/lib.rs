@@ -1,0 +1,1 @@
+//! Fills a GeoBox from a RasterSource and writes COGs; the only crate that knows GDAL.

@@ -1,0 +1,1 @@
+//! Writes seeded, physically plausible scenes as COGs with a STAC catalog.

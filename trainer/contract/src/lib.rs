@@ -1,0 +1,1 @@
+//! The contract of a model package: bands, units, normalisation, sizes, classes, probe.

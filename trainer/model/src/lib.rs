@@ -1,0 +1,1 @@
+//! The SkySense model in Burn, and its ONNX graphs.

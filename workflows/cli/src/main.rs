@@ -1,0 +1,3 @@
+//! The `skysense` command.
+
+fn main() {}

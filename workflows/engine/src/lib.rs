@@ -1,0 +1,1 @@
+//! Workflows: spec, plan, run.
