@@ -1,0 +1,92 @@
+//! The checked workflow that the plan is made from.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{fault::Fault, source::Place};
+
+/// A workflow whose names, edges, params and settings are all resolved and checked.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Name of the workflow.
+    pub name: String,
+    /// What it is for.
+    pub doc: String,
+    /// The file, as it was named.
+    pub file: PathBuf,
+    /// Folder of the file; relative paths written in the file have been resolved against it.
+    pub folder: PathBuf,
+    /// Values of the params in effect. Params without a value are absent.
+    pub params: BTreeMap<String, Value>,
+    /// Nodes in an order in which every node stands after its inputs; ties keep the file's order.
+    pub nodes: Vec<NodeSpec>,
+    /// Triggers, checked for their shape only.
+    pub triggers: Vec<TriggerSpec>,
+    /// Canonical JSON of the workflow: params filled in, secrets by name, paths as written.
+    pub canonical: Value,
+    /// SHA-256 of the canonical JSON as lower-case hex: the workflow's identity in provenance.
+    pub hash: String,
+    /// Where the values of each node stand: node, then JSON Pointer below its `with` ("" is the node itself).
+    pub(super) places: BTreeMap<String, BTreeMap<String, Place>>,
+}
+
+/// One node of a workflow.
+#[derive(Debug, Clone)]
+pub struct NodeSpec {
+    /// Name in the workflow.
+    pub name: String,
+    /// Name of its type.
+    pub uses: String,
+    /// Settings as the node receives them. May hold secrets: never print or store this.
+    pub settings: Value,
+    /// Settings with `${secret:NAME}` in the place of each secret: for plans, journals and logs.
+    pub public_settings: Value,
+    /// Input edges, in the order of the type's ports; an optional port that is not connected is absent.
+    pub inputs: Vec<Edge>,
+}
+
+/// An edge into a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Edge {
+    /// Input port of the reading node.
+    pub port: String,
+    /// Name of the node that is read.
+    pub from: String,
+}
+
+/// A trigger: kept for the service that will run it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TriggerSpec {
+    /// Name in the workflow.
+    pub name: String,
+    /// Name of its type, like `stac.poll`.
+    pub uses: String,
+    /// Its settings.
+    pub with: Value,
+}
+
+impl Spec {
+    /// The node with this name.
+    pub fn node(&self, name: &str) -> Option<&NodeSpec> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// Puts a fault that a node found while planning at its place in the file, by the fault's `node` and
+    /// `pointer`. A pointer that the file does not hold (a default) falls back to what encloses it.
+    pub fn locate(&self, fault: Fault) -> Fault {
+        let Some(places) = fault.node.as_ref().and_then(|node| self.places.get(node)) else { return fault };
+        let mut pointer = fault.pointer.as_deref().unwrap_or_default();
+        loop {
+            if let Some(place) = places.get(pointer) {
+                let place = place.clone();
+                return fault.at(place);
+            }
+            match pointer.rfind('/') {
+                Some(cut) => pointer = &pointer[..cut],
+                None => return fault,
+            }
+        }
+    }
+}
