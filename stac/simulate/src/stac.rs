@@ -1,0 +1,308 @@
+//! The catalog of a scene: STAC 1.1 items, collections and the catalog above them, as JSON values.
+
+use serde_json::{Map, Value, json};
+use skysense_grid::GeoBox;
+
+use crate::CLASSES;
+use crate::optical::{AT_10_M, BAND_NAMES};
+use crate::signature::BANDS;
+use crate::sky::Sun;
+use crate::utm::Zone;
+
+pub(crate) const VERSION: &str = "1.1.0";
+const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
+const RASTER: &str = "https://stac-extensions.github.io/raster/v2.0.0/schema.json";
+const EO: &str = "https://stac-extensions.github.io/eo/v2.0.0/schema.json";
+const VIEW: &str = "https://stac-extensions.github.io/view/v1.0.0/schema.json";
+const SAT: &str = "https://stac-extensions.github.io/sat/v1.0.0/schema.json";
+const SAR: &str = "https://stac-extensions.github.io/sar/v1.0.0/schema.json";
+const GRID: &str = "https://stac-extensions.github.io/grid/v1.1.0/schema.json";
+const SENTINEL_2: &str = "https://stac-extensions.github.io/sentinel-2/v1.0.0/schema.json";
+const CLASSIFICATION: &str = "https://stac-extensions.github.io/classification/v2.0.0/schema.json";
+const COG: &str = "image/tiff; application=geotiff; profile=cloud-optimized";
+
+/// The collections of a scene in the order of the catalog.
+pub(crate) const COLLECTIONS: [(&str, &str); 4] = [
+    (SENTINEL_2_L2A, "Simulated Sentinel-2 surface reflectance with scene classification"),
+    (SENTINEL_1_RTC, "Simulated Sentinel-1 terrain-corrected backscatter in linear power"),
+    (AERIAL, "Simulated high-resolution RGB"),
+    (LABELS, "True class map of the simulated scene"),
+];
+pub(crate) const SENTINEL_2_L2A: &str = "sentinel-2-l2a";
+pub(crate) const SENTINEL_1_RTC: &str = "sentinel-1-rtc";
+pub(crate) const AERIAL: &str = "aerial-rgb";
+pub(crate) const LABELS: &str = "labels";
+
+/// Codes, names and colours of the Sentinel-2 scene classification.
+const SCL: [(u8, &str, &str); 12] = [
+    (0, "no_data", "000000"),
+    (1, "saturated_or_defective", "ff0000"),
+    (2, "dark_area_pixels", "2f2f2f"),
+    (3, "cloud_shadows", "643200"),
+    (4, "vegetation", "00a000"),
+    (5, "not_vegetated", "ffe65a"),
+    (6, "water", "0000ff"),
+    (7, "unclassified", "808080"),
+    (8, "cloud_medium_probability", "c0c0c0"),
+    (9, "cloud_high_probability", "ffffff"),
+    (10, "thin_cirrus", "64c8ff"),
+    (11, "snow", "ff96ff"),
+];
+
+/// What all items share.
+pub(crate) struct Place<'a> {
+    pub(crate) zone: Zone,
+    pub(crate) geobox: &'a GeoBox,
+}
+
+impl Place<'_> {
+    /// The footprint as a closed ring of longitudes and latitudes, counter-clockwise.
+    fn ring(&self) -> Vec<[f64; 2]> {
+        let corners = self.geobox.corners();
+        [0, 3, 2, 1, 0]
+            .map(|corner: usize| {
+                let (longitude, latitude) = self.zone.inverse(corners[corner].0, corners[corner].1);
+                [round7(longitude), round7(latitude)]
+            })
+            .to_vec()
+    }
+
+    /// West, south, east, north in degrees.
+    pub(crate) fn bbox(&self) -> [f64; 4] {
+        self.ring().iter().fold([180.0, 90.0, -180.0, -90.0], |b, p| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])])
+    }
+
+    fn grid(&self, properties: &mut Map<String, Value>) {
+        properties.insert("proj:code".into(), json!(self.geobox.crs.to_string()));
+        properties.extend(grid_of(self.geobox));
+    }
+
+    fn item(&self, id: &str, collection: &str, extensions: &[&str], properties: Map<String, Value>, assets: Map<String, Value>) -> Value {
+        json!({
+            "type": "Feature",
+            "stac_version": VERSION,
+            "stac_extensions": extensions,
+            "id": id,
+            "collection": collection,
+            "geometry": {"type": "Polygon", "coordinates": [self.ring()]},
+            "bbox": self.bbox(),
+            "properties": properties,
+            "links": [
+                {"rel": "root", "href": "../../catalog.json", "type": "application/json"},
+                {"rel": "parent", "href": "../collection.json", "type": "application/json"},
+                {"rel": "collection", "href": "../collection.json", "type": "application/json"},
+                {"rel": "self", "href": format!("./{id}.json"), "type": "application/geo+json"},
+            ],
+            "assets": assets,
+        })
+    }
+}
+
+fn round7(degrees: f64) -> f64 {
+    (degrees * 1e7).round() / 1e7
+}
+
+fn grid_of(geobox: &GeoBox) -> Map<String, Value> {
+    let transform: [f64; 6] = geobox.transform.into();
+    object(json!({"proj:shape": [geobox.height, geobox.width], "proj:transform": transform}))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => Map::from_iter([("value".to_owned(), other)]),
+    }
+}
+
+/// What a Sentinel-2 item says besides its place.
+pub(crate) struct Optical<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) granule: &'a str,
+    pub(crate) datetime: &'a str,
+    pub(crate) platform: &'a str,
+    pub(crate) baseline: &'a str,
+    /// Reflectance to add after scaling: −0.1 from baseline 04.00 on.
+    pub(crate) offset: f64,
+    pub(crate) cloud_percent: f64,
+    pub(crate) sun: Sun,
+}
+
+pub(crate) fn optical_item(place: &Place<'_>, coarse: &GeoBox, about: &Optical<'_>) -> Value {
+    let mut properties = object(json!({
+        "datetime": about.datetime,
+        "platform": about.platform,
+        "constellation": "sentinel-2",
+        "instruments": ["msi"],
+        "gsd": 10,
+        "eo:cloud_cover": about.cloud_percent,
+        "view:sun_azimuth": round2(about.sun.azimuth),
+        "view:sun_elevation": round2(about.sun.elevation),
+        "view:off_nadir": 0,
+        "grid:code": format!("SIM-{}", about.granule),
+        "s2:processing_baseline": about.baseline,
+        "s2:product_type": "S2MSI2A",
+    }));
+    place.grid(&mut properties);
+    let mut assets = Map::new();
+    for (index, name) in BANDS.iter().enumerate() {
+        let (common, wavelength, width) = BAND_NAMES[index];
+        let geobox = if AT_10_M[index] { place.geobox } else { coarse };
+        let mut asset = object(json!({
+            "href": format!("./{name}.tif"),
+            "type": COG,
+            "title": format!("{name}, surface reflectance"),
+            "roles": ["data", "reflectance"],
+            "gsd": if AT_10_M[index] { 10 } else { 20 },
+            "data_type": "uint16",
+            "nodata": 0,
+            "raster:scale": 0.0001,
+            "raster:offset": about.offset,
+            "bands": [{"name": name, "eo:common_name": common, "eo:center_wavelength": wavelength, "eo:full_width_half_max": width}],
+        }));
+        asset.extend(grid_of(geobox));
+        assets.insert((*name).into(), asset.into());
+    }
+    let mut scl = object(json!({
+        "href": "./SCL.tif",
+        "type": COG,
+        "title": "Scene classification",
+        "roles": ["data"],
+        "gsd": 20,
+        "data_type": "uint8",
+        "nodata": 0,
+        "bands": [{"name": "SCL"}],
+        "classification:classes": SCL.map(|(value, name, color)| json!({"value": value, "name": name, "color_hint": color.to_uppercase()})),
+    }));
+    scl.extend(grid_of(coarse));
+    assets.insert("SCL".into(), scl.into());
+    place.item(about.id, SENTINEL_2_L2A, &[PROJECTION, RASTER, EO, VIEW, GRID, SENTINEL_2, CLASSIFICATION], properties, assets)
+}
+
+/// What a Sentinel-1 item says besides its place.
+pub(crate) struct Radar<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) datetime: &'a str,
+    pub(crate) platform: &'a str,
+    pub(crate) ascending: bool,
+    pub(crate) nodata: f64,
+}
+
+pub(crate) fn radar_item(place: &Place<'_>, about: &Radar<'_>) -> Value {
+    let mut properties = object(json!({
+        "datetime": about.datetime,
+        "platform": about.platform,
+        "constellation": "sentinel-1",
+        "instruments": ["c-sar"],
+        "gsd": 10,
+        "sar:instrument_mode": "IW",
+        "sar:frequency_band": "C",
+        "sar:center_frequency": 5.405,
+        "sar:polarizations": ["VV", "VH"],
+        "sar:product_type": "RTC",
+        "sar:looks_equivalent_number": 4,
+        "sat:orbit_state": if about.ascending { "ascending" } else { "descending" },
+        "sat:relative_orbit": if about.ascending { 44 } else { 95 },
+    }));
+    place.grid(&mut properties);
+    let mut assets = Map::new();
+    for name in ["VV", "VH"] {
+        assets.insert(
+            name.to_lowercase(),
+            json!({
+                "href": format!("./{name}.tif"),
+                "type": COG,
+                "title": format!("{name}, gamma naught in linear power"),
+                "roles": ["data"],
+                "data_type": "float32",
+                "nodata": about.nodata,
+                "unit": "1",
+                "bands": [{"name": name, "description": "gamma naught, terrain corrected, linear power"}],
+                "sar:polarizations": [name],
+            }),
+        );
+    }
+    place.item(about.id, SENTINEL_1_RTC, &[PROJECTION, RASTER, SAR, SAT], properties, assets)
+}
+
+pub(crate) fn aerial_item(place: &Place<'_>, id: &str, datetime: &str) -> Value {
+    let mut properties = object(json!({
+        "datetime": datetime,
+        "platform": "simulated aircraft",
+        "gsd": place.geobox.resolution().0,
+    }));
+    place.grid(&mut properties);
+    let band = |name: &str, wavelength: f64| json!({"name": name, "eo:common_name": name, "eo:center_wavelength": wavelength});
+    let assets = object(json!({
+        "image": {
+            "href": "./image.tif",
+            "type": COG,
+            "title": "Orthophoto",
+            "roles": ["data", "visual"],
+            "data_type": "uint8",
+            "bands": [band("red", 0.665), band("green", 0.56), band("blue", 0.49)],
+        }
+    }));
+    place.item(id, AERIAL, &[PROJECTION, RASTER, EO], properties, assets)
+}
+
+pub(crate) fn labels_item(place: &Place<'_>, id: &str, year: i32) -> Value {
+    let mut properties = object(json!({
+        "datetime": null,
+        "start_datetime": format!("{year}-01-01T00:00:00Z"),
+        "end_datetime": format!("{year}-12-31T23:59:59Z"),
+        "gsd": 10,
+    }));
+    place.grid(&mut properties);
+    let classes: Vec<Value> = CLASSES
+        .iter()
+        .map(|class| json!({"value": class.value, "name": class.name, "title": class.title, "color_hint": class.color.to_uppercase()}))
+        .collect();
+    let assets = object(json!({
+        "labels": {
+            "href": "./labels.tif",
+            "type": COG,
+            "title": "True class at the centre of each pixel",
+            "roles": ["data", "labels"],
+            "data_type": "uint8",
+            "nodata": 0,
+            "bands": [{"name": "labels"}],
+            "classification:classes": classes,
+        }
+    }));
+    place.item(id, LABELS, &[PROJECTION, RASTER, CLASSIFICATION], properties, assets)
+}
+
+/// The collection of items that were written; `bbox` and `interval` are theirs together.
+pub(crate) fn collection(id: &str, description: &str, bbox: [f64; 4], interval: [String; 2], items: &[String]) -> Value {
+    let mut links = vec![
+        json!({"rel": "root", "href": "../catalog.json", "type": "application/json"}),
+        json!({"rel": "parent", "href": "../catalog.json", "type": "application/json"}),
+        json!({"rel": "self", "href": "./collection.json", "type": "application/json"}),
+    ];
+    links.extend(items.iter().map(|item| json!({"rel": "item", "href": format!("./{item}/{item}.json"), "type": "application/geo+json"})));
+    json!({
+        "type": "Collection",
+        "stac_version": VERSION,
+        "stac_extensions": [],
+        "id": id,
+        "title": description,
+        "description": format!("{description}. Made by `skysense simulate scene`; no real measurement."),
+        "license": "CC0-1.0",
+        "keywords": ["simulated"],
+        "extent": {"spatial": {"bbox": [bbox]}, "temporal": {"interval": [interval]}},
+        "links": links,
+    })
+}
+
+pub(crate) fn catalog(id: &str, description: &str, collections: &[&str]) -> Value {
+    let mut links = vec![
+        json!({"rel": "root", "href": "./catalog.json", "type": "application/json"}),
+        json!({"rel": "self", "href": "./catalog.json", "type": "application/json"}),
+    ];
+    links.extend(collections.iter().map(|id| json!({"rel": "child", "href": format!("./{id}/collection.json"), "type": "application/json"})));
+    json!({"type": "Catalog", "stac_version": VERSION, "id": id, "title": "Simulated scene", "description": description, "links": links})
+}
+
+fn round2(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
