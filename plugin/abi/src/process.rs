@@ -1,0 +1,66 @@
+//! What an engine asks of the operating system: how much memory is resident, that freed memory goes back, and
+//! that threads stay on a number of processors.
+
+/// Resident memory of this process, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resident {
+    /// Memory that no file backs: what a budget is about.
+    pub anonymous: u64,
+    /// Pages of mapped files; the system takes them back when it needs them.
+    pub files: u64,
+    /// The most that both were together, ever.
+    pub peak: u64,
+}
+
+/// Reads the resident memory of this process; `None` where the system does not tell.
+pub fn resident() -> Option<Resident> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|l| l.strip_prefix(name))?;
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    };
+    Some(Resident {
+        anonymous: kib("RssAnon:")? + kib("RssShmem:").unwrap_or(0),
+        files: kib("RssFile:").unwrap_or(0),
+        peak: kib("VmHWM:").unwrap_or(0),
+    })
+}
+
+/// Makes the allocator give large blocks back to the system as soon as they are freed.
+///
+/// By default glibc raises the size from which it does so up to 32 MiB as blocks are freed, and keeps what is
+/// smaller: then a budget could not be held. Does nothing on other systems.
+pub fn return_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: sets two numbers of the allocator; both are documented as settable at any time.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 256 << 10);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 4 << 20);
+        libc::malloc_trim(0);
+    }
+}
+
+/// Keeps this thread, and threads that it will start, on at most `count` of the processors that it may use
+/// now. Does nothing where the system offers no such thing, and when `count` is not fewer.
+pub fn limit_thread_cpus(count: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: plain system calls on a set of ours; 0 means this thread.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return;
+        }
+        let mut kept = 0;
+        for cpu in 0..libc::CPU_SETSIZE as usize {
+            if libc::CPU_ISSET(cpu, &set) {
+                kept += 1;
+                if kept > count.max(1) {
+                    libc::CPU_CLR(cpu, &mut set);
+                }
+            }
+        }
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = count;
+}
