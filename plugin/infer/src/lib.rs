@@ -1,1 +1,52 @@
-//! ONNX Runtime inference over model packages.
+//! ONNX Runtime inference over model packages: the only crate that knows ONNX Runtime.
+//!
+//! [`Model::open`] loads the graphs of a package on a device and holds the package's probe against them once
+//! per package, runtime and device. [`Model::features`] and [`Model::segment`] run any subset of modalities
+//! and dates; pixels are borrowed ([`ChipInput`]), so the buffers of an Arrow array go in without a copy.
+//!
+//! On the CPU the result of a chip has the same bits whatever else is in its batch and however many threads
+//! run: the graph optimisation level is fixed ([`OPTIMISATION`]), padding follows from the plan
+//! ([`Options::dates`]), and no session takes more threads than the count for which that was measured
+//! ([`MOST_THREADS`]).
+//!
+//! ```no_run
+//! # fn main() -> Result<(), skysense_infer::InferError> {
+//! use skysense_infer::{ChipInput, Model, Options, Pixels, Series};
+//! let model = Model::open("model", Options::default())?;
+//! let pixels = vec![0_i16; 2 * 10 * 128 * 128]; // [time, band, height, width]
+//! let series = Series { pixels: Pixels::I16(&pixels), valid: None, datetimes: &[0, 864_000_000] };
+//! let probabilities = model.segment(&[ChipInput::default().with_s2(series)])?;
+//! assert_eq!(probabilities.channels, model.package().contract().head.as_ref().unwrap().classes.len());
+//! # Ok(())
+//! # }
+//! ```
+
+mod calendar;
+mod chip;
+mod device;
+mod error;
+mod fill;
+mod locate;
+mod maps;
+mod model;
+mod options;
+mod pixel;
+mod prepare;
+mod probe;
+mod runtime;
+mod session;
+mod subset;
+mod tokens;
+
+pub use calendar::day_index;
+pub use chip::{ChipInput, Pixels, Series};
+pub use device::Device;
+pub use error::{Attempt, InferError};
+pub use fill::{Layout, fill};
+pub use maps::Maps;
+pub use model::{Model, Record};
+pub use options::{MOST_THREADS, Options, ProbeRule, cache_folder};
+pub use pixel::Pixel;
+pub use probe::ProbeReport;
+pub use runtime::{RuntimeInfo, runtime_info};
+pub use session::OPTIMISATION;

@@ -1,0 +1,197 @@
+//! A package on disk, opened and checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{CONTRACT_VERSION, Contract, ContractError, Module, sha256_file};
+
+/// Name of the contract's file.
+pub const CONTRACT_FILE: &str = "model.yaml";
+/// Name of the weights' file.
+pub const WEIGHTS_FILE: &str = "weights.safetensors";
+/// Name that training gives the probe; the contract names it too.
+pub const PROBE_FILE: &str = "probe.safetensors";
+/// Name of the STAC item of the model.
+pub const MLM_FILE: &str = "mlm.json";
+
+/// A model package: its folder and its contract, which is sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Package {
+    folder: PathBuf,
+    contract: Contract,
+}
+
+impl Package {
+    /// Opens a package: reads `model.yaml` (`path` is the folder or that file), checks its version, its rules,
+    /// and that every file it names is there with the right size. No checksum is computed, see [`Self::verify`].
+    ///
+    /// # Errors
+    /// [`ContractError`] with the file, what was found and what was expected.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ContractError> {
+        let path = path.as_ref();
+        let folder = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path }.to_path_buf();
+        let file = folder.join(CONTRACT_FILE);
+        let text = fs::read_to_string(&file).map_err(|source| ContractError::Read { path: file.clone(), source })?;
+        let contract = parse(&text, &file)?;
+        let package = Self { folder, contract };
+        package.check_files()?;
+        Ok(package)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The contract.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// Path of a module's graph.
+    ///
+    /// # Errors
+    /// [`ContractError::Lacks`] when the package has no such module.
+    pub fn graph(&self, module: Module) -> Result<PathBuf, ContractError> {
+        let graph = self.contract.graphs.get(&module).ok_or_else(|| ContractError::Lacks {
+            model: self.contract.name.clone(),
+            what: format!("{module} graph; export the model with it"),
+        })?;
+        Ok(self.folder.join(&graph.path))
+    }
+
+    /// Path of the weights.
+    pub fn weights(&self) -> PathBuf {
+        self.folder.join(WEIGHTS_FILE)
+    }
+
+    /// Path of the probe.
+    pub fn probe(&self) -> PathBuf {
+        self.folder.join(&self.contract.probe.path)
+    }
+
+    /// Compares the SHA-256 of weights, graphs and probe with the contract. Reads every byte.
+    ///
+    /// # Errors
+    /// [`ContractError::Checksum`] with the first file that differs.
+    pub fn verify(&self) -> Result<(), ContractError> {
+        let contract = &self.contract;
+        let graphs = contract.graphs.values().map(|graph| (graph.path.as_str(), &graph.sha256));
+        let others = [(contract.probe.path.as_str(), &contract.probe.sha256), (WEIGHTS_FILE, &contract.weights_sha256)];
+        for (name, expected) in graphs.chain(others) {
+            let path = self.folder.join(name);
+            let found = sha256_file(&path)?;
+            if found != *expected {
+                return Err(ContractError::Checksum { path, found, expected: expected.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), ContractError> {
+        for graph in self.contract.graphs.values() {
+            let path = self.folder.join(&graph.path);
+            let found = size(&path)?;
+            if found != graph.size {
+                return Err(ContractError::Size { path, found, expected: graph.size });
+            }
+        }
+        size(&self.weights())?;
+        size(&self.probe()).map(drop)
+    }
+}
+
+fn size(path: &Path) -> Result<u64, ContractError> {
+    let about = fs::metadata(path).map_err(|source| ContractError::Read { path: path.to_path_buf(), source })?;
+    Ok(about.len())
+}
+
+/// The version stands in every layout, so it is looked at before the rest has a chance to be misunderstood.
+#[derive(serde::Deserialize)]
+struct Version {
+    contract: u32,
+}
+
+fn parse(text: &str, file: &Path) -> Result<Contract, ContractError> {
+    let path = file.to_path_buf();
+    let fault = |message: String| ContractError::Parse { path: path.clone(), message };
+    let version: Version = serde_yaml::from_str(text).map_err(|error| fault(error.to_string()))?;
+    if version.contract != CONTRACT_VERSION {
+        return Err(ContractError::Version { path, found: version.contract, expected: CONTRACT_VERSION });
+    }
+    let contract: Contract = serde_yaml::from_str(text).map_err(|error| fault(error.to_string()))?;
+    let faults = contract.faults();
+    if faults.is_empty() { Ok(contract) } else { Err(ContractError::Invalid { path, faults }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PackageWriter;
+    use crate::contract::tests::sample;
+
+    fn written(folder: &Path) -> Package {
+        let mut writer = PackageWriter::new(folder).unwrap();
+        for module in [Module::S2, Module::Fusion, Module::Head] {
+            writer.graph(module, module.name().as_bytes()).unwrap();
+        }
+        writer.weights(b"weights").unwrap();
+        writer.probe(b"probe", 1e-4, 1e-4).unwrap();
+        writer.finish(sample(), &crate::MlmContext::default()).unwrap()
+    }
+
+    #[test]
+    fn a_written_package_opens_and_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = written(&folder.path().join("model"));
+        package.verify().unwrap();
+        assert_eq!(Package::open(package.folder().join(CONTRACT_FILE)).unwrap(), package);
+        assert!(package.graph(Module::Hr).unwrap_err().to_string().contains("has no hr graph"));
+    }
+
+    #[test]
+    fn writing_twice_gives_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        written(&a);
+        written(&b);
+        let mut names: Vec<_> = fs::read_dir(&a).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names.len(), 7, "{names:?}");
+        for name in names {
+            assert_eq!(fs::read(a.join(&name)).unwrap(), fs::read(b.join(&name)).unwrap(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn damage_is_found_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        let package = written(&path);
+        fs::write(path.join("s2.onnx"), b"S2").unwrap();
+        assert!(package.verify().unwrap_err().to_string().contains("s2.onnx has SHA-256"));
+        fs::write(path.join("s2.onnx"), b"s").unwrap();
+        let error = Package::open(&path).unwrap_err().to_string();
+        assert!(error.contains("s2.onnx has 1 bytes, the contract says 2"), "{error}");
+        fs::remove_file(path.join("s2.onnx")).unwrap();
+        assert!(Package::open(&path).unwrap_err().to_string().contains("cannot read"));
+    }
+
+    #[test]
+    fn a_wrong_contract_is_refused_with_its_place() {
+        let file = Path::new("model.yaml");
+        let version = parse("contract: 7\nname: x\n", file).unwrap_err().to_string();
+        assert!(version.contains("version 7, this program reads version 1"), "{version}");
+        let broken = parse("contract: 1\nname: [\n", file).unwrap_err();
+        assert!(matches!(broken, ContractError::Parse { .. }), "{broken}");
+        let text = serde_yaml::to_string(&sample()).unwrap().replace("chip_size: 16", "chip_size: many");
+        let typed = parse(&text, file).unwrap_err().to_string();
+        assert!(typed.contains("line"), "{typed}");
+    }
+
+    #[test]
+    fn a_missing_folder_is_said_plainly() {
+        let error = Package::open("no/such/model").unwrap_err().to_string();
+        assert!(error.contains("no/such/model/model.yaml"), "{error}");
+    }
+}
