@@ -21,11 +21,9 @@
 //! # }
 //! ```
 
-mod calendar;
 mod chip;
 mod device;
 mod error;
-mod fill;
 mod locate;
 mod maps;
 mod model;
@@ -38,15 +36,14 @@ mod session;
 mod subset;
 mod tokens;
 
-pub use calendar::day_index;
 pub use chip::{ChipInput, Pixels, Series};
 pub use device::Device;
 pub use error::{Attempt, InferError};
-pub use fill::{Layout, fill};
 pub use maps::Maps;
 pub use model::{Model, Record};
 pub use options::{MOST_THREADS, Options, ProbeRule, cache_folder};
-pub use pixel::Pixel;
+pub(crate) use pixel::Pixel;
 pub use probe::ProbeReport;
 pub use runtime::{RuntimeInfo, runtime_info};
 pub use session::OPTIMISATION;
+pub use skysense_contract::{day_index, fill};

@@ -3,10 +3,9 @@
 
 use std::borrow::Cow;
 
-use skysense_contract::{Input, Modality};
+use skysense_contract::{Input, Layout, Modality, day_index, fill};
 
-use crate::fill::{Layout, fill};
-use crate::{InferError, Pixel, Pixels, Series, day_index};
+use crate::{InferError, Pixel, Pixels, Series};
 
 /// A series ready for its encoder.
 #[derive(Debug)]

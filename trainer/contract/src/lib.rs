@@ -8,24 +8,33 @@
 //! - [`Contract::bind`] holds data against the contract and names every misfit at once.
 //! - [`PackageWriter`] writes a package: a temporary folder, then one rename.
 //!
+//! What pixels must look like before a model sees them is decided here too, for training and inference alike:
+//! [`fill`] (invalid pixels) and [`day_index`] (calendar).
+//!
 //! Axis order everywhere is `[batch, time, band, height, width]`; an axis a tensor lacks is left out.
 
 mod bind;
+mod calendar;
 mod checksum;
 mod contract;
 mod error;
+mod fill;
 mod mlm;
 mod package;
 mod validate;
+mod value;
 mod writer;
 
 pub use bind::{BandRule, Binding, Misfit, Offer};
+pub use calendar::day_index;
 pub use checksum::{sha256_bytes, sha256_file};
 pub use contract::{Calendar, Class, Contract, Dtype, GraphFile, Head, Input, Modality, Module, Probe, Unit};
 pub use error::ContractError;
+pub use fill::{Layout, fill};
 pub use mlm::{MlmContext, mlm_item};
 pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE};
 pub use validate::Fault;
+pub use value::Value;
 pub use writer::PackageWriter;
 
 /// Version of the layout that this crate writes and reads.

@@ -1,4 +1,4 @@
-//! Filling invalid pixels, the one place where that is decided.
+//! Filling invalid pixels, the one place where that is decided, for training and inference alike.
 //!
 //! An invalid pixel takes the values of the same pixel on the nearest date where it is valid (the earlier one
 //! of two equally near); a pixel that is valid on no date takes, band by band, the median of the chip's valid
@@ -6,7 +6,7 @@
 //! never zeros in normalised space: a model would read those as the mean scene, and of the wrong season.
 //! The validity mask itself is not changed; it goes on to loss and output.
 
-use crate::Pixel;
+use crate::Value;
 
 /// Extent of a pixel series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Layout {
 ///
 /// # Panics
 /// When a slice has another length than `layout` says.
-pub fn fill<T: Pixel>(pixels: &mut [T], valid: &[u8], instants: &[i64], layout: Layout) {
+pub fn fill<T: Value>(pixels: &mut [T], valid: &[u8], instants: &[i64], layout: Layout) {
     let Layout { time, band, area } = layout;
     assert_eq!(pixels.len(), time * band * area, "pixels are [time, band, area]");
     assert_eq!(valid.len(), time * area, "validity is [time, area]");
@@ -60,7 +60,7 @@ fn nearest(valid: &[u8], instants: &[i64], date: usize, place: usize, area: usiz
 
 /// Median of the valid pixels of each band over all dates. Only valid pixels are read, so it does not matter
 /// that others may be filled already.
-fn band_medians<T: Pixel>(pixels: &[T], valid: &[u8], layout: Layout) -> Vec<Option<T>> {
+fn band_medians<T: Value>(pixels: &[T], valid: &[u8], layout: Layout) -> Vec<Option<T>> {
     let Layout { time, band, area } = layout;
     let of_band = |b: usize| {
         let mut values: Vec<T> = (0..time)
