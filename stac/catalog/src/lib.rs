@@ -1,1 +1,45 @@
-//! STAC catalogs: search, items, bands, sensors, publishing; JSON only.
+//! STAC catalogs: from a link to the sources of pixels, and from results back to items. JSON only.
+//!
+//! ```text
+//! SearchRequest ─► search ─► Item ─► resolve(Sensor) ─► Scene { RasterSource … } ─► stac/raster
+//!                                          └─► Refusal          results ─► publish ─► item, collection
+//! ```
+//!
+//! A [`SearchRequest`] is answered from a static catalog, a file or a STAC API as [`Item`]s with absolute
+//! hrefs. A [`Sensor`], which is a data file, says what the bands of an item are called; [resolve] binds
+//! each band by name to one [`RasterSource`] and decides the radiometry in one place ([`Radiometry`],
+//! [`Decision`]). Nothing here opens a raster: where metadata does not settle a question, the decision
+//! names the pixels to look at, and [`Decision::confirm`] judges what was found.
+
+mod access;
+mod asset;
+mod bbox;
+mod datetime;
+mod error;
+mod geometry;
+mod href;
+mod item;
+mod projection;
+mod radiometry;
+mod redact;
+mod refusal;
+mod scene;
+mod search;
+mod sensor;
+mod source;
+
+pub use access::{Access, Location, RASTER_EXTENSIONS};
+pub use asset::{Asset, AssetBand};
+pub use bbox::Bbox;
+pub use datetime::{Interval, format_datetime, parse_datetime, solar_day};
+pub use error::{CatalogError, Result};
+pub use geometry::{bbox_of, footprint, intersects};
+pub use href::Root;
+pub use item::Item;
+pub use radiometry::{Backscatter, Choice, Decision, Expected, Override, PixelCheck, PixelStatistics, Radiometry, UnitName, Verdict};
+pub use redact::redact;
+pub use refusal::Refusal;
+pub use scene::{Mask, MaskRule, Scene};
+pub use search::{Http, Limits, SearchOutcome, SearchRequest, Skipped};
+pub use sensor::{Modality, Sensor, SensorBand, Sensors};
+pub use source::{DataType, Georeference, RasterSource, Role};
