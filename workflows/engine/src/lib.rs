@@ -3,5 +3,6 @@
 mod spec;
 
 pub use spec::{
-    Edge, Fault, Faults, MAX_BYTES, NodeSpec, NodeType, NodeTypes, Place, PortType, Source, Span, Spec, TriggerSpec,
+    Bindings, Edge, Fault, Faults, MAX_BYTES, NodeSpec, NodeType, NodeTypes, PARAM_TYPES, ParamType, Place, PortType,
+    ProcessSurroundings, Source, Span, Spec, Surroundings, TriggerSpec, format,
 };

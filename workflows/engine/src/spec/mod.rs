@@ -6,27 +6,46 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `source` | the text of a file and places in it |
-//! | `fault` | one mistake, and how it is printed |
-//! | `yaml`, `scalar` | YAML to a tree in which every value keeps its span |
+//! | `fault`, `suggest` | one mistake, how it is printed, "did you mean" |
+//! | `yaml`, `parse`, `scalar` | YAML to a tree in which every value keeps its span |
 //! | `document` | the top of a workflow file: known keys, params, nodes, triggers |
 //! | `param` | typed parameters and `-p name=value` |
-//! | `value` | `$param`, `${env:NAME}`, `${secret:NAME}` |
+//! | `value`, `path` | `$param`, `${env:NAME}`, `${secret:NAME}`; relative paths |
 //! | `node_type` | what a plugin declares about a node |
 //! | `graph` | edges, ports, cycles, order |
 //! | `settings`, `violation` | `with` against the node's JSON Schema |
-//! | `path` | relative paths |
+//! | `load`, `resolved` | all of it in order, and the result |
 //! | `canonical` | canonical JSON and the workflow's hash |
 //! | `format`, `emit` | `skysense fmt` |
-//! | `schema` | the JSON Schema that editors use |
-//! | `mermaid` | the graph as Mermaid |
-//! | `load` | all of it, in order |
+//! | `schema`, `mermaid` | the JSON Schema that editors use, the graph as Mermaid |
 
+mod canonical;
+mod document;
+mod emit;
 mod fault;
+mod format;
+mod graph;
+mod load;
+mod mermaid;
 mod node_type;
+mod param;
+mod parse;
+mod path;
 mod resolved;
+mod scalar;
+mod schema;
+mod settings;
 mod source;
+mod suggest;
+mod value;
+mod violation;
+mod yaml;
 
 pub use fault::{Fault, Faults};
+pub use format::format;
+pub use load::Bindings;
 pub use node_type::{NodeType, NodeTypes, PortType};
+pub use param::{PARAM_TYPES, ParamType};
 pub use resolved::{Edge, NodeSpec, Spec, TriggerSpec};
 pub use source::{MAX_BYTES, Place, Source, Span};
+pub use value::{ProcessSurroundings, Surroundings};

@@ -4,23 +4,33 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use skysense_abi::{NodeDescription, Port};
 
 /// The declaration of one node type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeType {
     /// Name that `uses` takes, like `raster.chips`.
     pub name: String,
-    /// What the node does, in Markdown.
+    /// What it does, in one line.
+    pub summary: String,
+    /// Sections of its reference page, in Markdown.
+    #[serde(default)]
     pub doc: String,
+    /// Nodes of a workflow that show it, in YAML as under `nodes:`.
+    #[serde(default)]
+    pub example: String,
     /// JSON Schema of the settings that `with` takes.
     pub settings: Value,
-    /// Input ports, the main one first.
+    /// Input ports; the short form `from: name` means the first.
+    #[serde(default)]
     pub inputs: Vec<PortType>,
     /// Kind of edge the node gives: `item`, `chip`, `feature`, …
     pub output: String,
     /// Whether equal inputs give equal outputs, so that results may be kept.
+    #[serde(default)]
     pub pure: bool,
     /// The plugin that brings the node.
+    #[serde(default)]
     pub plugin: String,
 }
 
@@ -29,9 +39,11 @@ pub struct NodeType {
 pub struct PortType {
     /// Name, as the long form of `from` writes it.
     pub name: String,
-    /// Kind of edge the port takes.
-    pub kind: String,
+    /// Kinds of edge the port takes; none means any.
+    #[serde(default)]
+    pub kinds: Vec<String>,
     /// Whether the node runs without it.
+    #[serde(default)]
     pub optional: bool,
     /// What the port is for.
     #[serde(default)]
@@ -61,6 +73,32 @@ impl NodeTypes {
     /// Whether no plugin declared a node.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl NodeType {
+    /// The type that a plugin describes.
+    pub fn of_plugin(plugin: &str, described: NodeDescription) -> Self {
+        let NodeDescription { name, doc, settings, .. } = described;
+        let port = |port: Port| PortType { name: port.name, kinds: port.kinds, optional: port.optional, doc: port.doc };
+        Self {
+            name,
+            summary: doc.summary,
+            doc: doc.doc,
+            example: doc.example,
+            settings,
+            inputs: doc.inputs.into_iter().map(port).collect(),
+            output: doc.output,
+            pure: doc.pure,
+            plugin: plugin.to_owned(),
+        }
+    }
+}
+
+impl PortType {
+    /// Whether an edge of this kind may end here.
+    pub fn takes(&self, kind: &str) -> bool {
+        self.kinds.is_empty() || self.kinds.iter().any(|known| known == kind)
     }
 }
 

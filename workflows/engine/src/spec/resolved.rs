@@ -73,6 +73,12 @@ impl Spec {
         self.nodes.iter().find(|node| node.name == name)
     }
 
+    /// A fault that a node reported while planning, with its place in the file.
+    pub fn fault(&self, node: &str, fault: &skysense_abi::Fault) -> Fault {
+        let located = Fault::new(&fault.code, &fault.message).node(node).pointer(&fault.field);
+        self.locate(located.hint_if(fault.hint.as_ref()))
+    }
+
     /// Puts a fault that a node found while planning at its place in the file, by the fault's `node` and
     /// `pointer`. A pointer that the file does not hold (a default) falls back to what encloses it.
     pub fn locate(&self, fault: Fault) -> Fault {

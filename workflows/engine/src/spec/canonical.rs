@@ -1,0 +1,41 @@
+//! The canonical form in JSON, and the hash that is a workflow's identity in provenance.
+//!
+//! Whatever changes the result is part of it: node names, types, edges and settings, with params filled in.
+//! Whatever does not is left out: comments, docs, the order of keys and nodes, triggers, and where local
+//! files lie on this machine (a param of type `path`, `model`, or `uri` with a local path stands there by
+//! its name). So the same workflow has the same hash on a laptop and on a cluster.
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::resolved::Edge;
+
+/// One node in the canonical form.
+pub(super) fn node(uses: &str, inputs: &[Edge], with: Json) -> Json {
+    let from: serde_json::Map<String, Json> = inputs.iter().map(|edge| (edge.port.clone(), json!(edge.from))).collect();
+    json!({"uses": uses, "from": from, "with": with})
+}
+
+/// The whole workflow, its keys sorted at every depth.
+pub(super) fn workflow(nodes: impl IntoIterator<Item = (String, Json)>) -> Json {
+    let nodes: serde_json::Map<String, Json> = nodes.into_iter().collect();
+    sorted(json!({"skysense": 1, "nodes": nodes}))
+}
+
+/// SHA-256 of the compact text of a canonical form, in lower-case hex.
+pub(super) fn hash(canonical: &Json) -> String {
+    let digest = Sha256::digest(canonical.to_string());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sorted(value: Json) -> Json {
+    match value {
+        Json::Array(items) => items.into_iter().map(sorted).collect(),
+        Json::Object(fields) => {
+            let mut fields: Vec<(String, Json)> = fields.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            Json::Object(fields.into_iter().collect())
+        }
+        other => other,
+    }
+}
