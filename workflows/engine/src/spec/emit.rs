@@ -31,7 +31,7 @@ pub(super) fn text(text: &str, flow: bool) -> String {
 }
 
 fn is_plain(text: &str, flow: bool) -> bool {
-    let old_boolean = ["y", "n", "yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str());
+    let old_boolean = ["yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str());
     // `12:30` is a number to the base of 60 for readers of YAML 1.1.
     let sexagesimal =
         text.contains(':') && text.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '-' | '+'));
