@@ -34,6 +34,12 @@ impl Bbox {
         latitudes && self.parts().iter().any(|(a, b)| other.parts().iter().any(|(c, d)| a <= d && c <= b))
     }
 
+    /// Degrees of longitude from west to east, 0 to 360.
+    pub fn width(&self) -> f64 {
+        let [west, _, east, _] = self.0;
+        (if west > east { east + 360.0 - west } else { east - west }).min(360.0)
+    }
+
     /// Longitude of the middle, -180 to 180.
     pub fn center_longitude(&self) -> f64 {
         let east = if self.crosses_antimeridian() { self.0[2] + 360.0 } else { self.0[2] };
@@ -48,8 +54,8 @@ impl Bbox {
 
     /// Intervals of longitude within -180..=180.
     fn parts(&self) -> Vec<(f64, f64)> {
-        let [west, _, east, _] = self.0;
-        let width = if west > east { east + 360.0 - west } else { east - west };
+        let west = self.0[0];
+        let width = self.width();
         if width >= 360.0 {
             return vec![(-180.0, 180.0)];
         }

@@ -140,10 +140,18 @@ impl Item {
         Some(Interval { start: Some(start), end: Some(end) })
     }
 
-    /// Box in longitude and latitude, as written; from the geometry where none is.
+    /// Box in longitude and latitude.
+    ///
+    /// As written, unless it is missing or reaches around most of the globe while the geometry does not: catalogs write
+    /// -180..180 for items across the antimeridian.
     pub fn bbox(&self) -> Option<Bbox> {
         let numbers = self.value.get("bbox").and_then(Value::as_array).map(|list| list.iter().map_while(Value::as_f64).collect::<Vec<_>>());
-        numbers.and_then(|numbers| Bbox::from_slice(&numbers)).or_else(|| crate::bbox_of(self.geometry()?))
+        let written = numbers.and_then(|numbers| Bbox::from_slice(&numbers));
+        match written {
+            Some(bbox) if bbox.width() <= 180.0 => Some(bbox),
+            Some(bbox) => Some(self.geometry().and_then(crate::bbox_of).filter(|narrow| narrow.width() < bbox.width()).unwrap_or(bbox)),
+            None => crate::bbox_of(self.geometry()?),
+        }
     }
 
     /// GeoJSON geometry, where there is one.
@@ -223,6 +231,15 @@ mod tests {
     fn an_interval_stands_for_its_middle() {
         let item = item(json!({"datetime": null, "start_datetime": "2021-01-01T00:00:00Z", "end_datetime": "2021-01-03T00:00:00Z"}));
         assert_eq!(item.datetime(), parse_datetime("2021-01-02T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_box_around_the_globe_gives_way_to_a_narrow_geometry() {
+        let part = |west: f64, east: f64| json!([[[west, 66.0], [east, 66.0], [east, 67.0], [west, 67.0], [west, 66.0]]]);
+        let geometry = json!({"type": "MultiPolygon", "coordinates": [part(179.0, 180.0), part(-180.0, -178.0)]});
+        let value = json!({"type": "Feature", "id": "a", "bbox": [-180.0, 66.0, 180.0, 67.0], "geometry": geometry, "properties": {}, "assets": {}});
+        let item = Item::from_json(value, "/a.json", Root::Local("/".into())).unwrap();
+        assert_eq!(item.bbox(), Some(Bbox([179.0, 66.0, -178.0, 67.0])));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A [`SearchRequest`] is answered from a static catalog, a file or a STAC API as [`Item`]s with absolute
-//! hrefs. A [`Sensor`], which is a data file, says what the bands of an item are called; [resolve] binds
+//! hrefs. A [`Sensor`], which is a data file, says what the bands of an item are called; [`resolve`] binds
 //! each band by name to one [`RasterSource`] and decides the radiometry in one place ([`Radiometry`],
 //! [`Decision`]). Nothing here opens a raster: where metadata does not settle a question, the decision
 //! names the pixels to look at, and [`Decision::confirm`] judges what was found.
@@ -15,14 +15,17 @@ mod access;
 mod asset;
 mod bbox;
 mod datetime;
+mod dedup;
 mod error;
 mod geometry;
+mod group;
 mod href;
 mod item;
 mod projection;
 mod radiometry;
 mod redact;
 mod refusal;
+mod resolve;
 mod scene;
 mod search;
 mod sensor;
@@ -32,14 +35,17 @@ pub use access::{Access, Location, RASTER_EXTENSIONS};
 pub use asset::{Asset, AssetBand};
 pub use bbox::Bbox;
 pub use datetime::{Interval, format_datetime, parse_datetime, solar_day};
+pub use dedup::{Dedup, deduplicate};
 pub use error::{CatalogError, Result};
 pub use geometry::{bbox_of, footprint, intersects};
+pub use group::{Day, by_solar_day};
 pub use href::Root;
 pub use item::Item;
 pub use radiometry::{Backscatter, Choice, Decision, Expected, Override, PixelCheck, PixelStatistics, Radiometry, UnitName, Verdict};
 pub use redact::redact;
 pub use refusal::Refusal;
+pub use resolve::{Options, resolve};
 pub use scene::{Mask, MaskRule, Scene};
-pub use search::{Http, Limits, SearchOutcome, SearchRequest, Skipped};
+pub use search::{Http, Limits, SearchOutcome, SearchRequest, Skipped, search};
 pub use sensor::{Modality, Sensor, SensorBand, Sensors};
 pub use source::{DataType, Georeference, RasterSource, Role};

@@ -32,6 +32,8 @@ pub struct Scene {
     pub orbit_state: Option<String>,
     /// Relative orbit.
     pub relative_orbit: Option<i64>,
+    /// When the product was made, where the item says.
+    pub processed: Option<DateTime<Utc>>,
     /// Share of the scene under cloud, 0 to 100, as the item claims.
     pub cloud_cover: Option<f64>,
     /// Where it lies.

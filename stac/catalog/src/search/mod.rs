@@ -4,13 +4,21 @@
 //! walked, a file of one item or of many is read, a STAC API is asked and its pages followed. Every filter is
 //! applied here again, whatever a server claims to have filtered.
 
+mod api;
+mod collect;
+mod fetch;
+mod retry;
+mod walk;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Bbox, CatalogError, Interval, Item, Result};
+use self::collect::Collector;
+use self::fetch::Fetcher;
+use crate::{Access, Bbox, CatalogError, Interval, Item, Result, Root};
 
 /// What to look for, and where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +42,8 @@ pub struct SearchRequest {
     pub limits: Limits,
     /// How servers are asked.
     pub http: Http,
+    /// What a local catalog may reach outside of its own folder.
+    pub access: Access,
 }
 
 impl SearchRequest {
@@ -74,6 +84,30 @@ impl SearchRequest {
         }
         self.interval().map(drop)
     }
+}
+
+/// Finds the items that a request asks for.
+///
+/// `stop` is asked between requests and while waiting; once it says yes the search ends with an error.
+///
+/// # Errors
+/// A request that makes no sense, a link that cannot be opened, a server that fails after all retries, a limit that is
+/// met. A single bad item or document below the first is no error: it is named in [`SearchOutcome::skipped`].
+pub fn search(request: &SearchRequest, stop: &dyn Fn() -> bool) -> Result<SearchOutcome> {
+    request.check()?;
+    let root = Root::of(&request.href)?;
+    let mut fetcher = Fetcher::new(request, root, stop)?;
+    let mut collector = Collector::new(request)?;
+    if api::is_search(&request.href) {
+        api::ask(&mut fetcher, &mut collector, &request.href, true)?;
+    } else {
+        let first = fetcher.get(&request.href, 0)?;
+        match api::search_link(&first) {
+            Some((href, posts)) => api::ask(&mut fetcher, &mut collector, &href, posts)?,
+            None => walk::walk(&mut fetcher, &mut collector, first)?,
+        }
+    }
+    Ok(collector.finish(&fetcher))
 }
 
 /// Guards against catalogs without end.
