@@ -25,7 +25,8 @@ impl Flight<'_> {
         let mut bands = [Vec::with_capacity(width), Vec::with_capacity(width), Vec::with_capacity(width)];
         for (column, &(x, y)) in places[1..=width].iter().enumerate() {
             let mut ground = self.landscape.at(x, y);
-            let field = matches!(ground.material, Material::Wheat | Material::Maize | Material::Rapeseed | Material::Beet);
+            let field =
+                matches!(ground.material, Material::Wheat | Material::Maize | Material::Rapeseed | Material::Beet);
             if field && ground.border < MARGIN {
                 ground.material = Material::Garden;
             }
@@ -58,7 +59,9 @@ impl Flight<'_> {
             }
             Material::Grass => (1.0 + 0.10 * rough(2.5), rough(12.0)),
             Material::Garden => (0.95 + 0.30 * rough(2.2), rough(4.0)),
-            Material::TileRoof | Material::GreyRoof => (0.8 + 0.35 * (ground.border / 4.0).min(1.0) + 0.05 * rough(0.8), 0.0),
+            Material::TileRoof | Material::GreyRoof => {
+                (0.8 + 0.35 * (ground.border / 4.0).min(1.0) + 0.05 * rough(0.8), 0.0)
+            }
             Material::Paved => (1.0 + 0.15 * rough(3.0), 0.0),
             // A dashed line down the middle.
             Material::Asphalt if ground.border > 5.3 && (x + y).rem_euclid(9.0) < 4.0 => (2.6, 0.0),
@@ -72,6 +75,7 @@ impl Flight<'_> {
         let tree = nearest(self.seed ^ 0x7ee5, x, y, size);
         let (dx, dy) = ((x - tree.site.0) / size, (y - tree.site.1) / size);
         let gap = (tree.border / (0.18 * size)).min(1.0);
-        ((0.35 + 0.65 * gap) * (1.0 + 0.7 * (0.6 * dx - 0.8 * dy)) * (0.8 + 0.4 * unit_of(tree.id, 70))).clamp(0.15, 1.9)
+        ((0.35 + 0.65 * gap) * (1.0 + 0.7 * (0.6 * dx - 0.8 * dy)) * (0.8 + 0.4 * unit_of(tree.id, 70)))
+            .clamp(0.15, 1.9)
     }
 }

@@ -60,13 +60,19 @@ impl Folder {
             self.json(&format!("{id}/collection.json"), &stac::collection(id, description, bbox, interval, &ids))?;
             children.push(id);
         }
-        self.json("catalog.json", &stac::catalog("simulated-scene", &format!("A simulated scene of {about}."), &children))
+        self.json(
+            "catalog.json",
+            &stac::catalog("simulated-scene", &format!("A simulated scene of {about}."), &children),
+        )
     }
 
     /// Hrefs of all items relative to the folder, by collection.
     pub(crate) fn items(&self) -> BTreeMap<String, Vec<String>> {
         let href = |collection: &str, id: &str| format!("{collection}/{id}/{id}.json");
-        self.written.iter().map(|(c, items)| ((*c).to_owned(), items.iter().map(|(id, _)| href(c, id)).collect())).collect()
+        self.written
+            .iter()
+            .map(|(c, items)| ((*c).to_owned(), items.iter().map(|(id, _)| href(c, id)).collect()))
+            .collect()
     }
 
     /// Bytes of all files so far.
@@ -112,7 +118,8 @@ impl Drop for Folder {
 
 /// Whether a folder holds what this crate wrote: only that may be replaced.
 fn is_simulated(folder: &Path) -> bool {
-    let catalog = fs::read_to_string(folder.join("catalog.json")).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let catalog =
+        fs::read_to_string(folder.join("catalog.json")).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
     catalog.is_some_and(|catalog| catalog["id"] == "simulated-scene")
 }
 

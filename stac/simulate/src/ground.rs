@@ -71,7 +71,13 @@ fn same(a: &Ground, b: &Ground) -> bool {
 }
 
 /// The spots of the rows `first..first + rows` of a grid, row by row.
-pub(crate) fn spots(landscape: &Landscape, placement: &Placement<'_>, geobox: &GeoBox, first: usize, rows: usize) -> Vec<Spot> {
+pub(crate) fn spots(
+    landscape: &Landscape,
+    placement: &Placement<'_>,
+    geobox: &GeoBox,
+    first: usize,
+    rows: usize,
+) -> Vec<Spot> {
     let stride = geobox.width + 2;
     let mut places = vec![(0.0, 0.0); (rows + 2) * stride];
     let mut centres = Vec::with_capacity(places.len());
@@ -94,7 +100,9 @@ pub(crate) fn spots(landscape: &Landscape, placement: &Placement<'_>, geobox: &G
         for column in 1..=geobox.width {
             let index = row * stride + column;
             let (centre, place) = (centres[index], places[index]);
-            let inside = [index - 1, index + 1, index - stride, index + stride].iter().all(|&other| same(&centre, &centres[other]));
+            let inside = [index - 1, index + 1, index - stride, index + stride]
+                .iter()
+                .all(|&other| same(&centre, &centres[other]));
             let (mut grounds, mut count) = ([centre; 4], 1);
             // Roofs are smaller than a pixel, so a settlement is sampled everywhere.
             if !inside || centre.material.class_value() == 9 {

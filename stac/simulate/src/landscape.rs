@@ -100,7 +100,7 @@ impl Landscape {
             return self.plot(x, y);
         }
         // Bent slightly, so that borders are not ruled with a straight edge.
-        let bend = |seed: u64| (fractal(self.stream(seed), x / 70.0, y / 70.0, 2) - 0.5) * 14.0;
+        let bend = |index: i64| (fractal(self.stream(index), x / 70.0, y / 70.0, 2) - 0.5) * 14.0;
         let cell = nearest(self.stream(5), x + bend(6), (y + bend(7)) * 1.35, self.parcel);
         Ground { material: self.cover(&cell), parcel: cell.id, border: cell.border }
     }
@@ -165,7 +165,8 @@ pub(crate) fn quantile(bounds: [f64; 4], level: f64, field: impl Fn(f64, f64) ->
     const SIDE: usize = 96;
     let [west, south, east, north] = bounds;
     let at = |low: f64, high: f64, index: usize| low + (high - low) * (index as f64 + 0.5) / SIDE as f64;
-    let mut values: Vec<f64> = (0..SIDE * SIDE).map(|i| field(at(west, east, i % SIDE), at(south, north, i / SIDE))).collect();
+    let mut values: Vec<f64> =
+        (0..SIDE * SIDE).map(|i| field(at(west, east, i % SIDE), at(south, north, i / SIDE))).collect();
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * level.clamp(0.0, 1.0)).round() as usize]
 }
@@ -201,7 +202,10 @@ mod tests {
 
     #[test]
     fn classes_left_out_do_not_occur() {
-        let only = |names: &[&str]| SceneSpec { classes: names.iter().map(|n| (*n).to_owned()).collect(), ..SceneSpec::default() };
+        let only = |names: &[&str]| SceneSpec {
+            classes: names.iter().map(|n| (*n).to_owned()).collect(),
+            ..SceneSpec::default()
+        };
         let crops = shares(&only(&["maize", "water"]));
         assert!(crops[6] > 0.8 && crops[1] > 0.02 && (crops[6] + crops[1] - 1.0).abs() < 1e-9, "{crops:?}");
         let wood = shares(&only(&["conifer"]));

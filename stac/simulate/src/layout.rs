@@ -110,7 +110,11 @@ pub(crate) fn days(spec: &SceneSpec, count: usize, stream: i64) -> Result<Vec<u3
     let [first, last] = spec.season;
     let length = (last - first + 1) as usize;
     if count > length {
-        return Err(SimulateError::Spec { field: "dates", value: count.to_string(), expected: format!("at most the {length} days of the season") });
+        return Err(SimulateError::Spec {
+            field: "dates",
+            value: count.to_string(),
+            expected: format!("at most the {length} days of the season"),
+        });
     }
     Ok((0..count)
         .map(|index| {
@@ -194,8 +198,12 @@ mod tests {
 
     #[test]
     fn two_zones_share_the_ground() {
-        let layout = Layout::new(&SceneSpec { size: 200, zones: 2, center: [13.0, 47.9], ..SceneSpec::default() }).unwrap();
-        assert_eq!(layout.granules.iter().map(|g| g.geobox.crs.to_string()).collect::<Vec<_>>(), ["EPSG:32632", "EPSG:32633"]);
+        let layout =
+            Layout::new(&SceneSpec { size: 200, zones: 2, center: [13.0, 47.9], ..SceneSpec::default() }).unwrap();
+        assert_eq!(
+            layout.granules.iter().map(|g| g.geobox.crs.to_string()).collect::<Vec<_>>(),
+            ["EPSG:32632", "EPSG:32633"]
+        );
         let east = &layout.granules[1];
         let placement = Placement::new(&east.geobox, east.zone, layout.zone);
         let row = placement.row(70);

@@ -26,12 +26,6 @@ pub(crate) fn unit_of(hash: u64, index: u64) -> f64 {
     unit(mix(hash.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15))))
 }
 
-/// A standard normal number (Box–Muller).
-pub(crate) fn normal(hash: u64) -> f64 {
-    let radius = (-2.0 * (1.0 - unit(hash)).ln()).sqrt();
-    radius * (std::f64::consts::TAU * unit_of(hash, 1)).cos()
-}
-
 /// Speckle of mean one for `looks` independent looks: a gamma distribution, as the mean of exponentials.
 pub(crate) fn speckle(hash: u64, looks: u64) -> f64 {
     let product: f64 = (0..looks).map(|look| 1.0 - unit_of(hash, look)).product();
@@ -105,14 +99,6 @@ mod tests {
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
         assert!((mean - 1.0).abs() < 0.01, "{mean}");
         assert!((variance - 0.2).abs() < 0.01, "{variance}");
-    }
-
-    #[test]
-    fn normal_numbers_are_standard() {
-        let values: Vec<f64> = (0..40_000).map(|i| normal(hash(3, i, 5))).collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
-        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean} {variance}");
     }
 
     #[test]

@@ -69,11 +69,13 @@ impl Acquisition<'_> {
         });
         let scl = (0..rows / 2 * (width / 2))
             .map(|cell| {
-                let mean = |value: &dyn Fn(usize) -> f64| mean_of(2, width, cell / (width / 2), cell % (width / 2), value);
+                let mean =
+                    |value: &dyn Fn(usize) -> f64| mean_of(2, width, cell / (width / 2), cell % (width / 2), value);
                 let cloud = mean(&|index| veils[index].cloud);
                 let shade = mean(&|index| veils[index].shade);
                 let wet = mean(&|index| f64::from(u8::from(water[index])));
-                let (red, infrared) = (mean(&|index| f64::from(reflectance[index][2])), mean(&|index| f64::from(reflectance[index][6])));
+                let (red, infrared) =
+                    (mean(&|index| f64::from(reflectance[index][2])), mean(&|index| f64::from(reflectance[index][6])));
                 classify(cloud, shade, wet, (infrared - red) / (infrared + red).max(1e-6))
             })
             .collect();

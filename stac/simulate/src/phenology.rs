@@ -69,7 +69,11 @@ impl Calendar {
 pub(crate) fn cover(material: Material, parcel: u64, day: f64) -> Cover {
     let Some(calendar) = Calendar::of(material) else {
         // Conifers stay; everything else here is water, stone or tile.
-        let green = if material == Material::Conifer { 0.92 + 0.06 * (std::f64::consts::TAU * (day - 105.0) / 365.0).sin() } else { 0.0 };
+        let green = if material == Material::Conifer {
+            0.92 + 0.06 * (std::f64::consts::TAU * (day - 105.0) / 365.0).sin()
+        } else {
+            0.0
+        };
         return Cover { green, dry: 0.0, flower: 0.0 };
     };
     let step = |at: f64, width: f64, day: f64| 1.0 / (1.0 + (-(day - at) / width).exp());
@@ -107,13 +111,28 @@ fn mown(parcel: u64, day: f64) -> f64 {
 /// One line per calendar for the documentation.
 #[cfg(test)]
 pub(crate) fn table() -> String {
-    let mut lines = String::from("| class | winter green | peak green | rise | fall | harvest | dry share | sown again | flowers |\n|---|---|---|---|---|---|---|---|---|\n");
+    let mut lines = String::from(
+        "| class | winter green | peak green | rise | fall | harvest | dry share | sown again | flowers |\n|---|---|---|---|---|---|---|---|---|\n",
+    );
     let day = |day: f64| if day < NEVER { format!("{day:.0}") } else { "–".into() };
     for c in CALENDARS {
-        let flower = if c.flower.2 > 0.0 { format!("{:.0} ± {:.0}, {:.2}", c.flower.0, c.flower.1, c.flower.2) } else { "–".into() };
+        let flower = if c.flower.2 > 0.0 {
+            format!("{:.0} ± {:.0}, {:.2}", c.flower.0, c.flower.1, c.flower.2)
+        } else {
+            "–".into()
+        };
         lines += &format!(
             "| {} | {:.2} | {:.2} | {:.0} ± {:.0} | {:.0} ± {:.0} | {} | {:.2} | {} | {flower} |\n",
-            c.name, c.base, c.peak, c.rise.0, c.rise.1, c.fall.0, c.fall.1, day(c.harvest), c.dry, day(c.sown)
+            c.name,
+            c.base,
+            c.peak,
+            c.rise.0,
+            c.rise.1,
+            c.fall.0,
+            c.fall.1,
+            day(c.harvest),
+            c.dry,
+            day(c.sown)
         );
     }
     lines
@@ -125,11 +144,23 @@ mod tests {
 
     #[test]
     fn shares_stay_shares_through_the_year() {
-        for material in [Material::Wheat, Material::Maize, Material::Rapeseed, Material::Beet, Material::Grass, Material::Broadleaf, Material::Conifer, Material::Garden] {
+        for material in [
+            Material::Wheat,
+            Material::Maize,
+            Material::Rapeseed,
+            Material::Beet,
+            Material::Grass,
+            Material::Broadleaf,
+            Material::Conifer,
+            Material::Garden,
+        ] {
             for parcel in 0..40 {
                 for day in 1..=366 {
                     let c = cover(material, hash(5, parcel, 0), f64::from(day));
-                    assert!(c.green >= 0.0 && c.dry >= 0.0 && c.flower >= 0.0 && c.green + c.dry + c.flower <= 1.0 + 1e-9, "{material:?} {day} {c:?}");
+                    assert!(
+                        c.green >= 0.0 && c.dry >= 0.0 && c.flower >= 0.0 && c.green + c.dry + c.flower <= 1.0 + 1e-9,
+                        "{material:?} {day} {c:?}"
+                    );
                 }
             }
         }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Duration, NaiveDate, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_grid::GeoBox;
+use skysense_raster::{Content, DType};
 
 use crate::folder::Folder;
 use crate::ground::{BLOCK, spots};
@@ -16,7 +17,7 @@ use crate::optical::AT_10_M;
 use crate::signature::BANDS;
 use crate::sky::{Sky, Sun, cloud_shares};
 use crate::stac::{self, Place};
-use crate::write::{Raster, Sample};
+use crate::write::Raster;
 use crate::{CLASSES, Result, SceneSpec, aerial, optical, radar};
 
 /// Fill value of the radar rasters; no pixel of a simulated scene has it.
@@ -115,7 +116,12 @@ impl Studio<'_> {
             let (baseline, offset, added) = if index % 2 == 0 { ("03.01", 0.0, 0) } else { ("05.00", -0.1, 1000) };
             let (mut cloudy, mut cells) = (0, 0);
             for (position, granule) in self.layout.granules.iter().enumerate() {
-                let name = format!("S2{}_SIM_{}_{}", if index % 2 == 0 { 'A' } else { 'B' }, granule.name, when.format("%Y%m%dT%H%M%S"));
+                let name = format!(
+                    "S2{}_SIM_{}_{}",
+                    if index % 2 == 0 { 'A' } else { 'B' },
+                    granule.name,
+                    when.format("%Y%m%dT%H%M%S")
+                );
                 let acquisition = optical::Acquisition {
                     seed: spec.seed,
                     item_seed: hash(spec.seed, 0x0b71 + position as i64, i64::from(day)),
@@ -124,7 +130,12 @@ impl Studio<'_> {
                     sky: &sky,
                     added,
                 };
-                let coarse = GeoBox::new(granule.geobox.crs.clone(), granule.geobox.transform.scaled(2.0), granule.geobox.width / 2, granule.geobox.height / 2)?;
+                let coarse = GeoBox::new(
+                    granule.geobox.crs.clone(),
+                    granule.geobox.transform.scaled(2.0),
+                    granule.geobox.width / 2,
+                    granule.geobox.height / 2,
+                )?;
                 let counts = self.draw_optical(&name, granule, &coarse, &acquisition)?;
                 (cloudy, cells) = (cloudy + counts.0, cells + counts.1);
                 let about = stac::Optical {
@@ -140,31 +151,43 @@ impl Studio<'_> {
                 let place = Place { zone: granule.zone, geobox: &granule.geobox };
                 self.folder.item(stac::SENTINEL_2_L2A, &name, &stac::optical_item(&place, &coarse, &about))?;
             }
-            reports.push(DateReport { datetime: stamp(when), baseline: baseline.into(), offset, cloud_percent: percent(cloudy, cells) });
+            reports.push(DateReport {
+                datetime: stamp(when),
+                baseline: baseline.into(),
+                offset,
+                cloud_percent: percent(cloudy, cells),
+            });
         }
         Ok(reports)
     }
 
     /// Writes the rasters of one granule and date; gives the numbers of cloudy and of all cells.
-    fn draw_optical(&mut self, name: &str, granule: &Granule, coarse: &GeoBox, acquisition: &optical::Acquisition<'_>) -> Result<(usize, usize)> {
+    fn draw_optical(
+        &mut self,
+        name: &str,
+        granule: &Granule,
+        coarse: &GeoBox,
+        acquisition: &optical::Acquisition<'_>,
+    ) -> Result<(usize, usize)> {
         let mut writers = Vec::new();
         for (band, fine) in BANDS.iter().zip(AT_10_M) {
             let path = self.folder.raster(stac::SENTINEL_2_L2A, name, band)?;
-            writers.push(Raster::create(&path, if fine { &granule.geobox } else { coarse }, 1, Sample::U16, Some(0.0))?);
+            let geobox = if fine { &granule.geobox } else { coarse };
+            writers.push(Raster::create(&path, geobox, &[*band], DType::UInt16, Some(0.0), Content::Values)?);
         }
         let path = self.folder.raster(stac::SENTINEL_2_L2A, name, "SCL")?;
-        let mut scl = Raster::create(&path, coarse, 1, Sample::U8, Some(0.0))?;
+        let mut scl = Raster::create(&path, coarse, &["SCL"], DType::UInt8, Some(0.0), Content::Classes)?;
         let placement = Placement::new(&granule.geobox, granule.zone, self.layout.zone);
         let (mut cloudy, mut cells) = (0, 0);
         for (first, rows) in blocks(granule.geobox.height) {
             let ground = spots(self.landscape, &placement, &granule.geobox, first, rows);
             let block = acquisition.draw(&ground, granule.geobox.width, first);
             for (writer, values) in writers.iter_mut().zip(&block.bands) {
-                writer.rows(&[values])?;
+                writer.rows(&[values.as_slice()])?;
             }
             cloudy += block.scl.iter().filter(|code| matches!(code, 8..=10)).count();
             cells += block.scl.len();
-            scl.rows(&[&block.scl])?;
+            scl.rows(&[block.scl.as_slice()])?;
         }
         writers.into_iter().try_for_each(Raster::finish)?;
         scl.finish()?;
@@ -187,17 +210,30 @@ impl Studio<'_> {
             let mut writers = Vec::new();
             for band in ["VV", "VH"] {
                 let path = self.folder.raster(stac::SENTINEL_1_RTC, &name, band)?;
-                writers.push(Raster::create(&path, area, 1, Sample::F32, Some(RADAR_NODATA))?);
+                writers.push(Raster::create(
+                    &path,
+                    area,
+                    &[band],
+                    DType::Float32,
+                    Some(RADAR_NODATA),
+                    Content::Values,
+                )?);
             }
             let placement = Placement::new(area, zone, zone);
             for (first, rows) in blocks(area.height) {
                 let ground = spots(self.landscape, &placement, area, first, rows);
                 for (writer, values) in writers.iter_mut().zip(&acquisition.draw(&ground, area.width, first)) {
-                    writer.rows(&[values])?;
+                    writer.rows(&[values.as_slice()])?;
                 }
             }
             writers.into_iter().try_for_each(Raster::finish)?;
-            let about = stac::Radar { id: &name, datetime: &stamp(when), platform: "sentinel-1a", ascending, nodata: RADAR_NODATA };
+            let about = stac::Radar {
+                id: &name,
+                datetime: &stamp(when),
+                platform: "sentinel-1a",
+                ascending,
+                nodata: RADAR_NODATA,
+            };
             self.folder.item(stac::SENTINEL_1_RTC, &name, &stac::radar_item(&Place { zone, geobox: area }, &about))?;
         }
         Ok(())
@@ -216,7 +252,7 @@ impl Studio<'_> {
             moisture: moisture(self.spec.seed, day),
         };
         let path = self.folder.raster(stac::AERIAL, &name, "image")?;
-        let mut writer = Raster::create(&path, geobox, 3, Sample::U8, None)?;
+        let mut writer = Raster::create(&path, geobox, &["red", "green", "blue"], DType::UInt8, None, Content::Values)?;
         let placement = Placement::new(geobox, self.layout.zone, self.layout.zone);
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
         for (first, rows) in blocks(geobox.height) {
@@ -255,13 +291,19 @@ impl Studio<'_> {
             let mut values = Vec::with_capacity(rows * area.width);
             for row in first..first + rows {
                 let places = placement.row(row as i64);
-                values.extend(places[1..=area.width].iter().map(|&(x, y)| self.landscape.at(x, y).material.class_value()));
+                values.extend(
+                    places[1..=area.width].iter().map(|&(x, y)| self.landscape.at(x, y).material.class_value()),
+                );
             }
             values.iter().for_each(|&value| counts[usize::from(value)] += 1);
-            writer.rows(&[&values])?;
+            writer.rows(&[values.as_slice()])?;
         }
         writer.finish()?;
-        self.folder.item(stac::LABELS, &name, &stac::labels_item(&Place { zone, geobox: area }, &name, self.spec.year))?;
+        self.folder.item(
+            stac::LABELS,
+            &name,
+            &stac::labels_item(&Place { zone, geobox: area }, &name, self.spec.year),
+        )?;
         let total = (area.width * area.height) as f64;
         let report = |class: &crate::Class| ClassReport {
             value: class.value,
@@ -301,7 +343,8 @@ pub(crate) fn extent<'a>(items: impl Iterator<Item = &'a Value>) -> ([f64; 4], [
         let at = |index: usize| item["bbox"][index].as_f64().unwrap_or_default();
         bbox = [f64::min(bbox[0], at(0)), f64::min(bbox[1], at(1)), f64::max(bbox[2], at(2)), f64::max(bbox[3], at(3))];
         let properties = &item["properties"];
-        let text = |key: &str| properties[key].as_str().or(properties["datetime"].as_str()).unwrap_or_default().to_owned();
+        let text =
+            |key: &str| properties[key].as_str().or(properties["datetime"].as_str()).unwrap_or_default().to_owned();
         let (start, end) = (text("start_datetime"), text("end_datetime"));
         interval = Some(match interval {
             None => [start, end],

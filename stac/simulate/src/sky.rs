@@ -21,7 +21,10 @@ impl Sun {
         let up = latitude.sin() * declination.sin() + latitude.cos() * declination.cos() * angle.cos();
         let east = -declination.cos() * angle.sin();
         let north = latitude.cos() * declination.sin() - latitude.sin() * declination.cos() * angle.cos();
-        Self { elevation: up.clamp(-1.0, 1.0).asin().to_degrees(), azimuth: east.atan2(north).to_degrees().rem_euclid(360.0) }
+        Self {
+            elevation: up.clamp(-1.0, 1.0).asin().to_degrees(),
+            azimuth: east.atan2(north).to_degrees().rem_euclid(360.0),
+        }
     }
 }
 

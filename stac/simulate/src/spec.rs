@@ -90,7 +90,8 @@ impl SceneSpec {
 
     /// Whether the class of this value may occur.
     pub(crate) fn has(&self, value: u8) -> bool {
-        self.classes.is_empty() || CLASSES.iter().any(|class| class.value == value && self.classes.iter().any(|name| name == class.name))
+        self.classes.is_empty()
+            || CLASSES.iter().any(|class| class.value == value && self.classes.iter().any(|name| name == class.name))
     }
 }
 

@@ -69,7 +69,9 @@ impl Place<'_> {
 
     /// West, south, east, north in degrees.
     pub(crate) fn bbox(&self) -> [f64; 4] {
-        self.ring().iter().fold([180.0, 90.0, -180.0, -90.0], |b, p| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])])
+        self.ring()
+            .iter()
+            .fold([180.0, 90.0, -180.0, -90.0], |b, p| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])])
     }
 
     fn grid(&self, properties: &mut Map<String, Value>) {
@@ -77,7 +79,14 @@ impl Place<'_> {
         properties.extend(grid_of(self.geobox));
     }
 
-    fn item(&self, id: &str, collection: &str, extensions: &[&str], properties: Map<String, Value>, assets: Map<String, Value>) -> Value {
+    fn item(
+        &self,
+        id: &str,
+        collection: &str,
+        extensions: &[&str],
+        properties: Map<String, Value>,
+        assets: Map<String, Value>,
+    ) -> Value {
         json!({
             "type": "Feature",
             "stac_version": VERSION,
@@ -175,7 +184,13 @@ pub(crate) fn optical_item(place: &Place<'_>, coarse: &GeoBox, about: &Optical<'
     }));
     scl.extend(grid_of(coarse));
     assets.insert("SCL".into(), scl.into());
-    place.item(about.id, SENTINEL_2_L2A, &[PROJECTION, RASTER, EO, VIEW, GRID, SENTINEL_2, CLASSIFICATION], properties, assets)
+    place.item(
+        about.id,
+        SENTINEL_2_L2A,
+        &[PROJECTION, RASTER, EO, VIEW, GRID, SENTINEL_2, CLASSIFICATION],
+        properties,
+        assets,
+    )
 }
 
 /// What a Sentinel-1 item says besides its place.
@@ -231,7 +246,8 @@ pub(crate) fn aerial_item(place: &Place<'_>, id: &str, datetime: &str) -> Value 
         "gsd": place.geobox.resolution().0,
     }));
     place.grid(&mut properties);
-    let band = |name: &str, wavelength: f64| json!({"name": name, "eo:common_name": name, "eo:center_wavelength": wavelength});
+    let band =
+        |name: &str, wavelength: f64| json!({"name": name, "eo:common_name": name, "eo:center_wavelength": wavelength});
     let assets = object(json!({
         "image": {
             "href": "./image.tif",
@@ -273,13 +289,23 @@ pub(crate) fn labels_item(place: &Place<'_>, id: &str, year: i32) -> Value {
 }
 
 /// The collection of items that were written; `bbox` and `interval` are theirs together.
-pub(crate) fn collection(id: &str, description: &str, bbox: [f64; 4], interval: [String; 2], items: &[String]) -> Value {
+pub(crate) fn collection(
+    id: &str,
+    description: &str,
+    bbox: [f64; 4],
+    interval: [String; 2],
+    items: &[String],
+) -> Value {
     let mut links = vec![
         json!({"rel": "root", "href": "../catalog.json", "type": "application/json"}),
         json!({"rel": "parent", "href": "../catalog.json", "type": "application/json"}),
         json!({"rel": "self", "href": "./collection.json", "type": "application/json"}),
     ];
-    links.extend(items.iter().map(|item| json!({"rel": "item", "href": format!("./{item}/{item}.json"), "type": "application/geo+json"})));
+    links.extend(
+        items.iter().map(
+            |item| json!({"rel": "item", "href": format!("./{item}/{item}.json"), "type": "application/geo+json"}),
+        ),
+    );
     json!({
         "type": "Collection",
         "stac_version": VERSION,
@@ -299,7 +325,11 @@ pub(crate) fn catalog(id: &str, description: &str, collections: &[&str]) -> Valu
         json!({"rel": "root", "href": "./catalog.json", "type": "application/json"}),
         json!({"rel": "self", "href": "./catalog.json", "type": "application/json"}),
     ];
-    links.extend(collections.iter().map(|id| json!({"rel": "child", "href": format!("./{id}/collection.json"), "type": "application/json"})));
+    links.extend(
+        collections
+            .iter()
+            .map(|id| json!({"rel": "child", "href": format!("./{id}/collection.json"), "type": "application/json"})),
+    );
     json!({"type": "Catalog", "stac_version": VERSION, "id": id, "title": "Simulated scene", "description": description, "links": links})
 }
 
