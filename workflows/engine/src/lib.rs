@@ -1,7 +1,28 @@
 //! Workflows: spec, plan, run.
+//!
+//! | stage | made by | holds |
+//! | --- | --- | --- |
+//! | [`Spec`] | [`Spec::load`](Spec) | what the YAML says, checked |
+//! | [`Plan`] | [`plan`] | every edge's columns, facts, rows, costs and memory; no pixel is read |
+//! | [`RunReport`] | [`run`], [`runs::resume`] | what was done |
+//!
+//! Nodes come from plugins ([`PluginSet`]); the engine knows neither rasters nor models.
 
+mod cancel;
+mod error;
+mod plan;
+mod plugins;
+mod report;
+mod run;
+pub mod runs;
 mod spec;
 
+pub use cancel::Cancel;
+pub use error::EngineError;
+pub use plan::{MemoryPlan, Plan, PlanOptions, PlannedNode, WorkflowId, plan};
+pub use plugins::{PluginSet, Refused, SearchPath};
+pub use report::{MemoryReport, NodeOutcome, NodeReport, Outcome, Record, RunReport};
+pub use run::{Event, Events, NoEvents, RunOptions, run};
 pub use spec::{
     Bindings, Edge, Fault, Faults, MAX_BYTES, NodeSpec, NodeType, NodeTypes, PARAM_TYPES, ParamType, Place, PortType,
     ProcessSurroundings, Source, Span, Spec, Surroundings, TriggerSpec, format,

@@ -1,0 +1,129 @@
+//! Where plugins are looked for.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::Refused;
+
+/// Folders and files in which plugins are looked for, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SearchPath {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    path: PathBuf,
+    /// Whether someone named it: then it has to be there, and every library in it is taken for a plugin.
+    named: bool,
+}
+
+impl SearchPath {
+    /// The standard places: what SKYSENSE_PLUGIN_PATH names (folders or libraries, separated as in PATH), the
+    /// folder of this program, `../lib/skysense/plugins` beside it, and `skysense/plugins` in the user's data
+    /// folder ($XDG_DATA_HOME, else ~/.local/share).
+    ///
+    /// In the folder of the program only libraries called `skysense_…` are plugins, since other libraries live
+    /// there too.
+    pub fn standard() -> Self {
+        let mut it = Self::default();
+        if let Some(paths) = env::var_os("SKYSENSE_PLUGIN_PATH") {
+            for path in env::split_paths(&paths).filter(|p| !p.as_os_str().is_empty()) {
+                it = it.with(path);
+            }
+        }
+        let mut place = |path: PathBuf| it.entries.push(Entry { path, named: false });
+        if let Some(folder) = env::current_exe().ok().as_deref().and_then(Path::parent) {
+            place(folder.to_owned());
+            place(folder.join("../lib/skysense/plugins"));
+        }
+        let data = env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+            .or_else(|| env::home_dir().map(|home| home.join(".local/share")));
+        if let Some(data) = data {
+            place(data.join("skysense/plugins"));
+        }
+        it
+    }
+
+    /// Adds a folder or a library that has to be there.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<PathBuf>) -> Self {
+        self.entries.push(Entry { path: path.into(), named: true });
+        self
+    }
+
+    /// The folders and files, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.entries.iter().map(|e| e.path.as_path())
+    }
+
+    /// The libraries to load, each once, and the named places that are not there.
+    pub(super) fn files(&self) -> (Vec<PathBuf>, Vec<Refused>) {
+        let (mut files, mut missing, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for entry in &self.entries {
+            let found = if entry.path.is_dir() {
+                libraries(&entry.path, entry.named)
+            } else if entry.path.exists() {
+                vec![entry.path.clone()]
+            } else {
+                if entry.named {
+                    let reason = "it is on the search path for plugins and does not exist".to_owned();
+                    missing.push(Refused { path: entry.path.clone(), reason });
+                }
+                Vec::new()
+            };
+            files.extend(found.into_iter().filter(|f| seen.insert(f.canonicalize().unwrap_or_else(|_| f.clone()))));
+        }
+        (files, missing)
+    }
+}
+
+fn libraries(folder: &Path, all: bool) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let Some(stem) = name.strip_suffix(env::consts::DLL_SUFFIX) else { return false };
+            all || stem.strip_prefix(env::consts::DLL_PREFIX).is_some_and(|stem| stem.starts_with("skysense_"))
+        })
+        .collect();
+    // The order of a folder's entries is the file system's; ours is not.
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_folders_give_every_library_and_missing_ones_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let suffix = env::consts::DLL_SUFFIX;
+        for name in ["b", "a", "notes"] {
+            let end = if name == "notes" { ".txt" } else { suffix };
+            std::fs::write(folder.path().join(format!("{name}{end}")), "").unwrap();
+        }
+        let search = SearchPath::default().with(folder.path()).with(folder.path().join(format!("a{suffix}")));
+        let (files, missing) = search.with("no/such/folder").files();
+        let names: Vec<_> = files.iter().map(|f| f.file_stem().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(missing[0].path, Path::new("no/such/folder"));
+    }
+
+    #[test]
+    fn beside_the_program_only_our_names_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let (prefix, suffix) = (env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+        for name in ["skysense_plugin", "onnxruntime"] {
+            std::fs::write(folder.path().join(format!("{prefix}{name}{suffix}")), "").unwrap();
+        }
+        let found = libraries(folder.path(), false);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].ends_with(format!("{prefix}skysense_plugin{suffix}")));
+    }
+}
