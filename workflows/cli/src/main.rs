@@ -1,3 +1,56 @@
-//! The `skysense` command.
+//! The `skysense` command: checks, plans and runs workflows, and reaches everything geospatial through
+//! plugins.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `commands` | one file per subcommand, one table |
+//! | `options` | options that every subcommand takes, and values with a syntax of their own |
+//! | `context` | what a subcommand works with: output, plugins, the switch that ends it |
+//! | `exit`, `failure` | exit codes, chosen in one place, and how failures are printed |
+//! | `signals` | Ctrl-C, SIGTERM, a parent that goes away |
+//! | `progress` | progress bars and JSON lines |
+//! | `host` | what tools of plugins see of this program |
+//! | `reference` | generated references |
 
-fn main() {}
+mod commands;
+mod context;
+mod exit;
+mod failure;
+mod host;
+mod options;
+mod output;
+mod progress;
+mod reference;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+
+use context::Context;
+use exit::Exit;
+use options::Options;
+
+fn main() -> ExitCode {
+    let matches = match commands::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // clap prints help and versions to stdout and mistakes to stderr.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    let options = match Options::from_arg_matches(&matches) {
+        Ok(options) => options,
+        Err(error) => {
+            let _ = error.print();
+            return Exit::Usage.into();
+        }
+    };
+    let context = Context::new(options);
+    signals::watch(context.cancel.clone(), context.options.with_parent);
+    match commands::dispatch(&matches, &context) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.print(context.options.json).into(),
+    }
+}

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::{NodeDescription, Port};
 
+use super::suggest;
+
 /// The declaration of one node type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeType {
@@ -68,6 +70,11 @@ impl NodeTypes {
     /// All names, ordered.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// The name that a misspelt one most likely stands for.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        suggest::nearest(name, self.names())
     }
 
     /// Whether no plugin declared a node.

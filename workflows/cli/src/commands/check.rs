@@ -1,0 +1,57 @@
+//! `skysense check`: every mistake of workflow files at once.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+use skysense_engine::{Bindings, Faults, Spec};
+
+use super::Subcommand;
+use crate::{context::Context, exit::Exit, failure::Failure, options::ParamOptions, output};
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Workflows
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    params: ParamOptions,
+}
+
+impl Subcommand for Check {
+    const NAME: &'static str = "check";
+    const ABOUT: &'static str = "Report every mistake in workflow files";
+    const DETAILS: &'static str =
+        "Reads the files and asks plugins for their node types, nothing else. Params without a value are let through.";
+
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let bindings = Bindings::of_process(&self.params.params).open();
+        let mut files: Vec<Value> = Vec::new();
+        let mut words = String::new();
+        let mut wrong = Faults::default();
+        for file in &self.files {
+            match Spec::load(file, context.types(), &bindings) {
+                Ok(spec) => {
+                    words.push_str(&format!("{}: ok, {} nodes\n", file.display(), spec.nodes.len()));
+                    let nodes: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
+                    files.push(json!({"file": file, "ok": true, "hash": spec.hash, "nodes": nodes, "faults": []}));
+                }
+                Err(faults) => {
+                    files.push(json!({"file": file, "ok": false, "faults": faults}));
+                    wrong.extend(faults);
+                }
+            }
+        }
+        if context.options.json {
+            output::json(&json!({"ok": wrong.is_empty(), "files": files}))?;
+        } else if !words.is_empty() {
+            output::data(&words)?;
+        }
+        if wrong.is_empty() {
+            return Ok(Exit::Ok);
+        }
+        // With --json the faults are on stdout already; they are not printed there twice.
+        Ok(Failure::from(wrong).print(false))
+    }
+}

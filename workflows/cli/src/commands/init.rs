@@ -1,0 +1,68 @@
+//! `skysense init`: a commented workflow to start from.
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::Subcommand;
+use crate::{context::Context, exit::Exit, failure::Failure};
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// What the workflow is to do
+    #[arg(value_enum, default_value_t = Task::Map)]
+    task: Task,
+    /// File to write
+    #[arg(short, long, value_name = "FILE", default_value = "workflow.yaml")]
+    output: PathBuf,
+    /// Overwrite the file if it is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// What a workflow is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Task {
+    /// A map of classes from a trained model
+    Map,
+    /// Features of the encoder
+    Features,
+}
+
+impl Task {
+    fn template(self) -> &'static str {
+        match self {
+            Task::Map => include_str!("templates/map.yaml"),
+            Task::Features => include_str!("templates/features.yaml"),
+        }
+    }
+}
+
+impl Subcommand for Init {
+    const NAME: &'static str = "init";
+    const ABOUT: &'static str = "Write a commented workflow to start from";
+
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(!self.force).create(true).truncate(self.force);
+        let written = options.open(&self.output).and_then(|mut file| file.write_all(self.task.template().as_bytes()));
+        written.map_err(|error| {
+            let failure = Failure::file("write", &self.output, &error);
+            match error.kind() {
+                ErrorKind::AlreadyExists => failure.hint("`--force` overwrites it, `--output` names another file"),
+                _ => failure,
+            }
+        })?;
+        let file = self.output.display();
+        context.answer(&json!({"file": self.output}), || {
+            format!("{file}\nnext: skysense check {file}; skysense plan {file} -p catalog=… -p model=…")
+        })?;
+        Ok(Exit::Ok)
+    }
+}

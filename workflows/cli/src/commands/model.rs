@@ -1,0 +1,37 @@
+//! `skysense model`: what a model package holds.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Subcommand, runs::outline};
+use crate::{context::Context, exit::Exit, failure::Failure};
+
+/// Options of `model`.
+#[derive(Debug, Args)]
+pub(crate) struct Model {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Show the contract of a model package and run its probe
+    Inspect {
+        /// Folder of the package
+        model: PathBuf,
+    },
+}
+
+impl Subcommand for Model {
+    const NAME: &'static str = "model";
+    const ABOUT: &'static str = "Look into a model package";
+
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let What::Inspect { model } = self.what;
+        let answer = context.call("model.inspect", &json!({"model": model}))?;
+        context.answer(&answer, || outline(&answer, 0))?;
+        Ok(if answer["ok"] == json!(false) { Exit::Data } else { Exit::Ok })
+    }
+}

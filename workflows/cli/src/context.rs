@@ -1,0 +1,83 @@
+//! What a subcommand works with.
+
+use std::{path::Path, sync::OnceLock};
+
+use serde::Serialize;
+use serde_json::Value;
+use skysense_abi::Host;
+use skysense_engine::{Bindings, Cancel, NodeTypes, PluginSet, SearchPath, Spec};
+use tracing_subscriber::EnvFilter;
+
+use crate::{failure::Failure, host::ToolHost, options::Options, output, progress::Progress};
+
+/// Output, plugins, and the switch that ends the program.
+pub(crate) struct Context {
+    /// Options of every subcommand.
+    pub(crate) options: Options,
+    /// Turned on by Ctrl-C, SIGTERM, or a parent that went away.
+    pub(crate) cancel: Cancel,
+    plugins: OnceLock<PluginSet>,
+    types: OnceLock<NodeTypes>,
+}
+
+impl Context {
+    /// A context; starts the log on stderr. `SKYSENSE_LOG` overrides `--verbose`.
+    pub(crate) fn new(options: Options) -> Self {
+        let level = match options.verbose {
+            0 => "warn",
+            1 => "info",
+            _ => "debug",
+        };
+        let filter = EnvFilter::try_from_env("SKYSENSE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+        // Only a second subscriber in one process could fail here, and then the first one goes on.
+        let _ = log.with_target(false).with_ansi(false).try_init();
+        Self { options, cancel: Cancel::new(), plugins: OnceLock::new(), types: OnceLock::new() }
+    }
+
+    /// The plugins, loaded when first asked for.
+    pub(crate) fn plugins(&self) -> &PluginSet {
+        self.plugins.get_or_init(|| {
+            let set = PluginSet::discover(&SearchPath::standard());
+            for refused in set.refused() {
+                tracing::warn!("plugin {} is not used: {}", refused.path.display(), refused.reason);
+            }
+            set
+        })
+    }
+
+    /// The node types of all plugins.
+    pub(crate) fn types(&self) -> &NodeTypes {
+        self.types.get_or_init(|| self.plugins().node_types())
+    }
+
+    /// Reads and checks a workflow. Params may stay without a value where `open` says so.
+    ///
+    /// # Errors
+    /// Every mistake in the file.
+    pub(crate) fn spec(&self, file: &Path, params: &[(String, String)], open: bool) -> Result<Spec, Failure> {
+        let bindings = Bindings::of_process(params);
+        let bindings = if open { bindings.open() } else { bindings };
+        Ok(Spec::load(file, self.types(), &bindings)?)
+    }
+
+    /// Calls a tool of a plugin.
+    ///
+    /// # Errors
+    /// No plugin brings it, or whatever the tool says.
+    pub(crate) fn call(&self, tool: &str, arguments: &Value) -> Result<Value, Failure> {
+        let progress = Progress::new(self.options.progress, &[]);
+        let host = Host::new(ToolHost::new(tool, progress.clone(), self.cancel.clone()));
+        let answer = self.plugins().call(tool, arguments, &host);
+        progress.finish();
+        Ok(answer?)
+    }
+
+    /// Prints an answer: as JSON, or in words.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub(crate) fn answer(&self, value: &impl Serialize, words: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.options.json { output::json(value) } else { output::data(&words()) }
+    }
+}
