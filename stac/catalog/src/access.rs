@@ -57,7 +57,11 @@ impl Access {
         };
         match is_raster_name(&name) {
             true => Ok(location),
-            false => Err(CatalogError::href(href, "is not a raster format that may be opened", "expected .tif, .tiff, .jp2, .j2k, .png or .jpg")),
+            false => Err(CatalogError::href(
+                href,
+                "is not a raster format that may be opened",
+                "expected .tif, .tiff, .jp2, .j2k, .png or .jpg",
+            )),
         }
     }
 
@@ -74,18 +78,30 @@ impl Access {
                 .map(Location::Http)
                 .ok_or_else(|| CatalogError::href(href, "is no URL", "check its spelling")),
             Some((scheme, rest)) if scheme == "s3" => match rest.split_once('/') {
-                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Location::S3 { bucket: bucket.into(), key: key.into() }),
+                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+                    Ok(Location::S3 { bucket: bucket.into(), key: key.into() })
+                }
                 _ => Err(CatalogError::href(href, "names no object", "expected s3://bucket/key")),
             },
-            Some((scheme, _)) if scheme != "file" => Err(CatalogError::href(href, format!("has the scheme `{scheme}`"), "expected a file, http, https or s3")),
-            _ if has_scheme(href) && !href.to_ascii_lowercase().starts_with("file:") => Err(CatalogError::href(href, "is a connection string", "expected a path, http, https or s3")),
+            Some((scheme, _)) if scheme != "file" => Err(CatalogError::href(
+                href,
+                format!("has the scheme `{scheme}`"),
+                "expected a file, http, https or s3",
+            )),
+            _ if has_scheme(href) && !href.to_ascii_lowercase().starts_with("file:") => {
+                Err(CatalogError::href(href, "is a connection string", "expected a path, http, https or s3"))
+            }
             _ => self.local(root, href).map(Location::File),
         }
     }
 
     fn local(&self, root: &Root, href: &str) -> Result<PathBuf> {
         let Root::Local(folder) = root else {
-            return Err(CatalogError::href(href, "is a local file, named by a remote catalog", "a remote catalog may reach http, https and s3 only"));
+            return Err(CatalogError::href(
+                href,
+                "is a local file, named by a remote catalog",
+                "a remote catalog may reach http, https and s3 only",
+            ));
         };
         let path = local_path(href)?;
         let real = path.canonicalize().map_err(|source| CatalogError::Read { path: path.clone(), source })?;
@@ -93,7 +109,11 @@ impl Access {
         if below(folder) || self.allow_paths.iter().any(|allowed| below(allowed)) {
             return Ok(real);
         }
-        Err(CatalogError::href(href, format!("leads to a file outside of the catalog's folder {}", folder.display()), "name it in `allow_paths` if you trust this catalog"))
+        Err(CatalogError::href(
+            href,
+            format!("leads to a file outside of the catalog's folder {}", folder.display()),
+            "name it in `allow_paths` if you trust this catalog",
+        ))
     }
 }
 
@@ -101,8 +121,12 @@ impl Access {
 fn reject_tricks(href: &str) -> Result<()> {
     let lower = href.to_ascii_lowercase();
     let plain = lower.replace('\\', "/");
-    let bad = |problem: &str| Err(CatalogError::href(href, problem, "catalogs may name plain files, http, https and s3 only"));
-    if plain.split('/').any(|part| part.starts_with("vsi")) && (plain.starts_with("/vsi") || plain.starts_with("vsi") || plain.contains("//vsi")) {
+    let bad = |problem: &str| {
+        Err(CatalogError::href(href, problem, "catalogs may name plain files, http, https and s3 only"))
+    };
+    if plain.split('/').any(|part| part.starts_with("vsi"))
+        && (plain.starts_with("/vsi") || plain.starts_with("vsi") || plain.contains("//vsi"))
+    {
         return bad("is a GDAL virtual path");
     }
     if href.chars().any(|c| c.is_control()) {
@@ -117,7 +141,9 @@ fn reject_tricks(href: &str) -> Result<()> {
 /// Whether a path ends like a raster that may be opened.
 pub(crate) fn is_raster_name(name: &str) -> bool {
     let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && RASTER_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
+    name.rsplit_once('.').is_some_and(|(stem, extension)| {
+        !stem.is_empty() && RASTER_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+    })
 }
 
 /// The file name of a URL: its last path segment, or inside `Nodes(name.jp2)/$value` as some download services write it.
@@ -140,7 +166,8 @@ mod tests {
     #[test]
     fn a_remote_catalog_never_reaches_local_files() {
         let access = Access::new([PathBuf::from("/")]);
-        for href in ["/etc/hosts.tif", "file:///etc/hosts.tif", "FILE:///etc/hosts.tif", "../x.tif", "./x.tif", "x.tif"] {
+        for href in ["/etc/hosts.tif", "file:///etc/hosts.tif", "FILE:///etc/hosts.tif", "../x.tif", "./x.tif", "x.tif"]
+        {
             assert!(access.raster(&remote(), href).is_err(), "{href}");
         }
     }
@@ -177,10 +204,17 @@ mod tests {
 
     #[test]
     fn plain_remote_rasters_are_allowed() {
-        for href in ["https://h/x.tif", "http://h/a/B04.JP2?sig=1", "https://z/odata/v1/Products(1)/Nodes(T36_B04_10m.jp2)/$value"] {
+        for href in [
+            "https://h/x.tif",
+            "http://h/a/B04.JP2?sig=1",
+            "https://z/odata/v1/Products(1)/Nodes(T36_B04_10m.jp2)/$value",
+        ] {
             assert!(matches!(Access::default().raster(&remote(), href), Ok(Location::Http(_))), "{href}");
         }
-        assert_eq!(Access::default().raster(&remote(), "s3://b/k/x.tif").unwrap(), Location::S3 { bucket: "b".into(), key: "k/x.tif".into() });
+        assert_eq!(
+            Access::default().raster(&remote(), "s3://b/k/x.tif").unwrap(),
+            Location::S3 { bucket: "b".into(), key: "k/x.tif".into() }
+        );
     }
 
     #[test]
@@ -201,7 +235,13 @@ mod tests {
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink(outside.join("b.tif"), inside.join("link.tif")).unwrap();
-            assert!(Access::default().raster(&root, &href(inside.join("link.tif"))).unwrap_err().to_string().contains("outside"));
+            assert!(
+                Access::default()
+                    .raster(&root, &href(inside.join("link.tif")))
+                    .unwrap_err()
+                    .to_string()
+                    .contains("outside")
+            );
         }
     }
 }

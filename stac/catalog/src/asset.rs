@@ -59,11 +59,16 @@ impl Asset {
         let claimed = projection::claimed(item, object);
         let declared = object.get("gsd").and_then(Value::as_f64);
         let spatial = object.get("raster:bands").and_then(|bands| bands.get(0)?.get("spatial_resolution")?.as_f64());
-        let metric = claimed.as_ref().filter(|geobox| geobox.crs.epsg_code() != Some(4326)).map(|geobox| geobox.resolution().0.max(geobox.resolution().1));
+        let metric = claimed
+            .as_ref()
+            .filter(|geobox| geobox.crs.epsg_code() != Some(4326))
+            .map(|geobox| geobox.resolution().0.max(geobox.resolution().1));
         Self {
             key: key.to_owned(),
             href: text("href").unwrap_or_default().to_owned(),
-            alternates: alternates.filter_map(|(_, alternate)| alternate.get("href")?.as_str().map(str::to_owned)).collect(),
+            alternates: alternates
+                .filter_map(|(_, alternate)| alternate.get("href")?.as_str().map(str::to_owned))
+                .collect(),
             media_type: text("type").map(str::to_ascii_lowercase),
             roles: strings(object.get("roles")),
             words: [text("title"), text("description")].into_iter().flatten().collect::<Vec<_>>().join("; "),
@@ -90,7 +95,12 @@ fn suffix_metres(key: &str) -> Option<f64> {
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Bands by the metadata of any version: `bands` (1.1), else `eo:bands` beside `raster:bands` (1.0), else the
@@ -103,8 +113,13 @@ fn bands(item: &Item, asset: &Map<String, Value>) -> Vec<AssetBand> {
     let common = Value::Object(asset.clone());
     let mut out: Vec<AssetBand> = (0..count)
         .map(|index| {
-            let named = eo.get(index).and_then(Value::as_u64).and_then(|at| item.property("eo:bands").get(at as usize)).or_else(|| eo.get(index));
-            let layers: Vec<&Value> = [unified.get(index), named, raster.get(index), Some(&common)].into_iter().flatten().collect();
+            let named = eo
+                .get(index)
+                .and_then(Value::as_u64)
+                .and_then(|at| item.property("eo:bands").get(at as usize))
+                .or_else(|| eo.get(index));
+            let layers: Vec<&Value> =
+                [unified.get(index), named, raster.get(index), Some(&common)].into_iter().flatten().collect();
             band(&layers)
         })
         .collect();
@@ -119,7 +134,9 @@ fn bands(item: &Item, asset: &Map<String, Value>) -> Vec<AssetBand> {
 
 /// A band from several descriptions of it, the first that says something winning.
 fn band(layers: &[&Value]) -> AssetBand {
-    let find = |names: &[&str]| layers.iter().find_map(|layer| names.iter().find_map(|name| layer.get(*name).filter(|value| !value.is_null())));
+    let find = |names: &[&str]| {
+        layers.iter().find_map(|layer| names.iter().find_map(|name| layer.get(*name).filter(|value| !value.is_null())))
+    };
     // The asset itself comes last and must not lend its title as a band's name: only band objects have names.
     let described = &layers[..layers.len() - 1];
     let name = described.iter().find_map(|layer| layer.get("name")?.as_str().map(str::to_owned));
@@ -156,9 +173,18 @@ mod tests {
 
     #[test]
     fn bands_of_each_generation_read_alike() {
-        let unified = asset(json!({}), json!({"href": "a.tif", "data_type": "uint16", "nodata": 0, "raster:scale": 1e-4, "raster:offset": -0.1, "bands": [{"name": "B04", "eo:common_name": "red"}]}));
-        let split = asset(json!({}), json!({"href": "a.tif", "eo:bands": [{"name": "B04", "common_name": "red"}], "raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": 1e-4, "offset": -0.1}]}));
-        let integers = asset(json!({"eo:bands": [{"name": "B03"}, {"name": "B04", "common_name": "red"}]}), json!({"href": "a.tif", "eo:bands": [1], "raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": 1e-4, "offset": -0.1}]}));
+        let unified = asset(
+            json!({}),
+            json!({"href": "a.tif", "data_type": "uint16", "nodata": 0, "raster:scale": 1e-4, "raster:offset": -0.1, "bands": [{"name": "B04", "eo:common_name": "red"}]}),
+        );
+        let split = asset(
+            json!({}),
+            json!({"href": "a.tif", "eo:bands": [{"name": "B04", "common_name": "red"}], "raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": 1e-4, "offset": -0.1}]}),
+        );
+        let integers = asset(
+            json!({"eo:bands": [{"name": "B03"}, {"name": "B04", "common_name": "red"}]}),
+            json!({"href": "a.tif", "eo:bands": [1], "raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": 1e-4, "offset": -0.1}]}),
+        );
         assert_eq!(unified.bands, split.bands);
         assert_eq!(unified.bands, integers.bands);
         assert_eq!(unified.bands[0].offset, Some(-0.1));

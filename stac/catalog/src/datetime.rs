@@ -87,7 +87,9 @@ impl Interval {
 /// First and last moment that a text stands for.
 fn span(text: &str) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let text = text.trim();
-    let first = |year: i32, month: u32, day: u32| Some(NaiveDate::from_ymd_opt(year, month, day)?.and_hms_opt(0, 0, 0)?.and_utc());
+    let first = |year: i32, month: u32, day: u32| {
+        Some(NaiveDate::from_ymd_opt(year, month, day)?.and_hms_opt(0, 0, 0)?.and_utc())
+    };
     let until = |next: DateTime<Utc>| next - Duration::milliseconds(1);
     let parts = || text.split('-').map(|part| part.parse::<u32>().ok()).collect::<Option<Vec<_>>>();
     match text.len() {
@@ -114,7 +116,13 @@ mod tests {
 
     #[test]
     fn datetimes_as_catalogs_write_them() {
-        for text in ["2021-08-09T17:39:53.5Z", "2021-08-09 17:39:53.500000+00:00", "2021-08-09T19:39:53.5+02:00", "2021-08-09T17:39:53.5", "2021-08-09T17:39:53.500+0000"] {
+        for text in [
+            "2021-08-09T17:39:53.5Z",
+            "2021-08-09 17:39:53.500000+00:00",
+            "2021-08-09T19:39:53.5+02:00",
+            "2021-08-09T17:39:53.5",
+            "2021-08-09T17:39:53.500+0000",
+        ] {
             assert_eq!(format_datetime(parse_datetime(text).unwrap()), "2021-08-09T17:39:53.500Z", "{text}");
         }
         assert_eq!(format_datetime(parse_datetime("2015-07-10").unwrap()), "2015-07-10T00:00:00Z");
@@ -125,15 +133,21 @@ mod tests {
     fn a_day_month_or_year_is_all_of_it() {
         let year = Interval::parse("2021").unwrap();
         assert_eq!(year.to_query(), "2021-01-01T00:00:00Z/2021-12-31T23:59:59.999Z");
-        assert_eq!(Interval::parse("2020-02/2020-12").unwrap().to_query(), "2020-02-01T00:00:00Z/2020-12-31T23:59:59.999Z");
-        let evening = Interval { start: parse_datetime("2021-10-31T22:00:00Z"), end: parse_datetime("2021-10-31T22:00:00Z") };
+        assert_eq!(
+            Interval::parse("2020-02/2020-12").unwrap().to_query(),
+            "2020-02-01T00:00:00Z/2020-12-31T23:59:59.999Z"
+        );
+        let evening =
+            Interval { start: parse_datetime("2021-10-31T22:00:00Z"), end: parse_datetime("2021-10-31T22:00:00Z") };
         assert!(Interval::parse("2021-03-01/2021-10-31").unwrap().overlaps(&evening));
         assert!(!Interval::parse("../2021-10-30").unwrap().overlaps(&evening));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "..", "../..", "2021-13", "2021-10-31/2021-01-01", "yesterday", "9999-12-31T23:59:60Z/x", "99999999"] {
+        for text in
+            ["", "..", "../..", "2021-13", "2021-10-31/2021-01-01", "yesterday", "9999-12-31T23:59:60Z/x", "99999999"]
+        {
             assert!(Interval::parse(text).is_err(), "{text}");
         }
     }

@@ -50,7 +50,8 @@ fn rank(scene: &Scene) -> (Option<u32>, Option<i64>, &str) {
 }
 
 fn why(winner: &Scene, loser: &Scene) -> String {
-    let baseline = |scene: &Scene| scene.baseline.map_or_else(|| "unknown".into(), |b| format!("{:02}.{:02}", b / 100, b % 100));
+    let baseline =
+        |scene: &Scene| scene.baseline.map_or_else(|| "unknown".into(), |b| format!("{:02}.{:02}", b / 100, b % 100));
     if winner.item == loser.item {
         "the same item, listed twice".into()
     } else if winner.baseline != loser.baseline {

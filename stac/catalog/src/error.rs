@@ -41,7 +41,9 @@ pub enum CatalogError {
         hint: &'static str,
     },
     /// Text that is not the JSON it should be.
-    #[error("{href}: not JSON at line {line}, column {column}: {message}; expected a STAC catalog, collection, item or item collection")]
+    #[error(
+        "{href}: not JSON at line {line}, column {column}: {message}; expected a STAC catalog, collection, item or item collection"
+    )]
     Json {
         /// Where it was read, redacted.
         href: String,
@@ -111,7 +113,9 @@ pub enum CatalogError {
         known: String,
     },
     /// An area of interest that cannot be read.
-    #[error("area of interest {origin}: {message}; expected GeoJSON, WKT, WKB, FlatGeobuf or GeoPackage in longitude and latitude")]
+    #[error(
+        "area of interest {origin}: {message}; expected GeoJSON, WKT, WKB, FlatGeobuf or GeoPackage in longitude and latitude"
+    )]
     Area {
         /// Path, or `text`.
         origin: String,

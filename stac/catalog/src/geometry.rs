@@ -7,10 +7,12 @@ use crate::Bbox;
 
 /// The geometry of a GeoJSON value: a geometry, or a feature that has one.
 pub(crate) fn read(value: &Value) -> Option<Geometry<f64>> {
-    let geometry = if value.get("type").and_then(Value::as_str) == Some("Feature") { value.get("geometry")? } else { value };
+    let geometry =
+        if value.get("type").and_then(Value::as_str) == Some("Feature") { value.get("geometry")? } else { value };
     let parsed: geojson::Geometry = serde_json::from_value(geometry.clone()).ok()?;
     let geometry = Geometry::<f64>::try_from(parsed).ok()?;
-    let sane = geometry.coords_iter().all(|c| c.x.is_finite() && c.y.is_finite() && c.x.abs() <= 360.5 && c.y.abs() <= 90.1);
+    let sane =
+        geometry.coords_iter().all(|c| c.x.is_finite() && c.y.is_finite() && c.x.abs() <= 360.5 && c.y.abs() <= 90.1);
     (sane && geometry.coords_iter().next().is_some()).then_some(geometry)
 }
 
@@ -22,13 +24,16 @@ pub fn bbox_of(value: &Value) -> Option<Bbox> {
     // Parts on both sides of the antimeridian, as RFC 7946 cuts them: the box goes the short way round.
     let unwrapped = unwrap(&geometry);
     let east = shift_parts(&unwrapped);
-    let pick = |geometry: &Geometry<f64>| geometry.bounding_rect().map(|r| (r.min().x, r.min().y, r.max().x, r.max().y));
+    let pick =
+        |geometry: &Geometry<f64>| geometry.bounding_rect().map(|r| (r.min().x, r.min().y, r.max().x, r.max().y));
     let (plain, moved) = (pick(&unwrapped)?, pick(&east)?);
     let (west, south, east, north) = if moved.2 - moved.0 < plain.2 - plain.0 - 1e-9 { moved } else { plain };
     if east - west >= 360.0 {
         return Bbox::from_slice(&[-180.0, south, 180.0, north]);
     }
-    let wrap = |longitude: f64| if (-180.0..=180.0).contains(&longitude) { longitude } else { (longitude + 180.0).rem_euclid(360.0) - 180.0 };
+    let wrap = |longitude: f64| {
+        if (-180.0..=180.0).contains(&longitude) { longitude } else { (longitude + 180.0).rem_euclid(360.0) - 180.0 }
+    };
     Bbox::from_slice(&[wrap(west), south, wrap(east), north])
 }
 
@@ -116,7 +121,8 @@ fn unwrap(geometry: &Geometry<f64>) -> Geometry<f64> {
                 .collect(),
         )
     };
-    let polygon = |polygon: &Polygon<f64>| Polygon::new(ring(polygon.exterior()), polygon.interiors().iter().map(ring).collect());
+    let polygon =
+        |polygon: &Polygon<f64>| Polygon::new(ring(polygon.exterior()), polygon.interiors().iter().map(ring).collect());
     match geometry {
         Geometry::Polygon(p) => Geometry::Polygon(polygon(p)),
         Geometry::MultiPolygon(many) => Geometry::MultiPolygon(MultiPolygon(many.0.iter().map(polygon).collect())),
@@ -169,7 +175,10 @@ mod tests {
     #[test]
     fn footprints_are_closed_counter_clockwise_and_cut() {
         let plain = footprint(&[(14.0, 46.0), (15.0, 46.0), (15.0, 45.0), (14.0, 45.0)]);
-        assert_eq!(plain, json!({"type": "Polygon", "coordinates": [[[14.0, 45.0], [15.0, 45.0], [15.0, 46.0], [14.0, 46.0], [14.0, 45.0]]]}));
+        assert_eq!(
+            plain,
+            json!({"type": "Polygon", "coordinates": [[[14.0, 45.0], [15.0, 45.0], [15.0, 46.0], [14.0, 46.0], [14.0, 45.0]]]})
+        );
         let cut = footprint(&[(179.0, 1.0), (-179.0, 1.0), (-179.0, 0.0), (179.0, 0.0)]);
         assert_eq!(cut["type"], "MultiPolygon");
         assert_eq!(bbox_of(&cut), Some(Bbox([179.0, 0.0, -179.0, 1.0])));
@@ -177,7 +186,12 @@ mod tests {
 
     #[test]
     fn what_is_no_geometry_has_no_box() {
-        for value in [json!(null), json!({"type": "Polygon", "coordinates": []}), json!({"type": "Point", "coordinates": [1e9, 2]}), json!({"type": "Circle"})] {
+        for value in [
+            json!(null),
+            json!({"type": "Polygon", "coordinates": []}),
+            json!({"type": "Point", "coordinates": [1e9, 2]}),
+            json!({"type": "Circle"}),
+        ] {
             assert_eq!(bbox_of(&value), None, "{value}");
         }
     }

@@ -50,7 +50,13 @@ pub fn by_solar_day(scenes: &[Scene]) -> Vec<Day> {
         });
         match same {
             Some(last) => last.scenes.push(index),
-            None => days.push(Day { day, datetime: scene.datetime, modality: scene.modality, platform: scene.platform.clone(), scenes: vec![index] }),
+            None => days.push(Day {
+                day,
+                datetime: scene.datetime,
+                modality: scene.modality,
+                platform: scene.platform.clone(),
+                scenes: vec![index],
+            }),
         }
     }
     days.sort_by(|a, b| (a.datetime, a.modality, &a.platform).cmp(&(b.datetime, b.modality, &b.platform)));

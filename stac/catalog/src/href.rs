@@ -89,19 +89,27 @@ impl From<Root> for String {
 pub(crate) fn remote(href: &str) -> Option<Result<Url>> {
     let scheme = href.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())?;
     match scheme.as_str() {
-        "http" | "https" => Some(Url::parse(href).map_err(|error| CatalogError::href(href, format!("is no URL: {error}"), "check its spelling"))),
+        "http" | "https" => Some(
+            Url::parse(href)
+                .map_err(|error| CatalogError::href(href, format!("is no URL: {error}"), "check its spelling")),
+        ),
         "file" => None,
-        _ => Some(Err(CatalogError::href(href, format!("has the scheme `{scheme}`"), "catalogs are read from files, http and https"))),
+        _ => Some(Err(CatalogError::href(
+            href,
+            format!("has the scheme `{scheme}`"),
+            "catalogs are read from files, http and https",
+        ))),
     }
 }
 
 /// The path of a local href, absolute against the working folder, without `.` and `..`.
 pub(crate) fn local_path(href: &str) -> Result<PathBuf> {
     let path = match href.get(..7) {
-        Some(prefix) if prefix.eq_ignore_ascii_case("file://") => Url::parse(href)
-            .ok()
-            .and_then(|url| url.to_file_path().ok())
-            .ok_or_else(|| CatalogError::href(href, "is no file URL of this machine", "expected file:///absolute/path"))?,
+        Some(prefix) if prefix.eq_ignore_ascii_case("file://") => {
+            Url::parse(href).ok().and_then(|url| url.to_file_path().ok()).ok_or_else(|| {
+                CatalogError::href(href, "is no file URL of this machine", "expected file:///absolute/path")
+            })?
+        }
         _ => PathBuf::from(href),
     };
     let absolute = std::path::absolute(&path).map_err(|source| CatalogError::Read { path: path.clone(), source })?;
@@ -135,7 +143,9 @@ pub(crate) fn absolute(base: &str, href: &str) -> Result<String> {
         return Ok(href.to_owned());
     }
     if let Some(url) = remote(base) {
-        let joined = url?.join(href).map_err(|error| CatalogError::href(href, format!("cannot be joined to {base}: {error}"), "check its spelling"))?;
+        let joined = url?.join(href).map_err(|error| {
+            CatalogError::href(href, format!("cannot be joined to {base}: {error}"), "check its spelling")
+        })?;
         return Ok(joined.into());
     }
     let base = local_path(base)?;
@@ -147,7 +157,9 @@ pub(crate) fn absolute(base: &str, href: &str) -> Result<String> {
 /// `scheme:` at the front: letters, digits, `+`, `-`, `.`, at least two long so that no drive letter counts.
 pub(crate) fn has_scheme(href: &str) -> bool {
     let Some((scheme, _)) = href.split_once(':') else { return false };
-    scheme.len() > 1 && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    scheme.len() > 1
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 #[cfg(test)]

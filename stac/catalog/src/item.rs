@@ -31,8 +31,16 @@ impl Item {
             return Err(CatalogError::stac(base, "not a GeoJSON feature", "a STAC item with `type: Feature`"));
         }
         let id = match value.get("id") {
-            Some(Value::String(id)) if !id.is_empty() && id.len() <= MAX_ID && !id.chars().any(char::is_control) => id.clone(),
-            Some(other) => return Err(CatalogError::stac(base, format!("item id is {other:.60}"), "a text of 1 to 1024 characters")),
+            Some(Value::String(id)) if !id.is_empty() && id.len() <= MAX_ID && !id.chars().any(char::is_control) => {
+                id.clone()
+            }
+            Some(other) => {
+                return Err(CatalogError::stac(
+                    base,
+                    format!("item id is {other:.60}"),
+                    "a text of 1 to 1024 characters",
+                ));
+            }
             None => return Err(CatalogError::stac(base, "item without id", "an `id`")),
         };
         if !value.get("properties").is_some_and(Value::is_object) {
@@ -43,7 +51,11 @@ impl Item {
         };
         for (key, asset) in assets.iter_mut() {
             let Some(asset) = asset.as_object_mut() else {
-                return Err(CatalogError::stac(base, format!("item `{id}`, asset `{key}` is no object"), "an object with `href`"));
+                return Err(CatalogError::stac(
+                    base,
+                    format!("item `{id}`, asset `{key}` is no object"),
+                    "an object with `href`",
+                ));
             };
             absolute_hrefs(asset, base)?;
             if let Some(Value::Object(alternates)) = asset.get_mut("alternate") {
@@ -120,7 +132,10 @@ impl Item {
         if let Some(datetime) = moment("datetime") {
             return Some((datetime, datetime));
         }
-        let (start, end) = (moment("start_datetime").or_else(|| moment("dtr:start_datetime")), moment("end_datetime").or_else(|| moment("dtr:end_datetime")));
+        let (start, end) = (
+            moment("start_datetime").or_else(|| moment("dtr:start_datetime")),
+            moment("end_datetime").or_else(|| moment("dtr:end_datetime")),
+        );
         let (start, end) = (start.or(end)?, end.or(start)?);
         (start <= end).then_some((start, end))
     }
@@ -145,11 +160,17 @@ impl Item {
     /// As written, unless it is missing or reaches around most of the globe while the geometry does not: catalogs write
     /// -180..180 for items across the antimeridian.
     pub fn bbox(&self) -> Option<Bbox> {
-        let numbers = self.value.get("bbox").and_then(Value::as_array).map(|list| list.iter().map_while(Value::as_f64).collect::<Vec<_>>());
+        let numbers = self
+            .value
+            .get("bbox")
+            .and_then(Value::as_array)
+            .map(|list| list.iter().map_while(Value::as_f64).collect::<Vec<_>>());
         let written = numbers.and_then(|numbers| Bbox::from_slice(&numbers));
         match written {
             Some(bbox) if bbox.width() <= 180.0 => Some(bbox),
-            Some(bbox) => Some(self.geometry().and_then(crate::bbox_of).filter(|narrow| narrow.width() < bbox.width()).unwrap_or(bbox)),
+            Some(bbox) => Some(
+                self.geometry().and_then(crate::bbox_of).filter(|narrow| narrow.width() < bbox.width()).unwrap_or(bbox),
+            ),
             None => crate::bbox_of(self.geometry()?),
         }
     }
@@ -161,12 +182,16 @@ impl Item {
 
     /// Cloud cover in per cent, of any generation.
     pub fn cloud_cover(&self) -> Option<f64> {
-        ["eo:cloud_cover", "cloud_cover", "s2:cloud_cover", "tile:clouds_percent", "s2:cloudy_pixel_percentage"].iter().find_map(|name| self.number(name))
+        ["eo:cloud_cover", "cloud_cover", "s2:cloud_cover", "tile:clouds_percent", "s2:cloudy_pixel_percentage"]
+            .iter()
+            .find_map(|name| self.number(name))
     }
 
     /// Satellite, in lower case with hyphens.
     pub fn platform(&self) -> Option<String> {
-        self.text("platform").or_else(|| self.text("eo:platform")).map(|platform| platform.trim().to_ascii_lowercase().replace([' ', '_'], "-"))
+        self.text("platform")
+            .or_else(|| self.text("eo:platform"))
+            .map(|platform| platform.trim().to_ascii_lowercase().replace([' ', '_'], "-"))
     }
 
     /// Assets in the order of the file.
@@ -183,7 +208,10 @@ impl Item {
 
     /// Adds a `self` link where the item has none, so that results can name where it came from.
     pub(crate) fn ensure_self_link(&mut self, href: &str) {
-        if self.self_href().is_some_and(|known| crate::href::remote(known).is_some() == crate::href::remote(href).is_some()) {
+        if self
+            .self_href()
+            .is_some_and(|known| crate::href::remote(known).is_some() == crate::href::remote(href).is_some())
+        {
             return;
         }
         let links = self.value.entry("links").or_insert_with(|| Value::Array(Vec::new()));
@@ -216,7 +244,8 @@ mod tests {
     use super::*;
 
     fn item(properties: Value) -> Item {
-        let value = json!({"type": "Feature", "id": "a", "properties": properties, "assets": {"B04": {"href": "./B04.tif"}}});
+        let value =
+            json!({"type": "Feature", "id": "a", "properties": properties, "assets": {"B04": {"href": "./B04.tif"}}});
         Item::from_json(value, "/catalog/a/a.json", Root::Local("/catalog".into())).unwrap()
     }
 
@@ -229,13 +258,16 @@ mod tests {
 
     #[test]
     fn an_interval_stands_for_its_middle() {
-        let item = item(json!({"datetime": null, "start_datetime": "2021-01-01T00:00:00Z", "end_datetime": "2021-01-03T00:00:00Z"}));
+        let item = item(
+            json!({"datetime": null, "start_datetime": "2021-01-01T00:00:00Z", "end_datetime": "2021-01-03T00:00:00Z"}),
+        );
         assert_eq!(item.datetime(), parse_datetime("2021-01-02T00:00:00Z"));
     }
 
     #[test]
     fn a_box_around_the_globe_gives_way_to_a_narrow_geometry() {
-        let part = |west: f64, east: f64| json!([[[west, 66.0], [east, 66.0], [east, 67.0], [west, 67.0], [west, 66.0]]]);
+        let part =
+            |west: f64, east: f64| json!([[[west, 66.0], [east, 66.0], [east, 67.0], [west, 67.0], [west, 66.0]]]);
         let geometry = json!({"type": "MultiPolygon", "coordinates": [part(179.0, 180.0), part(-180.0, -178.0)]});
         let value = json!({"type": "Feature", "id": "a", "bbox": [-180.0, 66.0, 180.0, 67.0], "geometry": geometry, "properties": {}, "assets": {}});
         let item = Item::from_json(value, "/a.json", Root::Local("/".into())).unwrap();
@@ -244,7 +276,13 @@ mod tests {
 
     #[test]
     fn what_is_no_item_is_refused() {
-        for value in [json!([]), json!({"type": "Catalog"}), json!({"type": "Feature", "id": 5}), json!({"type": "Feature", "id": "x", "properties": {}}), json!({"type": "Feature", "id": "x", "properties": {}, "assets": {"a": 1}})] {
+        for value in [
+            json!([]),
+            json!({"type": "Catalog"}),
+            json!({"type": "Feature", "id": 5}),
+            json!({"type": "Feature", "id": "x", "properties": {}}),
+            json!({"type": "Feature", "id": "x", "properties": {}, "assets": {"a": 1}}),
+        ] {
             assert!(Item::from_json(value, "/x.json", Root::Local("/".into())).is_err());
         }
     }

@@ -22,6 +22,7 @@ mod group;
 mod href;
 mod item;
 mod projection;
+mod publish;
 mod radiometry;
 mod redact;
 mod refusal;
@@ -41,11 +42,17 @@ pub use geometry::{bbox_of, footprint, intersects};
 pub use group::{Day, by_solar_day};
 pub use href::Root;
 pub use item::Item;
-pub use radiometry::{Backscatter, Choice, Decision, Expected, Override, PixelCheck, PixelStatistics, Radiometry, UnitName, Verdict};
-pub use redact::redact;
+pub use publish::{
+    AssetRecord, BandRecord, ClassRecord, CollectionRecord, Exists, ItemRecord, ModelRecord, Published, Statistics,
+    check_target, checksum, item_path, publish, write_json,
+};
+pub use radiometry::{
+    Backscatter, Choice, Decision, Expected, Override, PixelCheck, PixelStatistics, Radiometry, UnitName, Verdict,
+};
+pub use redact::{redact, unsigned};
 pub use refusal::Refusal;
 pub use resolve::{Options, resolve};
 pub use scene::{Mask, MaskRule, Scene};
 pub use search::{Http, Limits, SearchOutcome, SearchRequest, Skipped, search};
-pub use sensor::{Modality, Sensor, SensorBand, Sensors};
+pub use sensor::{Matches, Modality, Sensor, SensorBand, SensorMask, SensorRadiometry, Sensors};
 pub use source::{DataType, Georeference, RasterSource, Role};

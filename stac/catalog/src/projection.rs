@@ -17,7 +17,12 @@ pub(crate) fn claimed(item: &Item, asset: &Map<String, Value>) -> Option<GeoBox>
     let own = |name: &str| asset.get(name).is_some_and(|value| !value.is_null());
     // A transform of the item beside a shape of the asset belongs to another resolution.
     let transform = match (own("proj:transform"), own("proj:shape")) {
-        (false, true) if !item.property("proj:transform").is_null() && shape(item.property("proj:shape")) != Some([height, width]) => None,
+        (false, true)
+            if !item.property("proj:transform").is_null()
+                && shape(item.property("proj:shape")) != Some([height, width]) =>
+        {
+            None
+        }
         _ => transform(field("proj:transform")),
     };
     let transform = transform.or_else(|| from_bbox(field("proj:bbox"), width, height))?;
@@ -67,14 +72,26 @@ mod tests {
         let mut asset = asset;
         asset["href"] = json!("a.tif");
         let value = json!({"type": "Feature", "id": "a", "properties": properties, "assets": {"a": asset}});
-        Item::from_json(value, "https://h/a.json", Root::Remote("https://h/".into())).unwrap().assets().remove(0).claimed
+        Item::from_json(value, "https://h/a.json", Root::Remote("https://h/".into()))
+            .unwrap()
+            .assets()
+            .remove(0)
+            .claimed
     }
 
     #[test]
     fn fields_of_item_and_asset_are_joined() {
-        let geobox = grid(json!({"proj:epsg": 32633}), json!({"proj:shape": [20, 10], "proj:transform": [10, 0, 500, 0, -10, 900, 0, 0, 1]})).unwrap();
+        let geobox = grid(
+            json!({"proj:epsg": 32633}),
+            json!({"proj:shape": [20, 10], "proj:transform": [10, 0, 500, 0, -10, 900, 0, 0, 1]}),
+        )
+        .unwrap();
         assert_eq!((geobox.crs, geobox.width, geobox.height), (Crs::epsg(32633), 10, 20));
-        let code = grid(json!({"proj:epsg": 4326}), json!({"proj:code": "EPSG:32633", "proj:shape": [20, 10], "proj:bbox": [500, 700, 600, 900]})).unwrap();
+        let code = grid(
+            json!({"proj:epsg": 4326}),
+            json!({"proj:code": "EPSG:32633", "proj:shape": [20, 10], "proj:bbox": [500, 700, 600, 900]}),
+        )
+        .unwrap();
         assert_eq!((code.crs, code.transform), (Crs::epsg(32633), Affine::north_up(500.0, 900.0, 10.0)));
     }
 
@@ -84,8 +101,20 @@ mod tests {
         assert_eq!(grid(json!({"proj:code": "EPSG:None"}), whole.clone()), None);
         assert_eq!(grid(json!({"proj:epsg": null}), whole.clone()), None);
         assert_eq!(grid(json!({"proj:epsg": 32633}), json!({"proj:shape": [20, 10]})), None);
-        assert_eq!(grid(json!({"proj:epsg": 32633}), json!({"proj:shape": [0, 10], "proj:transform": [10, 0, 500, 0, -10, 900]})), None);
-        assert_eq!(grid(json!({"proj:epsg": 32633}), json!({"proj:shape": [20, 10], "proj:transform": [0, 0, 500, 0, 0, 900]})), None);
+        assert_eq!(
+            grid(
+                json!({"proj:epsg": 32633}),
+                json!({"proj:shape": [0, 10], "proj:transform": [10, 0, 500, 0, -10, 900]})
+            ),
+            None
+        );
+        assert_eq!(
+            grid(
+                json!({"proj:epsg": 32633}),
+                json!({"proj:shape": [20, 10], "proj:transform": [0, 0, 500, 0, 0, 900]})
+            ),
+            None
+        );
     }
 
     #[test]

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Refusal {
     /// No sensor file knows this collection or family.
-    #[error("item `{item}`: no sensor for collection `{collection}`; map it in the workflow with `sensors: {{{collection}: <sensor>}}` (known: {known})")]
+    #[error(
+        "item `{item}`: no sensor for collection `{collection}`; map it in the workflow with `sensors: {{{collection}: <sensor>}}` (known: {known})"
+    )]
     NoSensor {
         /// The item.
         item: String,
@@ -48,7 +50,9 @@ pub enum Refusal {
         item: String,
     },
     /// The unit of radar values cannot be told.
-    #[error("item `{item}`, asset `{asset}`: {found}; state it in the workflow with `radiometry: {{unit: linear|decibel|amplitude|scaled_decibel}}`")]
+    #[error(
+        "item `{item}`, asset `{asset}`: {found}; state it in the workflow with `radiometry: {{unit: linear|decibel|amplitude|scaled_decibel}}`"
+    )]
     UnknownUnit {
         /// The item.
         item: String,
@@ -70,7 +74,9 @@ pub enum Refusal {
         expected: String,
     },
     /// An asset whose name and metadata name different bands.
-    #[error("item `{item}`, asset `{asset}`: its key says band {key}, its metadata says {metadata}; fix the item or leave it out")]
+    #[error(
+        "item `{item}`, asset `{asset}`: its key says band {key}, its metadata says {metadata}; fix the item or leave it out"
+    )]
     BandConflict {
         /// The item.
         item: String,

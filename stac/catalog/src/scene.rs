@@ -10,6 +10,8 @@ use crate::{Bbox, Decision, Modality, PixelStatistics, RasterSource, Root, Verdi
 pub struct Scene {
     /// Id of the item.
     pub item: String,
+    /// Address of the item, without signatures, for `derived_from` links.
+    pub item_href: Option<String>,
     /// Its collection.
     pub collection: Option<String>,
     /// Where the catalog lives.

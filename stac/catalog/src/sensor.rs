@@ -174,7 +174,8 @@ impl Sensors {
         for (collection, sensor) in mapping {
             let name = if sensor.ends_with(".yaml") || sensor.ends_with(".yml") {
                 let path = folder.join(sensor);
-                let text = std::fs::read_to_string(&path).map_err(|source| CatalogError::Read { path: path.clone(), source })?;
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|source| CatalogError::Read { path: path.clone(), source })?;
                 let sensor = parse(&text, &path.display().to_string())?;
                 let name = sensor.sensor.clone();
                 self.all.retain(|known| known.sensor != name);
@@ -218,7 +219,9 @@ impl Sensors {
         self.mapping
             .get(collection)
             .and_then(by_name)
-            .or_else(|| self.all.iter().find(|sensor| sensor.matches.collections.iter().any(|known| known == collection)))
+            .or_else(|| {
+                self.all.iter().find(|sensor| sensor.matches.collections.iter().any(|known| known == collection))
+            })
             .or_else(|| self.all.iter().find(|sensor| sensor.matches.properties.iter().any(|set| holds(set, item))))
             .or_else(|| self.mapping.get("*").and_then(by_name))
     }
@@ -247,7 +250,10 @@ fn parse(text: &str, origin: &str) -> Result<Sensor> {
     for band in &sensor.bands {
         for name in std::iter::once(&band.name).chain(&band.also) {
             if let Some(other) = names.insert(name.to_ascii_lowercase(), &band.name) {
-                return Err(fault(format!("name `{name}` stands for bands {other} and {}; each name may stand for one", band.name)));
+                return Err(fault(format!(
+                    "name `{name}` stands for bands {other} and {}; each name may stand for one",
+                    band.name
+                )));
             }
         }
     }
@@ -283,7 +289,8 @@ mod tests {
     #[test]
     fn a_sensor_file_of_ones_own_replaces_and_errors_name_the_line() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "sensor: mine\ntitle: t\nmodality: hr\nbands: [{name: red}, {name: blue}]\nradiometry: {kind: display}\n";
+        let text =
+            "sensor: mine\ntitle: t\nmodality: hr\nbands: [{name: red}, {name: blue}]\nradiometry: {kind: display}\n";
         std::fs::write(folder.path().join("mine.yaml"), text).unwrap();
         let mapping = BTreeMap::from([("own".to_owned(), "mine.yaml".to_owned())]);
         let sensors = Sensors::builtin().unwrap().with(&mapping, folder.path()).unwrap();

@@ -35,13 +35,18 @@ pub(crate) fn decide(evidence: &Evidence<'_>) -> Result<Decision, Refusal> {
             found: "absent in the workflow".into(),
             expected: expected.into(),
         })?;
-        return Ok(Decision::plain(Choice::Unit(unit), "workflow", format!("{}: stated in the workflow", unit.describe())));
+        return Ok(Decision::plain(
+            Choice::Unit(unit),
+            "workflow",
+            format!("{}: stated in the workflow", unit.describe()),
+        ));
     }
     if evidence.ground_range {
         return Err(Refusal::Uncalibrated { item: evidence.item.into() });
     }
     if let Some(unit) = evidence.unit.and_then(from_declared) {
-        let sentence = format!("{}: declared by the item as unit `{}`", unit.describe(), evidence.unit.unwrap_or_default());
+        let sentence =
+            format!("{}: declared by the item as unit `{}`", unit.describe(), evidence.unit.unwrap_or_default());
         return Ok(asked(evidence, unit, "declared", sentence, true));
     }
     if let Some(unit) = formula(&evidence.words) {
@@ -63,7 +68,13 @@ pub(crate) fn decide(evidence: &Evidence<'_>) -> Result<Decision, Refusal> {
             found: format!("pixels are {} and nothing says how they become backscatter", dtype.name()),
         }),
         _ => {
-            let mut decision = asked(evidence, Backscatter::Linear, "assumed", "linear power: assumed, since nothing states the unit".into(), false);
+            let mut decision = asked(
+                evidence,
+                Backscatter::Linear,
+                "assumed",
+                "linear power: assumed, since nothing states the unit".into(),
+                false,
+            );
             if let Some(check) = &mut decision.check {
                 check.required = true;
             }
@@ -73,7 +84,8 @@ pub(crate) fn decide(evidence: &Evidence<'_>) -> Result<Decision, Refusal> {
 }
 
 fn asked(evidence: &Evidence<'_>, unit: Backscatter, rule: &str, sentence: String, stated: bool) -> Decision {
-    let check = PixelCheck { bands: evidence.check_bands.clone(), expected: Expected::Unit(unit), required: false, stated };
+    let check =
+        PixelCheck { bands: evidence.check_bands.clone(), expected: Expected::Unit(unit), required: false, stated };
     Decision { choice: Choice::Unit(unit), rule: rule.into(), sentence, check: Some(check) }
 }
 
@@ -81,14 +93,17 @@ fn from_workflow(stated: &Override) -> Result<Backscatter, (&'static str, &'stat
     Ok(match stated.unit {
         Some(UnitName::Linear) | None => Backscatter::Linear,
         Some(UnitName::Decibel) => Backscatter::Decibel,
-        Some(UnitName::Amplitude) => Backscatter::Amplitude { calibration_db: stated.calibration_db.ok_or(("calibration_db", "the calibration constant in dB"))? },
+        Some(UnitName::Amplitude) => Backscatter::Amplitude {
+            calibration_db: stated.calibration_db.ok_or(("calibration_db", "the calibration constant in dB"))?,
+        },
         Some(UnitName::ScaledDecibel) => Backscatter::ScaledDecibel {
             factor: stated.factor.ok_or(("factor", "the factor of the logarithm, such as 20"))?,
             constant: stated.constant.ok_or(("constant", "the constant in dB, such as -83"))?,
         },
-        Some(UnitName::DecibelSteps) => {
-            Backscatter::DecibelSteps { scale: stated.scale.ok_or(("scale", "decibels per digital number"))?, offset: stated.offset.unwrap_or(0.0) }
-        }
+        Some(UnitName::DecibelSteps) => Backscatter::DecibelSteps {
+            scale: stated.scale.ok_or(("scale", "decibels per digital number"))?,
+            offset: stated.offset.unwrap_or(0.0),
+        },
     })
 }
 
@@ -112,12 +127,22 @@ fn from_words(words: &str) -> Option<Backscatter> {
 
 /// `dB = 20*log10(DN) - 83` in a title or description.
 fn formula(words: &str) -> Option<Backscatter> {
-    let text: String = words.to_ascii_lowercase().chars().filter(|c| !c.is_whitespace()).map(|c| if matches!(c, '−' | '–') { '-' } else { c }).collect();
+    let text: String = words
+        .to_ascii_lowercase()
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| if matches!(c, '−' | '–') { '-' } else { c })
+        .collect();
     let (before, after) = text.split_once("log10(dn)")?;
     let before = before.trim_end_matches(['*', '·', '×']);
-    let start = before.rfind(|c: char| !c.is_ascii_digit() && c != '.').map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+    let start = before
+        .rfind(|c: char| !c.is_ascii_digit() && c != '.')
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
     let factor = before[start..].parse::<f64>().ok()?;
-    let end = after.char_indices().find(|&(at, c)| !(c.is_ascii_digit() || c == '.' || at == 0 && matches!(c, '+' | '-'))).map_or(after.len(), |(at, _)| at);
+    let end = after
+        .char_indices()
+        .find(|&(at, c)| !(c.is_ascii_digit() || c == '.' || at == 0 && matches!(c, '+' | '-')))
+        .map_or(after.len(), |(at, _)| at);
     let constant = if end == 0 { 0.0 } else { after[..end].trim_end_matches('.').parse::<f64>().ok()? };
     (factor > 0.0).then_some(Backscatter::ScaledDecibel { factor, constant })
 }
@@ -138,13 +163,25 @@ mod tests {
         assert_eq!(unit_of(&words("dB=20·log10(DN)−83.")), scaled);
         assert_eq!(unit_of(&words("VV, VH backscatter, linear power")), Choice::Unit(Backscatter::Linear));
         assert_eq!(unit_of(&words("Sentinel-1 RTC gamma0, dB")), Choice::Unit(Backscatter::Decibel));
-        assert_eq!(unit_of(&Evidence { unit: Some("dB"), words: "linear".into(), ..Evidence::default() }), Choice::Unit(Backscatter::Decibel));
+        assert_eq!(
+            unit_of(&Evidence { unit: Some("dB"), words: "linear".into(), ..Evidence::default() }),
+            Choice::Unit(Backscatter::Decibel)
+        );
     }
 
     #[test]
     fn integers_without_a_word_are_refused_and_floats_are_asked() {
-        assert!(matches!(decide(&Evidence { dtype: Some(DataType::Uint16), ..Evidence::default() }), Err(Refusal::UnknownUnit { .. })));
-        assert!(decide(&Evidence { dtype: Some(DataType::Float32), ..Evidence::default() }).unwrap().check.unwrap().required);
+        assert!(matches!(
+            decide(&Evidence { dtype: Some(DataType::Uint16), ..Evidence::default() }),
+            Err(Refusal::UnknownUnit { .. })
+        ));
+        assert!(
+            decide(&Evidence { dtype: Some(DataType::Float32), ..Evidence::default() })
+                .unwrap()
+                .check
+                .unwrap()
+                .required
+        );
     }
 
     #[test]
@@ -154,6 +191,9 @@ mod tests {
         let half = Override { unit: Some(UnitName::Amplitude), ..Override::default() };
         assert!(matches!(decide(&Evidence { stated: Some(&half), ..ground.clone() }), Err(Refusal::Metadata { .. })));
         let whole = Override { calibration_db: Some(59.0), ..half };
-        assert_eq!(unit_of(&Evidence { stated: Some(&whole), ..ground }), Choice::Unit(Backscatter::Amplitude { calibration_db: 59.0 }));
+        assert_eq!(
+            unit_of(&Evidence { stated: Some(&whole), ..ground }),
+            Choice::Unit(Backscatter::Amplitude { calibration_db: 59.0 })
+        );
     }
 }

@@ -55,7 +55,10 @@ impl Decision {
             return Verdict::Confirmed(self.sentence.clone());
         };
         if statistics.count == 0 || !statistics.p01.is_finite() || !statistics.p50.is_finite() {
-            return Verdict::Unsettled { required: check.required, sentence: format!("{}; no valid pixel to check it by", self.sentence) };
+            return Verdict::Unsettled {
+                required: check.required,
+                sentence: format!("{}; no valid pixel to check it by", self.sentence),
+            };
         }
         match check.expected {
             Expected::Floor { scale, offset } => self.floor(statistics, scale, offset, check.required, check.stated),
@@ -71,18 +74,29 @@ impl Decision {
                 Verdict::Confirmed(format!("{}; pixels fit: {seen}", self.sentence))
             } else if stated {
                 Verdict::Contradiction {
-                    sentence: format!("{}; but {seen}, which the offset would push to {:.4}: it is no longer in the pixels", self.sentence, floor + offset),
+                    sentence: format!(
+                        "{}; but {seen}, which the offset would push to {:.4}: it is no longer in the pixels",
+                        self.sentence,
+                        floor + offset
+                    ),
                     hint: "state the truth in the workflow: `radiometry: {<collection>: {offset: 0}}`".into(),
                 }
             } else {
-                Verdict::Settled(Decision::plain(Choice::Offset(0.0), "pixels", format!("offset 0 by the pixels ({seen}); overrules: {}", self.sentence)))
+                Verdict::Settled(Decision::plain(
+                    Choice::Offset(0.0),
+                    "pixels",
+                    format!("offset 0 by the pixels ({seen}); overrules: {}", self.sentence),
+                ))
             };
         }
         // The offset of every Sentinel-2 product so far; a floor well below it shows that it is not there.
         if floor < DARK * 0.1 {
             return Verdict::Confirmed(format!("{}; pixels fit: {seen}", self.sentence));
         }
-        Verdict::Unsettled { required, sentence: format!("{}; {seen}: a bright scene, or an offset of 0.1 that is still there", self.sentence) }
+        Verdict::Unsettled {
+            required,
+            sentence: format!("{}; {seen}: a bright scene, or an offset of 0.1 that is still there", self.sentence),
+        }
     }
 
     fn unit(&self, statistics: &PixelStatistics, unit: Backscatter, required: bool, stated: bool) -> Verdict {
@@ -100,14 +114,21 @@ impl Decision {
         }
         let other = match unit {
             Backscatter::Linear if p50 < 0.0 && plausible(p50) => Some(Backscatter::Decibel),
-            Backscatter::Decibel if p01 >= 0.0 && p50 > 0.0 && p99 < 100.0 && plausible(10.0 * p50.log10()) => Some(Backscatter::Linear),
+            Backscatter::Decibel if p01 >= 0.0 && p50 > 0.0 && p99 < 100.0 && plausible(10.0 * p50.log10()) => {
+                Some(Backscatter::Linear)
+            }
             _ => None,
         };
         match other {
-            Some(other) if !stated => {
-                Verdict::Settled(Decision::plain(Choice::Unit(other), "pixels", format!("{} by the pixels ({seen}); overrules: {}", other.describe(), self.sentence)))
-            }
-            None if required => Verdict::Unsettled { required, sentence: format!("{}; {seen} fit neither linear power nor dB", self.sentence) },
+            Some(other) if !stated => Verdict::Settled(Decision::plain(
+                Choice::Unit(other),
+                "pixels",
+                format!("{} by the pixels ({seen}); overrules: {}", other.describe(), self.sentence),
+            )),
+            None if required => Verdict::Unsettled {
+                required,
+                sentence: format!("{}; {seen} fit neither linear power nor dB", self.sentence),
+            },
             _ => Verdict::Contradiction {
                 sentence: format!("{}; but {seen}, which does not fit", self.sentence),
                 hint: "state the truth in the workflow: `radiometry: {<collection>: {unit: …}}`".into(),
@@ -146,7 +167,10 @@ mod tests {
     fn dark_pixels_confirm_an_offset_that_was_applied() {
         let decision = offset(vec![-0.1], Some(509), Some(true));
         assert!(matches!(decision.confirm(&pixels(145.0, 900.0, 4000.0)), Verdict::Confirmed(_)));
-        assert!(matches!(decision.confirm(&pixels(1080.0, 2000.0, 4000.0)), Verdict::Unsettled { required: false, .. }));
+        assert!(matches!(
+            decision.confirm(&pixels(1080.0, 2000.0, 4000.0)),
+            Verdict::Unsettled { required: false, .. }
+        ));
     }
 
     #[test]
@@ -169,7 +193,10 @@ mod tests {
         let decision = offset(vec![], None, None);
         assert!(matches!(decision.confirm(&pixels(300.0, 900.0, 4000.0)), Verdict::Confirmed(_)));
         assert!(matches!(decision.confirm(&pixels(1100.0, 1900.0, 4000.0)), Verdict::Unsettled { required: true, .. }));
-        assert!(matches!(decision.confirm(&PixelStatistics { count: 0, p01: f64::NAN, p50: f64::NAN, p99: f64::NAN }), Verdict::Unsettled { required: true, .. }));
+        assert!(matches!(
+            decision.confirm(&PixelStatistics { count: 0, p01: f64::NAN, p50: f64::NAN, p99: f64::NAN }),
+            Verdict::Unsettled { required: true, .. }
+        ));
     }
 
     #[test]
@@ -184,6 +211,9 @@ mod tests {
         }
         let scaled = Backscatter::ScaledDecibel { factor: 20.0, constant: -83.0 };
         assert!(matches!(radar(scaled, true, false).confirm(&pixels(900.0, 3500.0, 9000.0)), Verdict::Confirmed(_)));
-        assert!(matches!(radar(Backscatter::Linear, false, true).confirm(&pixels(90.0, 350.0, 900.0)), Verdict::Unsettled { required: true, .. }));
+        assert!(matches!(
+            radar(Backscatter::Linear, false, true).confirm(&pixels(90.0, 350.0, 900.0)),
+            Verdict::Unsettled { required: true, .. }
+        ));
     }
 }

@@ -199,7 +199,9 @@ impl Decision {
     pub fn radiometry(&self, band: &str, declared: Radiometry) -> Radiometry {
         match (self.choice, declared) {
             (_, Radiometry::Mask) => declared,
-            (Choice::Offset(offset), Radiometry::Reflectance { scale, .. }) => Radiometry::Reflectance { scale, offset },
+            (Choice::Offset(offset), Radiometry::Reflectance { scale, .. }) => {
+                Radiometry::Reflectance { scale, offset }
+            }
             (Choice::Unit(unit), _) => Radiometry::Backscatter(unit),
             (Choice::AsTheyAre, _) => Radiometry::Display,
             (Choice::Declared | Choice::Offset(_), _) => {

@@ -37,15 +37,28 @@ pub(crate) fn decide(evidence: &Evidence<'_>) -> Decision {
         return Decision::plain(Choice::Offset(offset), "workflow", format!("offset {offset}: stated in the workflow"));
     }
     if let Some(offset) = evidence.collection_offset {
-        return Decision::plain(Choice::Offset(offset), "collection", format!("offset {offset}: rule of the sensor file for this collection"));
+        return Decision::plain(
+            Choice::Offset(offset),
+            "collection",
+            format!("offset {offset}: rule of the sensor file for this collection"),
+        );
     }
     match (evidence.applied, evidence.declared.is_empty()) {
         (Some((property, true)), _) => {
-            let declared = uniform.filter(|&o| o != 0.0).map_or(String::new(), |o| format!(", so the declared offset {o} must not be applied again"));
+            let declared = uniform
+                .filter(|&o| o != 0.0)
+                .map_or(String::new(), |o| format!(", so the declared offset {o} must not be applied again"));
             let sentence = format!("offset 0: `{property}` is true{declared} (baseline {baseline})");
             // Before baseline 04.00 there was nothing to apply, so nothing can have gone wrong.
             let quiet = evidence.baseline.is_some_and(|b| b < since);
-            checked(evidence, Choice::Offset(0.0), 0.0, "applied", sentence, Ask { needed: !quiet, required: false, stated: true })
+            checked(
+                evidence,
+                Choice::Offset(0.0),
+                0.0,
+                "applied",
+                sentence,
+                Ask { needed: !quiet, required: false, stated: true },
+            )
         }
         (_, false) => declared(evidence, uniform, by_baseline, &baseline),
         (_, true) => undeclared(evidence, by_baseline, &baseline),
@@ -62,7 +75,11 @@ fn declared(evidence: &Evidence<'_>, uniform: Option<f64>, by_baseline: Option<f
     let applied = evidence.applied.map_or(String::new(), |(property, value)| format!(", `{property}` is {value}"));
     let Some(offset) = uniform else {
         let list = evidence.declared.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
-        return Decision::plain(Choice::Declared, "declared per band", format!("offsets as declared per band: {list}{applied}"));
+        return Decision::plain(
+            Choice::Declared,
+            "declared per band",
+            format!("offsets as declared per band: {list}{applied}"),
+        );
     };
     let sentence = format!("offset {offset}: declared by the item (baseline {baseline}{applied})");
     // Declaration and baseline agree: two sources are enough. Otherwise pixels are asked.
@@ -74,11 +91,25 @@ fn undeclared(evidence: &Evidence<'_>, by_baseline: Option<f64>, baseline: &str)
     match by_baseline {
         Some(offset) => {
             let sentence = format!("offset {offset}: not declared; by processing baseline {baseline}");
-            checked(evidence, Choice::Offset(offset), offset, "baseline", sentence, Ask { needed: offset != 0.0, required: false, stated: false })
+            checked(
+                evidence,
+                Choice::Offset(offset),
+                offset,
+                "baseline",
+                sentence,
+                Ask { needed: offset != 0.0, required: false, stated: false },
+            )
         }
         None => {
             let sentence = "offset 0: neither offset nor processing baseline is known".to_owned();
-            checked(evidence, Choice::Offset(0.0), 0.0, "assumed", sentence, Ask { needed: true, required: true, stated: false })
+            checked(
+                evidence,
+                Choice::Offset(0.0),
+                0.0,
+                "assumed",
+                sentence,
+                Ask { needed: true, required: true, stated: false },
+            )
         }
     }
 }
@@ -103,7 +134,12 @@ mod tests {
 
     #[test]
     fn applied_beats_declared() {
-        let decision = decide(&Evidence { applied: Some(("earthsearch:boa_offset_applied", true)), declared: vec![-0.1; 3], baseline: Some(509), ..evidence() });
+        let decision = decide(&Evidence {
+            applied: Some(("earthsearch:boa_offset_applied", true)),
+            declared: vec![-0.1; 3],
+            baseline: Some(509),
+            ..evidence()
+        });
         assert_eq!(decision.choice, Choice::Offset(0.0));
         assert!(decision.sentence.contains("must not be applied again"), "{}", decision.sentence);
         assert!(decision.check.is_some(), "the flag is wrong at times");
@@ -111,7 +147,12 @@ mod tests {
 
     #[test]
     fn not_applied_and_declared_is_declared() {
-        let decision = decide(&Evidence { applied: Some(("earthsearch:boa_offset_applied", false)), declared: vec![0.0; 3], baseline: Some(214), ..evidence() });
+        let decision = decide(&Evidence {
+            applied: Some(("earthsearch:boa_offset_applied", false)),
+            declared: vec![0.0; 3],
+            baseline: Some(214),
+            ..evidence()
+        });
         assert_eq!((decision.choice, decision.check), (Choice::Declared, None));
     }
 
@@ -135,7 +176,14 @@ mod tests {
     #[test]
     fn the_workflow_beats_everything_and_collections_beat_items() {
         let stated = Override { offset: Some(-0.1), ..Override::default() };
-        let all = Evidence { stated: Some(&stated), collection_offset: Some(0.0), applied: Some(("x", true)), declared: vec![0.0], baseline: Some(200), ..evidence() };
+        let all = Evidence {
+            stated: Some(&stated),
+            collection_offset: Some(0.0),
+            applied: Some(("x", true)),
+            declared: vec![0.0],
+            baseline: Some(200),
+            ..evidence()
+        };
         assert_eq!(decide(&all).choice, Choice::Offset(-0.1));
         assert_eq!(decide(&Evidence { stated: None, declared: vec![-0.1], ..all }).choice, Choice::Offset(0.0));
     }

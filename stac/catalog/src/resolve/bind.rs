@@ -8,7 +8,17 @@ use crate::access::{is_raster_name, name_of};
 use crate::{Asset, AssetBand, Item, Refusal, Sensor, SensorBand};
 
 /// Roles of assets that never hold bands.
-const NOT_BANDS: &[&str] = &["thumbnail", "overview", "metadata", "data-mask", "cloud", "cloud-shadow", "snow-ice", "water-mask", "saturation"];
+const NOT_BANDS: &[&str] = &[
+    "thumbnail",
+    "overview",
+    "metadata",
+    "data-mask",
+    "cloud",
+    "cloud-shadow",
+    "snow-ice",
+    "water-mask",
+    "saturation",
+];
 
 /// One band of one asset that could stand for a band of the sensor.
 #[derive(Debug)]
@@ -21,7 +31,12 @@ pub(super) struct Candidate<'a> {
 }
 
 /// Every band of every asset that the sensor knows.
-pub(super) fn candidates<'a>(item: &Item, sensor: &'a Sensor, assets: &'a [Asset], notes: &mut Vec<String>) -> Result<Vec<Candidate<'a>>, Refusal> {
+pub(super) fn candidates<'a>(
+    item: &Item,
+    sensor: &'a Sensor,
+    assets: &'a [Asset],
+    notes: &mut Vec<String>,
+) -> Result<Vec<Candidate<'a>>, Refusal> {
     let mut out = Vec::new();
     for asset in assets.iter().filter(|asset| is_raster(asset) && may_hold_bands(sensor, asset)) {
         let by_key = sensor.bands.iter().find(|band| is_called(band, asset.base_key()));
@@ -37,7 +52,11 @@ pub(super) fn candidates<'a>(item: &Item, sensor: &'a Sensor, assets: &'a [Asset
                 });
             }
             ([None, _, ..], Some(_)) if by_metadata.iter().all(Option::is_none) => {
-                notes.push(format!("asset `{}` has {} bands without names: not used, since bands are never bound by position", asset.key, by_metadata.len()));
+                notes.push(format!(
+                    "asset `{}` has {} bands without names: not used, since bands are never bound by position",
+                    asset.key,
+                    by_metadata.len()
+                ));
             }
             (found, _) => {
                 let named = found.iter().enumerate().filter_map(|(index, band)| Some((index, (*band)?)));
@@ -62,7 +81,11 @@ pub(super) struct Preference<'a>(f64, u8, u8, &'a str);
 impl Preference<'_> {
     pub(super) fn cmp(&self, other: &Self) -> Ordering {
         // Sizes that differ by a rounding are the same size.
-        let size = if (self.0 - other.0).abs() <= 1e-3 * self.0.max(other.0) { Ordering::Equal } else { self.0.total_cmp(&other.0) };
+        let size = if (self.0 - other.0).abs() <= 1e-3 * self.0.max(other.0) {
+            Ordering::Equal
+        } else {
+            self.0.total_cmp(&other.0)
+        };
         size.then(self.1.cmp(&other.1)).then(self.2.cmp(&other.2)).then(self.3.cmp(other.3))
     }
 }
@@ -91,12 +114,18 @@ pub(super) fn places(asset: &Asset) -> (String, Vec<String>) {
 
 /// Whether an asset is a raster that may be opened, by its name and, where given, its media type.
 pub(super) fn is_raster(asset: &Asset) -> bool {
-    let image = asset.media_type.as_deref().is_none_or(|media| media.starts_with("image/") || media == "application/octet-stream");
+    let image = asset
+        .media_type
+        .as_deref()
+        .is_none_or(|media| media.starts_with("image/") || media == "application/octet-stream");
     image && is_raster_name(&file_name(&places(asset).0))
 }
 
 fn may_hold_bands(sensor: &Sensor, asset: &Asset) -> bool {
-    let listed = sensor.not_bands.iter().any(|key| key.eq_ignore_ascii_case(asset.base_key()) || key.eq_ignore_ascii_case(&asset.key));
+    let listed = sensor
+        .not_bands
+        .iter()
+        .any(|key| key.eq_ignore_ascii_case(asset.base_key()) || key.eq_ignore_ascii_case(&asset.key));
     !listed && !asset.roles.iter().any(|role| NOT_BANDS.contains(&role.as_str()))
 }
 
@@ -108,7 +137,8 @@ fn file_name(href: &str) -> String {
 }
 
 fn by_metadata<'a>(sensor: &'a Sensor, band: &AssetBand) -> Option<&'a SensorBand> {
-    let called = |name: &Option<String>| name.as_ref().and_then(|name| sensor.bands.iter().find(|known| is_called(known, name)));
+    let called =
+        |name: &Option<String>| name.as_ref().and_then(|name| sensor.bands.iter().find(|known| is_called(known, name)));
     let common = || {
         let common = band.common_name.as_ref()?;
         sensor.bands.iter().find(|known| known.common.contains(common))
@@ -152,7 +182,12 @@ mod tests {
         let sensor = sensors.get(sensor).unwrap();
         let assets = item.assets();
         let found = candidates(&item, sensor, &assets, &mut Vec::new())?;
-        Ok(sensor.bands.iter().filter_map(|band| best(&found, band)).map(|c| (c.name.to_owned(), c.asset.key.clone(), c.index)).collect())
+        Ok(sensor
+            .bands
+            .iter()
+            .filter_map(|band| best(&found, band))
+            .map(|c| (c.name.to_owned(), c.asset.key.clone(), c.index))
+            .collect())
     }
 
     fn only(name: &str, key: &str, index: usize) -> Result<Vec<(String, String, usize)>, Refusal> {
@@ -176,14 +211,20 @@ mod tests {
     fn three_bands_called_rededge_are_told_apart_by_wavelength() {
         let band = |wavelength: f64| json!({"href": "x.tif", "eo:bands": [{"name": "x", "common_name": "rededge", "center_wavelength": wavelength}]});
         let found = bound("sentinel-2-l2a", json!({"a": band(0.783), "b": band(0.704), "c": band(0.7402)})).unwrap();
-        assert_eq!(found, [("B05".into(), "b".into(), 0), ("B06".into(), "c".into(), 0), ("B07".into(), "a".into(), 0)]);
+        assert_eq!(
+            found,
+            [("B05".into(), "b".into(), 0), ("B06".into(), "c".into(), 0), ("B07".into(), "a".into(), 0)]
+        );
     }
 
     #[test]
     fn bands_in_one_file_are_found_by_name() {
         let assets = json!({"image": {"href": "x.tif", "eo:bands": [{"name": "nir"}, {"name": "red"}, {"name": "green"}, {"name": "blue"}]}});
         let found = bound("hr-rgb", assets).unwrap();
-        assert_eq!(found.iter().map(|(name, _, index)| (name.as_str(), *index)).collect::<Vec<_>>(), [("red", 1), ("green", 2), ("blue", 3)]);
+        assert_eq!(
+            found.iter().map(|(name, _, index)| (name.as_str(), *index)).collect::<Vec<_>>(),
+            [("red", 1), ("green", 2), ("blue", 3)]
+        );
     }
 
     #[test]

@@ -6,10 +6,16 @@ use crate::{Item, parse_datetime};
 
 /// Tile of the satellite's own grid, as `33TWM`; zones of one digit are padded.
 pub(super) fn tile(item: &Item) -> Option<String> {
-    let text = |name: &str| item.text(name).map(str::to_owned).or_else(|| item.property(name).as_u64().map(|n| n.to_string()));
+    let text =
+        |name: &str| item.text(name).map(str::to_owned).or_else(|| item.property(name).as_u64().map(|n| n.to_string()));
     let joined = |prefix: &str| {
         let part = |names: [&str; 2]| names.iter().find_map(|name| text(&format!("{prefix}{name}")));
-        Some(format!("{}{}{}", part(["utm_zone", "utm_zone"])?, part(["latitude_band", "lat_band"])?, part(["grid_square", "square"])?))
+        Some(format!(
+            "{}{}{}",
+            part(["utm_zone", "utm_zone"])?,
+            part(["latitude_band", "lat_band"])?,
+            part(["grid_square", "square"])?
+        ))
     };
     let code = item.text("grid:code").map(|code| code.strip_prefix("MGRS-").unwrap_or(code).to_owned());
     let tile = code.or_else(|| text("s2:mgrs_tile")).or_else(|| joined("mgrs:")).or_else(|| joined("sentinel:"))?;
@@ -27,7 +33,10 @@ pub(super) fn baseline(item: &Item, properties: &[String], products: &[String]) 
     };
     let written = properties.iter().find_map(|name| {
         let value = item.property(name);
-        value.as_str().and_then(number).or_else(|| value.as_f64().filter(|n| (0.0..100.0).contains(n)).map(|n| (n * 100.0).round() as u32))
+        value
+            .as_str()
+            .and_then(number)
+            .or_else(|| value.as_f64().filter(|n| (0.0..100.0).contains(n)).map(|n| (n * 100.0).round() as u32))
     });
     written.or_else(|| products.iter().find_map(|name| from_product(item.text(name)?)))
 }
@@ -51,7 +60,12 @@ mod tests {
     use crate::Root;
 
     fn item(properties: Value) -> Item {
-        Item::from_json(json!({"type": "Feature", "id": "a", "properties": properties, "assets": {}}), "https://h/a", Root::Remote("https://h/".into())).unwrap()
+        Item::from_json(
+            json!({"type": "Feature", "id": "a", "properties": properties, "assets": {}}),
+            "https://h/a",
+            Root::Remote("https://h/".into()),
+        )
+        .unwrap()
     }
 
     #[test]

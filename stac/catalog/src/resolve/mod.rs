@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use self::bind::{Candidate, best, candidates};
 use crate::sensor::SensorMask;
 use crate::{
-    Asset, AssetBand, Georeference, Item, Mask, Modality, Override, Radiometry, RasterSource, Refusal, Role, Scene, Sensor,
-    SensorBand,
+    Asset, AssetBand, Georeference, Item, Mask, Modality, Override, Radiometry, RasterSource, Refusal, Role, Scene,
+    Sensor, SensorBand,
 };
 
 /// What a workflow says about binding.
@@ -47,10 +47,9 @@ pub fn resolve(item: &Item, sensor: &Sensor, options: &Options) -> Result<Scene,
         found,
         expected: expected.to_owned(),
     };
-    let (interval, datetime) = item
-        .interval()
-        .zip(item.datetime())
-        .ok_or_else(|| metadata("datetime", item.property("datetime").to_string(), "a datetime, or start_datetime and end_datetime"))?;
+    let (interval, datetime) = item.interval().zip(item.datetime()).ok_or_else(|| {
+        metadata("datetime", item.property("datetime").to_string(), "a datetime, or start_datetime and end_datetime")
+    })?;
     let bbox = item.bbox().ok_or_else(|| metadata("bbox", "absent".into(), "a bbox or geometry in degrees"))?;
 
     let assets = item.assets();
@@ -83,6 +82,7 @@ pub fn resolve(item: &Item, sensor: &Sensor, options: &Options) -> Result<Scene,
         .collect();
     Ok(Scene {
         item: item.id().to_owned(),
+        item_href: item.self_href().map(crate::redact::unsigned),
         collection: item.collection().map(str::to_owned),
         root: item.root().clone(),
         sensor: sensor.sensor.clone(),
@@ -105,7 +105,14 @@ pub fn resolve(item: &Item, sensor: &Sensor, options: &Options) -> Result<Scene,
     })
 }
 
-fn require(item: &Item, sensor: &Sensor, options: &Options, assets: &[Asset], missing: &[String], none: bool) -> Result<(), Refusal> {
+fn require(
+    item: &Item,
+    sensor: &Sensor,
+    options: &Options,
+    assets: &[Asset],
+    missing: &[String],
+    none: bool,
+) -> Result<(), Refusal> {
     let wanted = |name: &&String| sensor.all_bands || none || options.bands.contains(name);
     let unknown = options.bands.iter().filter(|name| !sensor.bands.iter().any(|band| &band.name == *name));
     let lacking: Vec<&String> = missing.iter().filter(wanted).chain(unknown).collect();
@@ -135,12 +142,20 @@ fn require(item: &Item, sensor: &Sensor, options: &Options, assets: &[Asset], mi
 fn masks(item: &Item, sensor: &Sensor, assets: &[Asset], notes: &mut Vec<String>) -> Vec<Mask> {
     let mut masks = Vec::new();
     for SensorMask { name, assets: keys, rule } in &sensor.masks {
-        let fits = |asset: &&Asset| bind::is_raster(asset) && keys.iter().any(|key| key.eq_ignore_ascii_case(asset.base_key()));
-        let Some(asset) = assets.iter().filter(fits).min_by(|a, b| bind::preference(a, 20.0).cmp(&bind::preference(b, 20.0))) else {
+        let fits = |asset: &&Asset| {
+            bind::is_raster(asset) && keys.iter().any(|key| key.eq_ignore_ascii_case(asset.base_key()))
+        };
+        let Some(asset) =
+            assets.iter().filter(fits).min_by(|a, b| bind::preference(a, 20.0).cmp(&bind::preference(b, 20.0)))
+        else {
             continue;
         };
         if asset.bands.len() > 1 {
-            notes.push(format!("asset `{}` has {} bands and none is named as {name}: not used as a mask", asset.key, asset.bands.len()));
+            notes.push(format!(
+                "asset `{}` has {} bands and none is named as {name}: not used as a mask",
+                asset.key,
+                asset.bands.len()
+            ));
             continue;
         }
         let mut source = source(item, asset, 0, name, Role::Mask);

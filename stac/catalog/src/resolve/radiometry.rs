@@ -17,11 +17,21 @@ pub(super) struct Decided {
 
 /// Whether radar pixels lie in ground-range geometry: the sensor has such items, and no band claims a projected grid.
 pub(super) fn is_ground_range(sensor: &Sensor, bands: &[Bound<'_>]) -> bool {
-    let projected = |(_, candidate): &Bound<'_>| candidate.asset.claimed.as_ref().is_some_and(|geobox| geobox.crs.epsg_code() != Some(4326));
-    matches!(sensor.radiometry, SensorRadiometry::Backscatter { ground_range: true, .. }) && !bands.iter().any(projected)
+    let projected = |(_, candidate): &Bound<'_>| {
+        candidate.asset.claimed.as_ref().is_some_and(|geobox| geobox.crs.epsg_code() != Some(4326))
+    };
+    matches!(sensor.radiometry, SensorRadiometry::Backscatter { ground_range: true, .. })
+        && !bands.iter().any(projected)
 }
 
-pub(super) fn decide(item: &Item, sensor: &Sensor, options: &Options, bands: &[Bound<'_>], ground_range: bool, notes: &mut Vec<String>) -> Result<Decided, Refusal> {
+pub(super) fn decide(
+    item: &Item,
+    sensor: &Sensor,
+    options: &Options,
+    bands: &[Bound<'_>],
+    ground_range: bool,
+    notes: &mut Vec<String>,
+) -> Result<Decided, Refusal> {
     let stated = options.stated(item.collection());
     match &sensor.radiometry {
         SensorRadiometry::Display => {
@@ -30,7 +40,8 @@ pub(super) fn decide(item: &Item, sensor: &Sensor, options: &Options, bands: &[B
         }
         SensorRadiometry::Backscatter { collections, check, .. } => {
             let first = bands.first().map(|(_, candidate)| *candidate);
-            let described = first.and_then(|candidate| candidate.asset.bands.get(candidate.index)).cloned().unwrap_or_default();
+            let described =
+                first.and_then(|candidate| candidate.asset.bands.get(candidate.index)).cloned().unwrap_or_default();
             let decision = backscatter::decide(&backscatter::Evidence {
                 item: item.id(),
                 asset: first.map_or("", |candidate| candidate.asset.key.as_str()),
@@ -46,7 +57,8 @@ pub(super) fn decide(item: &Item, sensor: &Sensor, options: &Options, bands: &[B
         }
         SensorRadiometry::Reflectance { scale, since, applied, baseline, product, collections, check } => {
             let baseline = facts::baseline(item, baseline, product);
-            let described: Vec<AssetBand> = bands.iter().map(|(_, c)| c.asset.bands.get(c.index).cloned().unwrap_or_default()).collect();
+            let described: Vec<AssetBand> =
+                bands.iter().map(|(_, c)| c.asset.bands.get(c.index).cloned().unwrap_or_default()).collect();
             let fallback = *scale;
             let scales = described
                 .iter()
@@ -60,7 +72,11 @@ pub(super) fn decide(item: &Item, sensor: &Sensor, options: &Options, bands: &[B
             }
             let rule = baseline.map_or(0.0, |baseline| if baseline >= since.0 { since.1 } else { 0.0 });
             if !declared.is_empty() && declared.len() < bands.len() {
-                notes.push(format!("{} of {} bands declare an offset; the others take {rule} by baseline", declared.len(), bands.len()));
+                notes.push(format!(
+                    "{} of {} bands declare an offset; the others take {rule} by baseline",
+                    declared.len(),
+                    bands.len()
+                ));
             }
             let decision = reflectance::decide(&reflectance::Evidence {
                 stated,
@@ -70,9 +86,16 @@ pub(super) fn decide(item: &Item, sensor: &Sensor, options: &Options, bands: &[B
                 scale: scales.first().copied().unwrap_or(fallback),
                 baseline,
                 since: *since,
-                check_bands: check.iter().filter(|name| bands.iter().any(|(band, _)| &&band.name == name)).cloned().collect(),
+                check_bands: check
+                    .iter()
+                    .filter(|name| bands.iter().any(|(band, _)| &&band.name == name))
+                    .cloned()
+                    .collect(),
             });
-            let with_offsets = described.iter().zip(&scales).map(|(band, &scale)| Radiometry::Reflectance { scale, offset: band.offset.unwrap_or(rule) });
+            let with_offsets = described
+                .iter()
+                .zip(&scales)
+                .map(|(band, &scale)| Radiometry::Reflectance { scale, offset: band.offset.unwrap_or(rule) });
             let declared = with_offsets.collect();
             Ok(Decided { decision: with_check_bands(decision, bands), declared, baseline })
         }

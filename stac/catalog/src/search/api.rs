@@ -15,16 +15,20 @@ const BARREN: u32 = 20;
 
 /// Whether a link is the search of an API.
 pub(super) fn is_search(href: &str) -> bool {
-    remote(href).and_then(std::result::Result::ok).is_some_and(|url| url.path().trim_end_matches('/').ends_with("/search"))
+    remote(href)
+        .and_then(std::result::Result::ok)
+        .is_some_and(|url| url.path().trim_end_matches('/').ends_with("/search"))
 }
 
 /// The search that a landing page offers, and whether it takes POST; `None` for static catalogs.
 pub(super) fn search_link(document: &Document) -> Option<(String, bool)> {
     let links = document.value.get("links")?.as_array()?;
     let method = |link: &Value| link.get("method").and_then(Value::as_str).map(str::to_ascii_uppercase);
-    let searches: Vec<&Value> = links.iter().filter(|link| link.get("rel").and_then(Value::as_str) == Some("search")).collect();
+    let searches: Vec<&Value> =
+        links.iter().filter(|link| link.get("rel").and_then(Value::as_str) == Some("search")).collect();
     // Some landing pages also link a page for people.
-    let searches: Vec<&&Value> = searches.iter().filter(|link| link.get("type").and_then(Value::as_str) != Some("text/html")).collect();
+    let searches: Vec<&&Value> =
+        searches.iter().filter(|link| link.get("type").and_then(Value::as_str) != Some("text/html")).collect();
     let posting = searches.iter().find(|link| method(link).as_deref() == Some("POST"));
     let link = posting.or_else(|| searches.first())?;
     let href = absolute(&document.href, link.get("href")?.as_str()?).ok()?;
@@ -39,7 +43,19 @@ pub(super) fn ask(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, href
         match fetcher.post(href, &body) {
             Ok(document) => return follow(fetcher, collector, document, Some(body)),
             // Servers without POST answer in many ways; what also fails with GET is told by GET.
-            Err(CatalogError::Http { found, .. }) if ["status 400", "status 404", "status 405", "status 411", "status 415", "status 422", "status 501"].iter().any(|status| found.starts_with(status)) => {
+            Err(CatalogError::Http { found, .. })
+                if [
+                    "status 400",
+                    "status 404",
+                    "status 405",
+                    "status 411",
+                    "status 415",
+                    "status 422",
+                    "status 501",
+                ]
+                .iter()
+                .any(|status| found.starts_with(status)) =>
+            {
                 tracing::debug!(href = redact(href), found, "POST refused; asking with GET");
             }
             Err(error) => return Err(error),
@@ -79,11 +95,16 @@ fn body(fetcher: &Fetcher<'_>) -> Map<String, Value> {
 
 /// The same request as a query.
 fn query(href: &str, body: &Value) -> Result<Url> {
-    let mut url = Url::parse(href).map_err(|error| CatalogError::href(href, format!("is no URL: {error}"), "check its spelling"))?;
+    let mut url = Url::parse(href)
+        .map_err(|error| CatalogError::href(href, format!("is no URL: {error}"), "check its spelling"))?;
     for (name, value) in body.as_object().into_iter().flatten() {
         let text = match value {
             Value::String(text) => text.clone(),
-            Value::Array(list) => list.iter().map(|entry| entry.as_str().map_or_else(|| entry.to_string(), str::to_owned)).collect::<Vec<_>>().join(","),
+            Value::Array(list) => list
+                .iter()
+                .map(|entry| entry.as_str().map_or_else(|| entry.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(","),
             other => other.to_string(),
         };
         url.query_pairs_mut().append_pair(name, &text);
@@ -92,14 +113,23 @@ fn query(href: &str, body: &Value) -> Result<Url> {
 }
 
 /// Takes page after page. `sent` is the body that asked for the first, where there was one.
-fn follow(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, first: Document, sent: Option<Value>) -> Result<()> {
+fn follow(
+    fetcher: &mut Fetcher<'_>,
+    collector: &mut Collector<'_>,
+    first: Document,
+    sent: Option<Value>,
+) -> Result<()> {
     let limit = fetcher.request().limits.pages;
     let (mut document, mut sent) = (first, sent);
     let mut asked = HashSet::new();
     let mut barren = 0;
     for page in 1.. {
         let Some(Value::Array(features)) = document.value.get_mut("features").map(Value::take) else {
-            return Err(CatalogError::stac(&document.href, "an answer without `features`", "a GeoJSON feature collection"));
+            return Err(CatalogError::stac(
+                &document.href,
+                "an answer without `features`",
+                "a GeoJSON feature collection",
+            ));
         };
         let mut fresh = false;
         for feature in features {
@@ -109,11 +139,24 @@ fn follow(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, first: Docum
         barren = if fresh { 0 } else { barren + 1 };
         let Some(next) = next(&document, sent.as_ref())? else { return Ok(()) };
         if barren >= BARREN || page >= limit {
-            let (what, limit) = if barren >= BARREN { ("number of pages in a row without a new item", u64::from(BARREN)) } else { ("number of pages", limit) };
-            return Err(CatalogError::Limit { href: redact(&next.href), what: what.into(), limit, setting: "limits.pages" });
+            let (what, limit) = if barren >= BARREN {
+                ("number of pages in a row without a new item", u64::from(BARREN))
+            } else {
+                ("number of pages", limit)
+            };
+            return Err(CatalogError::Limit {
+                href: redact(&next.href),
+                what: what.into(),
+                limit,
+                setting: "limits.pages",
+            });
         }
         if !asked.insert((next.href.clone(), next.body.as_ref().map(Value::to_string))) {
-            collector.skip(&next.href, None, "the server's `next` leads back to a page that was read; paging ends here");
+            collector.skip(
+                &next.href,
+                None,
+                "the server's `next` leads back to a page that was read; paging ends here",
+            );
             return Ok(());
         }
         document = match &next.body {
@@ -137,7 +180,8 @@ struct Next {
 /// with `merge: true`, and the one that was sent where the link has none. Everything else is GET.
 fn next(document: &Document, sent: Option<&Value>) -> Result<Option<Next>> {
     let links = document.value.get("links").and_then(Value::as_array);
-    let Some(link) = links.into_iter().flatten().find(|link| link.get("rel").and_then(Value::as_str) == Some("next")) else {
+    let Some(link) = links.into_iter().flatten().find(|link| link.get("rel").and_then(Value::as_str) == Some("next"))
+    else {
         return Ok(None);
     };
     let Some(href) = link.get("href").and_then(Value::as_str) else {
@@ -169,7 +213,11 @@ fn next(document: &Document, sent: Option<&Value>) -> Result<Option<Next>> {
 /// What relative hrefs of a feature refer to: its own address on the same server, else the page.
 fn base_of(feature: &Value, page: &str) -> String {
     let links = feature.get("links").and_then(Value::as_array);
-    let own = links.into_iter().flatten().find(|link| link.get("rel").and_then(Value::as_str) == Some("self")).and_then(|link| link.get("href")?.as_str());
+    let own = links
+        .into_iter()
+        .flatten()
+        .find(|link| link.get("rel").and_then(Value::as_str) == Some("self"))
+        .and_then(|link| link.get("href")?.as_str());
     let on_server = |href: &&str| remote(page).is_some() && remote(href).is_some_and(|url| url.is_ok());
     own.filter(on_server).unwrap_or(page).to_owned()
 }
@@ -180,7 +228,12 @@ mod tests {
     use crate::Root;
 
     fn page(link: Value) -> Document {
-        Document { value: json!({"features": [], "links": [link]}), href: "https://h/search".into(), root: Root::Remote("https://h/".into()), depth: 0 }
+        Document {
+            value: json!({"features": [], "links": [link]}),
+            href: "https://h/search".into(),
+            root: Root::Remote("https://h/".into()),
+            depth: 0,
+        }
     }
 
     fn body_of(link: Value, sent: Option<Value>) -> Option<Value> {
@@ -197,8 +250,14 @@ mod tests {
         };
         assert_eq!(body_of(link(json!({})), sent.clone()), None);
         assert_eq!(body_of(link(json!({"method": "GET", "body": null})), sent.clone()), None);
-        assert_eq!(body_of(link(json!({"method": "POST", "merge": true, "body": {"token": "2"}})), sent.clone()), Some(json!({"limit": 10, "collections": ["a"], "token": "2"})));
-        assert_eq!(body_of(link(json!({"method": "POST", "merge": false, "body": {"token": "2"}})), sent.clone()), Some(json!({"token": "2"})));
+        assert_eq!(
+            body_of(link(json!({"method": "POST", "merge": true, "body": {"token": "2"}})), sent.clone()),
+            Some(json!({"limit": 10, "collections": ["a"], "token": "2"}))
+        );
+        assert_eq!(
+            body_of(link(json!({"method": "POST", "merge": false, "body": {"token": "2"}})), sent.clone()),
+            Some(json!({"token": "2"}))
+        );
         assert_eq!(body_of(link(json!({"method": "post"})), sent.clone()), sent);
         assert_eq!(body_of(link(json!({"body": {"token": "2"}})), sent), Some(json!({"token": "2"})));
         assert!(next(&page(json!({"rel": "self", "href": "x"})), None).unwrap().is_none());
@@ -209,6 +268,9 @@ mod tests {
     #[test]
     fn a_request_as_a_query() {
         let url = query("https://h/search?key=1", &json!({"limit": 5, "bbox": [1.5, 2, 3, 4], "collections": ["a", "b"], "datetime": "2021-01-01T00:00:00Z/.."})).unwrap();
-        assert_eq!(url.query().unwrap(), "key=1&limit=5&bbox=1.5%2C2%2C3%2C4&collections=a%2Cb&datetime=2021-01-01T00%3A00%3A00Z%2F..");
+        assert_eq!(
+            url.query().unwrap(),
+            "key=1&limit=5&bbox=1.5%2C2%2C3%2C4&collections=a%2Cb&datetime=2021-01-01T00%3A00%3A00Z%2F.."
+        );
     }
 }

@@ -24,7 +24,13 @@ impl<'a> Collector<'a> {
             east += if west > east { 360.0 } else { 0.0 };
             json!({"type": "Polygon", "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]]})
         });
-        Ok(Self { request, interval: request.interval()?, area, seen: HashSet::new(), outcome: SearchOutcome::default() })
+        Ok(Self {
+            request,
+            interval: request.interval()?,
+            area,
+            seen: HashSet::new(),
+            outcome: SearchOutcome::default(),
+        })
     }
 
     /// Takes a feature of a document; whether it was met for the first time.
@@ -46,7 +52,12 @@ impl<'a> Collector<'a> {
             Ok(true) => {
                 let limit = self.request.limits.items;
                 if self.outcome.items.len() as u64 >= limit {
-                    return Err(CatalogError::Limit { href: redact(base), what: "number of items".into(), limit, setting: "limits.items" });
+                    return Err(CatalogError::Limit {
+                        href: redact(base),
+                        what: "number of items".into(),
+                        limit,
+                        setting: "limits.items",
+                    });
                 }
                 self.outcome.items.push(item);
             }
@@ -62,7 +73,9 @@ impl<'a> Collector<'a> {
     }
 
     pub(super) fn finish(mut self, fetcher: &Fetcher<'_>) -> SearchOutcome {
-        self.outcome.items.sort_by(|a, b| (a.datetime(), a.collection(), a.id()).cmp(&(b.datetime(), b.collection(), b.id())));
+        self.outcome
+            .items
+            .sort_by(|a, b| (a.datetime(), a.collection(), a.id()).cmp(&(b.datetime(), b.collection(), b.id())));
         self.outcome.requests = fetcher.requests;
         self.outcome.bytes = fetcher.bytes;
         self.outcome
@@ -74,7 +87,9 @@ impl<'a> Collector<'a> {
         if !request.ids.is_empty() && !request.ids.iter().any(|id| id == item.id()) {
             return Ok(false);
         }
-        if !request.collections.is_empty() && !request.collections.iter().any(|id| Some(id.as_str()) == item.collection()) {
+        if !request.collections.is_empty()
+            && !request.collections.iter().any(|id| Some(id.as_str()) == item.collection())
+        {
             return Ok(false);
         }
         if let (Some(limit), Some(cover)) = (request.max_cloud_cover, item.cloud_cover())
@@ -83,7 +98,9 @@ impl<'a> Collector<'a> {
             return Ok(false);
         }
         if let Some(wanted) = self.interval {
-            let covers = item.coverage().ok_or_else(|| format!("no datetime to filter by: `datetime` is {}", item.property("datetime")))?;
+            let covers = item
+                .coverage()
+                .ok_or_else(|| format!("no datetime to filter by: `datetime` is {}", item.property("datetime")))?;
             if !wanted.overlaps(&covers) {
                 return Ok(false);
             }

@@ -53,7 +53,13 @@ impl<'a> Fetcher<'a> {
             .connect_timeout(timeout.min(Duration::from_secs(15)))
             .user_agent(concat!("skysense/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| CatalogError::Http { href: redact(&request.href), found: redact(&error.to_string()), attempts: 0, expected: "an HTTP client", hint: "check the system's TLS certificates" })?;
+            .map_err(|error| CatalogError::Http {
+                href: redact(&request.href),
+                found: redact(&error.to_string()),
+                attempts: 0,
+                expected: "an HTTP client",
+                hint: "check the system's TLS certificates",
+            })?;
         Ok(Self { request, root, client, stop, requests: 0, bytes: 0, documents: 0 })
     }
 
@@ -81,7 +87,8 @@ impl<'a> Fetcher<'a> {
         match self.request.access.locate(&self.root, href)? {
             Location::File(path) => {
                 let href = path.to_string_lossy().into_owned();
-                let file = std::fs::File::open(&path).map_err(|source| CatalogError::Read { path: path.clone(), source })?;
+                let file =
+                    std::fs::File::open(&path).map_err(|source| CatalogError::Read { path: path.clone(), source })?;
                 let text = self.bounded(file, &href)?.map_err(|source| CatalogError::Read { path, source })?;
                 let value = serde_json::from_slice(&text).map_err(|error| CatalogError::json(&href, &error))?;
                 Ok(Document { value, href, root: self.root.clone(), depth })
@@ -90,7 +97,11 @@ impl<'a> Fetcher<'a> {
                 let (value, url) = self.ask(url, body)?;
                 Ok(Document { value, root: Root::of(url.as_str())?, href: url.into(), depth })
             }
-            Location::S3 { .. } => Err(CatalogError::href(href, "is an S3 object", "catalogs are read from files, http and https; use the bucket's https address")),
+            Location::S3 { .. } => Err(CatalogError::href(
+                href,
+                "is an S3 object",
+                "catalogs are read from files, http and https; use the bucket's https address",
+            )),
         }
     }
 
@@ -120,11 +131,22 @@ impl<'a> Fetcher<'a> {
                 Answer::Final(status, what) => return Err(self.refused(&last, status, what, attempt)),
             };
             tracing::debug!(href = redact(url.as_str()), attempt, found, "asking again");
-            if attempt < attempts && !retry::nap(retry::wait(self.request.http.backoff_milliseconds, attempt, retry_after.as_deref()), self.stop) {
+            if attempt < attempts
+                && !retry::nap(
+                    retry::wait(self.request.http.backoff_milliseconds, attempt, retry_after.as_deref()),
+                    self.stop,
+                )
+            {
                 return Err(self.stopped(&url));
             }
         }
-        Err(CatalogError::Http { href: redact(url.as_str()), found, attempts, expected: "a JSON answer", hint: "try later, or raise `http.retries` and `http.timeout_seconds`" })
+        Err(CatalogError::Http {
+            href: redact(url.as_str()),
+            found,
+            attempts,
+            expected: "a JSON answer",
+            hint: "try later, or raise `http.retries` and `http.timeout_seconds`",
+        })
     }
 
     /// One exchange, with its redirects.
@@ -140,9 +162,19 @@ impl<'a> Fetcher<'a> {
             if response.status().is_redirection()
                 && let Some(next) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok())
             {
-                let next = url.join(next).map_err(|error| CatalogError::href(next, format!("is no redirect target: {error}"), "report it to the server's owner"))?;
+                let next = url.join(next).map_err(|error| {
+                    CatalogError::href(
+                        next,
+                        format!("is no redirect target: {error}"),
+                        "report it to the server's owner",
+                    )
+                })?;
                 if !matches!(next.scheme(), "http" | "https") {
-                    return Err(CatalogError::href(next.as_str(), "is a redirect away from http", "report it to the server's owner"));
+                    return Err(CatalogError::href(
+                        next.as_str(),
+                        "is a redirect away from http",
+                        "report it to the server's owner",
+                    ));
                 }
                 if matches!(status, 301..=303) {
                     body = None;
@@ -215,7 +247,13 @@ impl<'a> Fetcher<'a> {
     }
 
     fn stopped(&self, url: &Url) -> CatalogError {
-        CatalogError::Http { href: redact(url.as_str()), found: "the run was stopped".into(), attempts: 0, expected: "an answer", hint: "start the run again" }
+        CatalogError::Http {
+            href: redact(url.as_str()),
+            found: "the run was stopped".into(),
+            attempts: 0,
+            expected: "an answer",
+            hint: "start the run again",
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::api;
 use super::collect::Collector;
 use super::fetch::{Document, Fetcher};
-use super::api;
 use crate::href::absolute;
 use crate::{CatalogError, Result};
 
@@ -25,7 +25,12 @@ pub(super) fn walk(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, fir
         }
         let limit = fetcher.request().limits.depth;
         if depth > limit {
-            return Err(CatalogError::Limit { href: crate::redact(&href), what: "depth of links".into(), limit, setting: "limits.depth" });
+            return Err(CatalogError::Limit {
+                href: crate::redact(&href),
+                what: "depth of links".into(),
+                limit,
+                setting: "limits.depth",
+            });
         }
         let document = match fetcher.get(&href, depth) {
             Ok(document) => document,
@@ -52,7 +57,12 @@ pub(super) fn walk(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, fir
 }
 
 /// Takes what a document holds and gives the links below it.
-fn take(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, mut document: Document, first: bool) -> Result<Vec<(String, u64)>> {
+fn take(
+    fetcher: &mut Fetcher<'_>,
+    collector: &mut Collector<'_>,
+    mut document: Document,
+    first: bool,
+) -> Result<Vec<(String, u64)>> {
     let base = document.href.clone();
     match document.value.get("type").and_then(Value::as_str) {
         Some("Feature") => {
@@ -66,7 +76,11 @@ fn take(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, mut document: 
         }
         _ if document.value.get("links").is_some_and(Value::is_array) => Ok(links(fetcher, collector, &document)),
         _ => {
-            let error = CatalogError::stac(&base, "neither links nor features", "a STAC catalog, collection, item or item collection");
+            let error = CatalogError::stac(
+                &base,
+                "neither links nor features",
+                "a STAC catalog, collection, item or item collection",
+            );
             if first {
                 return Err(error);
             }
@@ -84,7 +98,8 @@ fn links(fetcher: &Fetcher<'_>, collector: &mut Collector<'_>, document: &Docume
     let other = is_collection && !wanted.is_empty() && !wanted.iter().any(|collection| collection == id);
     let links = document.value.get("links").and_then(Value::as_array);
     let mut out = Vec::new();
-    let has_items = |rel: &str| links.into_iter().flatten().any(|link| link.get("rel").and_then(Value::as_str) == Some(rel));
+    let has_items =
+        |rel: &str| links.into_iter().flatten().any(|link| link.get("rel").and_then(Value::as_str) == Some(rel));
     for link in links.into_iter().flatten() {
         let rel = link.get("rel").and_then(Value::as_str).unwrap_or_default();
         let follow = match rel {
@@ -98,7 +113,7 @@ fn links(fetcher: &Fetcher<'_>, collector: &mut Collector<'_>, document: &Docume
             continue;
         }
         match link.get("href").and_then(Value::as_str).map(|href| absolute(&document.href, href)) {
-            Some(Ok(href)) => out.push((href, document.depth + 1)),
+            Some(Ok(href)) => out.push((without_fragment(&href).to_owned(), document.depth + 1)),
             Some(Err(error)) => collector.skip(&document.href, None, &error.to_string()),
             None => collector.skip(&document.href, None, &format!("a `{rel}` link without href")),
         }
@@ -108,9 +123,17 @@ fn links(fetcher: &Fetcher<'_>, collector: &mut Collector<'_>, document: &Docume
 
 /// One name per document: without fragment, and a path without detours.
 fn name(href: &str) -> String {
-    let href = href.split('#').next().unwrap_or(href);
+    let href = without_fragment(href);
     match crate::href::remote(href) {
         Some(_) => href.to_owned(),
-        None => crate::href::local_path(href).map_or_else(|_| href.to_owned(), |path| path.canonicalize().unwrap_or(path).to_string_lossy().into_owned()),
+        None => crate::href::local_path(href).map_or_else(
+            |_| href.to_owned(),
+            |path| path.canonicalize().unwrap_or(path).to_string_lossy().into_owned(),
+        ),
     }
+}
+
+/// A fragment names a place within a document, which is read as a whole.
+fn without_fragment(href: &str) -> &str {
+    href.split_once('#').map_or(href, |(document, _)| document)
 }

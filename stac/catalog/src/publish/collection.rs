@@ -1,0 +1,77 @@
+//! The collection around results.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::record::CollectionRecord;
+use crate::{Bbox, CatalogError, Result, format_datetime, parse_datetime};
+
+/// The collection of these items, by id.
+pub(super) fn collection(about: &CollectionRecord, items: &BTreeMap<String, Value>) -> Result<Value> {
+    let fault =
+        |item: &str, message: &str| CatalogError::Publish { item: item.to_owned(), message: message.to_owned() };
+    let mut boxes = Vec::new();
+    let mut moments = Vec::new();
+    for (id, item) in items {
+        let numbers: Vec<f64> = item["bbox"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        boxes.push(Bbox::from_slice(&numbers).ok_or_else(|| fault(id, "its bbox is no bbox"))?);
+        moments.push(interval(item).ok_or_else(|| fault(id, "it has no datetime"))?);
+    }
+    let first = moments.iter().map(|moment| moment.0).min();
+    let last = moments.iter().map(|moment| moment.1).max();
+    let time = |moment: Option<DateTime<Utc>>| moment.map(format_datetime);
+    let mut links = vec![json!({"rel": "root", "href": "./collection.json", "type": "application/json"})];
+    links.extend(
+        items
+            .keys()
+            .map(|id| json!({"rel": "item", "href": format!("./{id}/{id}.json"), "type": "application/geo+json"})),
+    );
+    Ok(json!({
+        "type": "Collection",
+        "stac_version": "1.1.0",
+        "id": about.id,
+        "title": about.title,
+        "description": about.description,
+        "license": about.license,
+        "keywords": about.keywords,
+        "extent": {
+            "spatial": {"bbox": [around(&boxes)]},
+            "temporal": {"interval": [[time(first), time(last)]]},
+        },
+        "links": links,
+    }))
+}
+
+/// Ids of the items that a collection of ours lists; items elsewhere are not ours to touch.
+pub(super) fn item_ids(collection: &Value) -> Vec<String> {
+    let links = collection["links"].as_array();
+    let items = links.into_iter().flatten().filter(|link| link["rel"] == "item");
+    items
+        .filter_map(|link| {
+            let (folder, file) = link["href"].as_str()?.strip_prefix("./")?.split_once('/')?;
+            (file == format!("{folder}.json")).then(|| folder.to_owned())
+        })
+        .collect()
+}
+
+/// The box around all; around the globe where one crosses the antimeridian and others lie elsewhere.
+fn around(boxes: &[Bbox]) -> Bbox {
+    let fold = |at: usize, better: fn(f64, f64) -> f64| boxes.iter().map(|bbox| bbox.0[at]).reduce(better);
+    let [west, south, east, north] =
+        [fold(0, f64::min), fold(1, f64::min), fold(2, f64::max), fold(3, f64::max)].map(|edge| edge.unwrap_or(0.0));
+    let crossing = boxes.iter().filter(|bbox| bbox.crosses_antimeridian()).count();
+    match crossing {
+        0 => Bbox([west, south, east, north]),
+        all if all == boxes.len() => Bbox([west, south, east, north]),
+        _ => Bbox([-180.0, south, 180.0, north]),
+    }
+}
+
+fn interval(item: &Value) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let moment = |name: &str| item["properties"][name].as_str().and_then(parse_datetime);
+    moment("datetime")
+        .map(|moment| (moment, moment))
+        .or_else(|| Some((moment("start_datetime")?, moment("end_datetime")?)))
+}
