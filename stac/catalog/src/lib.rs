@@ -12,6 +12,7 @@
 //! names the pixels to look at, and [`Decision::confirm`] judges what was found.
 
 mod access;
+mod aoi;
 mod asset;
 mod bbox;
 mod datetime;
@@ -33,6 +34,7 @@ mod sensor;
 mod source;
 
 pub use access::{Access, Location, RASTER_EXTENSIONS};
+pub use aoi::{Area, to_wkb};
 pub use asset::{Asset, AssetBand};
 pub use bbox::Bbox;
 pub use datetime::{Interval, format_datetime, parse_datetime, solar_day};

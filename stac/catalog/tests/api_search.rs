@@ -279,3 +279,33 @@ fn a_stopped_search_ends() {
     assert!(search(&request(&format!("{}/search", server.url)), &stop).unwrap_err().to_string().contains("stopped"));
     assert!(start.elapsed() < std::time::Duration::from_secs(5));
 }
+
+#[test]
+fn recorded_pages_of_public_apis_are_followed() {
+    let Some(folder) = std::env::var_os("SKYSENSE_REAL_DATA") else {
+        return eprintln!("SKIPPED: SKYSENSE_REAL_DATA is not set, so no recorded page was looked at");
+    };
+    let mut pages = 0;
+    for file in std::fs::read_dir(std::path::Path::new(&folder).join("items/_pages")).unwrap() {
+        let recorded: Value = serde_json::from_str(&std::fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
+        let asked_for: Value = serde_json::from_str(recorded["request"]["body"].as_str().unwrap()).unwrap();
+        let answer = recorded["response"].clone();
+        let expected =
+            answer["links"].as_array().unwrap().iter().find(|link| link["rel"] == "next").unwrap()["body"].clone();
+        let server = Server::start(move |url, _, count| {
+            let mut answer = answer.clone();
+            for link in answer["links"].as_array_mut().unwrap() {
+                if link["rel"] == "next" {
+                    link["href"] = json!(format!("{url}/search"));
+                }
+            }
+            if count == 0 { Reply::json(&answer) } else { Reply::json(&page(&["last"], None)) }
+        });
+        let outcome = run(&request(&format!("{}/search", server.url))).unwrap();
+        assert!(outcome.items.iter().any(|item| item.id() == "last"), "{asked_for}");
+        let second = &server.asked()[1];
+        assert_eq!((second.method.as_str(), &second.body), ("POST", &expected));
+        pages += 1;
+    }
+    assert_eq!(pages, 4);
+}
