@@ -1,1 +1,49 @@
 //! The SkySense model in Burn, and its ONNX graphs.
+//!
+//! The factorised spatiotemporal encoder of SkySense (CVPR 2024): an encoder for each modality
+//! ([`SwinV2`] for high-resolution optical, [`Vit`] for Sentinel-2 and Sentinel-1), up heads that bring
+//! the series to the grid of the high-resolution features, a fusion transformer that reads every
+//! position as a sequence over dates and modalities, and geo-context prototypes. [`SkySense`] joins
+//! them; each is usable alone. Every layer writes its own ONNX nodes beside its `forward`.
+//!
+//! Shapes are `[batch, time, band, height, width]`; an axis that a tensor lacks is left out.
+//! Parameters carry the names of the published checkpoints, see [`checkpoint`].
+
+mod calendar;
+pub mod checkpoint;
+mod drop_path;
+mod encoder;
+mod error;
+mod export;
+mod fusion;
+mod geo_context;
+mod head;
+mod linear;
+mod norm;
+mod normalise;
+pub mod official;
+mod onnx;
+pub mod parameters;
+mod patch_embed;
+mod position;
+mod preset;
+mod region;
+mod swin;
+mod transformer;
+mod up_head;
+mod vit;
+
+pub use calendar::{Calendar, DAYS};
+pub use encoder::{Encoders, Inputs, Series, SkySense, SkySenseConfig};
+pub use error::{ModelError, Result};
+pub use export::{PixelType, export_fusion, export_geo_context, export_head, export_hr, export_series};
+pub use fusion::{Fusion, FusionConfig, Tokens};
+pub use geo_context::{GeoContext, GeoContextConfig};
+pub use head::{SegmentationHead, SegmentationHeadConfig};
+pub use normalise::Normalisation;
+pub use position::Interpolation;
+pub use preset::{PRESETS, preset};
+pub use region::{region, region_bounds};
+pub use swin::{SwinV2, SwinV2Config};
+pub use up_head::{UpHead, UpHeadConfig};
+pub use vit::{Vit, VitConfig};

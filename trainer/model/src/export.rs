@@ -1,0 +1,120 @@
+//! Whole ONNX graphs, one per module, as the contract of a model package describes them.
+
+use crate::fusion::{Fusion, FusionValues};
+use crate::geo_context::GeoContext;
+use crate::head::SegmentationHead;
+use crate::normalise::Normalisation;
+use crate::onnx::{ElementType, Graph, Side, Value};
+use crate::swin::SwinV2;
+use crate::up_head::UpHead;
+use crate::vit::Vit;
+
+/// Type of the pixels that an encoder graph takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PixelType {
+    /// Unsigned 8 bit.
+    U8,
+    /// Signed 16 bit.
+    I16,
+    /// 32 bit float.
+    F32,
+}
+
+impl PixelType {
+    fn element(self) -> ElementType {
+        match self {
+            Self::U8 => ElementType::U8,
+            Self::I16 => ElementType::I16,
+            Self::F32 => ElementType::F32,
+        }
+    }
+}
+
+/// `pixels` `[batch, band, height, width]` → `features` `[batch, channel, height/32, width/32]`.
+pub fn export_hr(backbone: &SwinV2, normalisation: &Normalisation, pixels: PixelType, size: [usize; 2]) -> Vec<u8> {
+    let mut graph = Graph::new("hr");
+    let config = backbone.config();
+    let input = normalised(&mut graph, normalisation, pixels, [config.bands, size[0], size[1]]);
+    let features = backbone.onnx(&mut graph, &input, size);
+    let last = config.depths.len().saturating_sub(1);
+    let [height, width] = config.stage_sizes(size)[last];
+    map_output(&mut graph, "features", &features, [config.stage_channels(last), height, width]);
+    graph.into_bytes()
+}
+
+/// `pixels` `[batch, band, height, width]` → `features` `[batch, channel, height, width]`; batch counts dates.
+pub fn export_series(
+    backbone: &Vit,
+    head: &UpHead,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+) -> Vec<u8> {
+    let mut graph = Graph::new("series");
+    let config = backbone.config();
+    let input = normalised(&mut graph, normalisation, pixels, [config.bands, size[0], size[1]]);
+    let features = backbone.onnx(&mut graph, &input, size);
+    let features = head.onnx(&mut graph, &features);
+    let side = |pixels: usize| pixels.div_ceil(config.patch) * head.scale();
+    map_output(&mut graph, "features", &features, [head.channels(), side(size[0]), side(size[1])]);
+    graph.into_bytes()
+}
+
+/// `tokens`, `day`, `calendar`, `present` → `features` `[batch, channel, height, width]`.
+pub fn export_fusion(fusion: &Fusion, [height, width]: [usize; 2]) -> Vec<u8> {
+    let mut graph = Graph::new("fusion");
+    let (batch, time) = (Side::Free("batch"), Side::Free("time"));
+    let row = [batch.clone(), time.clone()];
+    let channels = fusion.config().channels_in;
+    let tokens = [batch, time, Side::Fixed(channels), Side::Fixed(height), Side::Fixed(width)];
+    let inputs = FusionValues {
+        tokens: graph.input("tokens", ElementType::F32, &tokens),
+        day: graph.input("day", ElementType::I64, &row),
+        calendar: graph.input("calendar", ElementType::F32, &row),
+        present: graph.input("present", ElementType::Bool, &row),
+    };
+    let features = fusion.onnx(&mut graph, &inputs, [height, width]);
+    map_output(&mut graph, "features", &features, [fusion.config().channels, height, width]);
+    graph.into_bytes()
+}
+
+/// `features` and `region` `[batch]` → `features` with prototypes attached.
+pub fn export_geo_context(context: &GeoContext, [height, width]: [usize; 2]) -> Vec<u8> {
+    let mut graph = Graph::new("geo_context");
+    let channels = context.channels();
+    let sides = [Side::Free("batch"), Side::Fixed(channels), Side::Fixed(height), Side::Fixed(width)];
+    let input = graph.input("features", ElementType::F32, &sides);
+    let region = graph.input("region", ElementType::I64, &[Side::Free("batch")]);
+    let output = context.onnx(&mut graph, &input, &region, [height, width]);
+    map_output(&mut graph, "attached", &output, [2 * channels, height, width]);
+    graph.into_bytes()
+}
+
+/// `features` → `logits` `[batch, class, height, width]`.
+pub fn export_head(head: &SegmentationHead, channels: usize, [height, width]: [usize; 2]) -> Vec<u8> {
+    let mut graph = Graph::new("head");
+    let sides = [Side::Free("batch"), Side::Fixed(channels), Side::Fixed(height), Side::Fixed(width)];
+    let input = graph.input("features", ElementType::F32, &sides);
+    let logits = head.onnx(&mut graph, &input);
+    map_output(&mut graph, "logits", &logits, [head.classes(), height, width]);
+    graph.into_bytes()
+}
+
+fn normalised(
+    graph: &mut Graph,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    [band, height, width]: [usize; 3],
+) -> Value {
+    let sides = [Side::Free("batch"), Side::Fixed(band), Side::Fixed(height), Side::Fixed(width)];
+    let input = graph.input("pixels", pixels.element(), &sides);
+    let floats = match pixels {
+        PixelType::F32 => input,
+        _ => graph.cast(&input, ElementType::F32),
+    };
+    normalisation.onnx(graph, &floats)
+}
+
+fn map_output(graph: &mut Graph, name: &str, value: &Value, [channel, height, width]: [usize; 3]) {
+    graph.output(name, value, &[Side::Free("batch"), Side::Fixed(channel), Side::Fixed(height), Side::Fixed(width)]);
+}

@@ -1,0 +1,41 @@
+//! Layer normalisation over the last axis.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::onnx::{Attribute, Graph, Value};
+
+/// `y = (x − mean) / √(variance + ε) · weight + bias` over the last axis.
+#[derive(Module, Debug)]
+pub(crate) struct LayerNorm {
+    pub(crate) weight: Param<Tensor<1>>,
+    pub(crate) bias: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Starts as the plain normalisation.
+    pub(crate) fn new(width: usize, epsilon: f64, device: &Device) -> Self {
+        Self {
+            weight: Initializer::Ones.init([width], device),
+            bias: Initializer::Zeros.init([width], device),
+            epsilon,
+        }
+    }
+
+    /// `[…, channel]` → the same shape.
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        burn::tensor::module::layer_norm(x, self.weight.val(), Some(self.bias.val()), self.epsilon)
+    }
+
+    /// The node of [`LayerNorm::forward`].
+    pub(crate) fn onnx(&self, graph: &mut Graph, x: &Value) -> Value {
+        let weight = graph.parameter("weight", self.weight.val());
+        let bias = graph.parameter("bias", self.bias.val());
+        graph.op(
+            "LayerNormalization",
+            &[x, &weight, &bias],
+            &[("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(self.epsilon as f32))],
+        )
+    }
+}

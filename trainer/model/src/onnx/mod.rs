@@ -1,0 +1,6 @@
+//! Writing ONNX: messages of the format, and a builder for graphs.
+
+mod graph;
+mod proto;
+
+pub(crate) use graph::{Attribute, ElementType, Graph, Side, Value};

@@ -1,0 +1,64 @@
+//! Cutting pixels into patches and projecting each.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::{Device, Tensor};
+
+use crate::onnx::{Attribute, Graph, Value};
+
+/// A convolution whose stride is its kernel, after zeros at the right and the bottom ("corner" padding).
+#[derive(Module, Debug)]
+pub(crate) struct PatchEmbed {
+    /// `[channel, band, patch, patch]`.
+    pub(crate) weight: Param<Tensor<4>>,
+    /// `[channel]`.
+    pub(crate) bias: Param<Tensor<1>>,
+}
+
+impl PatchEmbed {
+    /// Projects patches of `patch` × `patch` × `bands` to `channels`.
+    pub(crate) fn new(bands: usize, channels: usize, patch: usize, device: &Device) -> Self {
+        let normal = Initializer::Normal { mean: 0.0, std: (1.0 / (bands * patch * patch) as f64).sqrt() };
+        Self {
+            weight: normal.init([channels, bands, patch, patch], device),
+            bias: Initializer::Zeros.init([channels], device),
+        }
+    }
+
+    /// Tokens along a side of `pixels`.
+    pub(crate) fn tokens(&self, pixels: usize) -> usize {
+        pixels.div_ceil(self.patch())
+    }
+
+    fn patch(&self) -> usize {
+        self.weight.dims()[2]
+    }
+
+    /// `[batch, band, height, width]` → `[batch, row · column, channel]`, row by row.
+    pub(crate) fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let [_, _, height, width] = pixels.dims();
+        let patch = self.patch();
+        let (bottom, right) = (height.next_multiple_of(patch) - height, width.next_multiple_of(patch) - width);
+        let padded =
+            if bottom + right > 0 { pixels.pad((0, right, 0, bottom), PadMode::Constant(0.0)) } else { pixels };
+        let options = ConvOptions::new([patch, patch], [0, 0], [1, 1], 1);
+        conv2d(padded, self.weight.val(), Some(self.bias.val()), options).flatten::<3>(2, 3).swap_dims(1, 2)
+    }
+
+    /// The nodes of [`PatchEmbed::forward`] for inputs of `height` × `width`.
+    pub(crate) fn onnx(&self, graph: &mut Graph, pixels: &Value, [height, width]: [usize; 2]) -> Value {
+        let [channels, _, patch, _] = self.weight.dims();
+        let (bottom, right) = (height.next_multiple_of(patch) - height, width.next_multiple_of(patch) - width);
+        let padded = match bottom + right {
+            0 => pixels.clone(),
+            _ => graph.pad(pixels, &[0, 0, 0, 0, 0, 0, bottom as i64, right as i64]),
+        };
+        let (weight, bias) =
+            (graph.parameter("projection", self.weight.val()), graph.parameter("bias", self.bias.val()));
+        let side = Attribute::Ints(vec![patch as i64; 2]);
+        let map = graph.op("Conv", &[&padded, &weight, &bias], &[("kernel_shape", side.clone()), ("strides", side)]);
+        let rows = graph.reshape(&map, &[0, channels as i64, -1]);
+        graph.permute(&rows, &[0, 2, 1])
+    }
+}

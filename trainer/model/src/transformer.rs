@@ -1,0 +1,168 @@
+//! The pre-norm transformer layer that the series encoders and the fusion share.
+//!
+//! `x = x + attention(ln1(x)); x = x + feed_forward(ln2(x))`, exact GELU, stochastic depth on the
+//! feed-forward branch only: the layer of the official code.
+
+use burn::module::Module;
+use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::{Device, Tensor};
+
+use crate::drop_path::DropPath;
+use crate::linear::Linear;
+use crate::norm::LayerNorm;
+use crate::onnx::{Attribute, Graph, Value};
+
+/// Added to the logits of keys that must not be seen: their weight becomes exactly zero in f32.
+pub(crate) const HIDDEN: f32 = -1e9;
+
+/// Widths of a layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LayerWidths {
+    pub(crate) channels: usize,
+    pub(crate) heads: usize,
+    pub(crate) mlp_ratio: usize,
+    pub(crate) epsilon: f64,
+}
+
+/// One layer.
+#[derive(Module, Debug)]
+pub(crate) struct TransformerLayer {
+    ln1: LayerNorm,
+    attn: Attention,
+    ln2: LayerNorm,
+    ffn: FeedForward,
+    drop_path: DropPath,
+}
+
+impl TransformerLayer {
+    /// A layer that drops its feed-forward branch with probability `drop`.
+    pub(crate) fn new(widths: LayerWidths, drop: f64, device: &Device) -> Self {
+        let LayerWidths { channels, heads, mlp_ratio, epsilon } = widths;
+        Self {
+            ln1: LayerNorm::new(channels, epsilon, device),
+            attn: Attention::new(channels, heads, device),
+            ln2: LayerNorm::new(channels, epsilon, device),
+            ffn: FeedForward::new(channels, mlp_ratio, device),
+            drop_path: DropPath::new(drop),
+        }
+    }
+
+    /// `[group · member, token, channel]` → the same shape.
+    ///
+    /// `hidden` is `[group, 1, 1, token]`, added to the logits of every member of a group: 0 for keys that are
+    /// seen, [`HIDDEN`] for others. Members of one group are the positions of one chip, which lack the same dates.
+    pub(crate) fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+        let x = x.clone() + self.attn.forward(self.ln1.forward(x), hidden);
+        x.clone() + self.drop_path.forward(self.ffn.forward(self.ln2.forward(x)))
+    }
+
+    /// The nodes of [`TransformerLayer::forward`].
+    pub(crate) fn onnx(&self, graph: &mut Graph, x: &Value, hidden: Option<&Value>) -> Value {
+        let normed = self.ln1.onnx(graph, x);
+        let branch = self.attn.onnx(graph, &normed, hidden);
+        let x = graph.op("Add", &[x, &branch], &[]);
+        let normed = self.ln2.onnx(graph, &x);
+        let branch = self.ffn.onnx(graph, &normed);
+        graph.op("Add", &[&x, &branch], &[])
+    }
+}
+
+/// Multi-head attention with packed projections, as `torch.nn.MultiheadAttention`.
+#[derive(Module, Debug)]
+struct Attention {
+    in_proj: Linear,
+    out_proj: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    fn new(channels: usize, heads: usize, device: &Device) -> Self {
+        Self {
+            in_proj: Linear::new(channels, 3 * channels, true, device),
+            out_proj: Linear::new(channels, channels, true, device),
+            heads,
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+        let [batch, token, channel] = x.dims();
+        let width = channel / self.heads;
+        let packed = self.in_proj.forward(x).reshape([batch, token, 3, self.heads, width]).permute([2, 0, 3, 1, 4]);
+        let part = |index: usize| packed.clone().narrow(0, index, 1).reshape([batch, self.heads, token, width]);
+        let query = part(0) * (width as f64).powf(-0.5);
+        let logits = query.matmul(part(1).swap_dims(2, 3));
+        let weights = softmax(hide(logits, hidden), 3);
+        let joined = weights.matmul(part(2)).swap_dims(1, 2).reshape([batch, token, channel]);
+        self.out_proj.forward(joined)
+    }
+
+    fn onnx(&self, graph: &mut Graph, x: &Value, hidden: Option<&Value>) -> Value {
+        let channel = self.out_proj.weight.dims()[0];
+        let (heads, width) = (self.heads as i64, (channel / self.heads) as i64);
+        let packed = self.in_proj.onnx(graph, x);
+        let packed = graph.reshape(&packed, &[0, 0, 3, heads, width]);
+        let packed = graph.permute(&packed, &[2, 0, 3, 1, 4]);
+        let part = |index: i64, graph: &mut Graph| {
+            let index = graph.int(index);
+            graph.op("Gather", &[&packed, &index], &[("axis", Attribute::Int(0))])
+        };
+        let (query, key, value) = (part(0, graph), part(1, graph), part(2, graph));
+        let scale = graph.float((width as f32).powf(-0.5));
+        let query = graph.op("Mul", &[&query, &scale], &[]);
+        let key = graph.permute(&key, &[0, 1, 3, 2]);
+        let mut logits = graph.op("MatMul", &[&query, &key], &[]);
+        if let Some(hidden) = hidden {
+            logits = hide_onnx(graph, &logits, hidden);
+        }
+        let weights = graph.op("Softmax", &[&logits], &[("axis", Attribute::Int(-1))]);
+        let joined = graph.op("MatMul", &[&weights, &value], &[]);
+        let joined = graph.permute(&joined, &[0, 2, 1, 3]);
+        let joined = graph.reshape(&joined, &[0, 0, channel as i64]);
+        self.out_proj.onnx(graph, &joined)
+    }
+}
+
+/// Adds `hidden` `[group, 1, 1, token]` to logits `[group · member, head, token, token]`.
+fn hide(logits: Tensor<4>, hidden: Option<&Tensor<4>>) -> Tensor<4> {
+    let Some(hidden) = hidden else { return logits };
+    let [batch, heads, token, _] = logits.dims();
+    let group = hidden.dims()[0];
+    let grouped = logits.reshape([group, batch / group * heads, token, token]) + hidden.clone();
+    grouped.reshape([batch, heads, token, token])
+}
+
+fn hide_onnx(graph: &mut Graph, logits: &Value, hidden: &Value) -> Value {
+    let shape = graph.op("Shape", &[logits], &[]);
+    let token = graph.side(logits, 3);
+    let (group, rest) = (graph.side(hidden, 0), graph.ints(&[-1]));
+    let grouped = graph.concat(&[&group, &rest, &token, &token], 0);
+    let grouped = graph.op("Reshape", &[logits, &grouped], &[]);
+    let grouped = graph.op("Add", &[&grouped, hidden], &[]);
+    graph.op("Reshape", &[&grouped, &shape], &[])
+}
+
+/// Two linear layers with an exact GELU between.
+#[derive(Module, Debug)]
+pub(crate) struct FeedForward {
+    expand: Linear,
+    contract: Linear,
+}
+
+impl FeedForward {
+    pub(crate) fn new(channels: usize, ratio: usize, device: &Device) -> Self {
+        Self {
+            expand: Linear::new(channels, channels * ratio, true, device),
+            contract: Linear::new(channels * ratio, channels, true, device),
+        }
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.contract.forward(gelu(self.expand.forward(x)))
+    }
+
+    pub(crate) fn onnx(&self, graph: &mut Graph, x: &Value) -> Value {
+        let wide = self.expand.onnx(graph, x);
+        let wide = graph.op("Gelu", &[&wide], &[]);
+        self.contract.onnx(graph, &wide)
+    }
+}

@@ -1,0 +1,76 @@
+//! Bringing series features to the grid of the high-resolution features.
+//!
+//! Source: the official family's `up_head.py`: a 1 × 1 convolution and a pixel shuffle,
+//! `out[c, y·r + i, x·r + j] = conv[c·r² + i·r + j, y, x]`.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::onnx::{Attribute, Graph, Value};
+
+/// Shape of an [`UpHead`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpHeadConfig {
+    /// Channels of the series encoder.
+    pub channels_in: usize,
+    /// Channels of the last stage of the high-resolution encoder.
+    pub channels_out: usize,
+    /// How many times finer the output grid is.
+    pub scale: usize,
+}
+
+/// See the module.
+#[derive(Module, Debug)]
+pub struct UpHead {
+    /// `[out · scale², in]`.
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+    scale: usize,
+}
+
+impl UpHeadConfig {
+    /// A head with fresh weights.
+    pub fn init(&self, device: &Device) -> UpHead {
+        let normal = Initializer::Normal { mean: 0.0, std: (1.0 / self.channels_in as f64).sqrt() };
+        let rows = self.channels_out * self.scale * self.scale;
+        UpHead {
+            weight: normal.init([rows, self.channels_in], device),
+            bias: Initializer::Zeros.init([rows], device),
+            scale: self.scale,
+        }
+    }
+}
+
+impl UpHead {
+    /// How many times finer the output grid is.
+    pub fn scale(&self) -> usize {
+        self.scale
+    }
+
+    /// Channels of the output.
+    pub fn channels(&self) -> usize {
+        self.bias.dims()[0] / (self.scale * self.scale)
+    }
+
+    /// `[batch, channel, height, width]` → `[batch, channel out, scale · height, scale · width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channel, height, width] = x.dims();
+        let r = self.scale;
+        let out = self.weight.dims()[0] / (r * r);
+        let rows = x.permute([0, 2, 3, 1]).reshape([batch, height * width, channel]);
+        let rows = burn::tensor::module::linear(rows, self.weight.val().transpose(), Some(self.bias.val()));
+        let split = rows.reshape([batch, height, width, out, r, r]).permute([0, 3, 1, 4, 2, 5]);
+        split.reshape([batch, out, height * r, width * r])
+    }
+
+    /// The nodes of [`UpHead::forward`].
+    pub(crate) fn onnx(&self, graph: &mut Graph, x: &Value) -> Value {
+        let [rows, channel] = self.weight.dims();
+        let weight = graph.parameter("decoder", self.weight.val().reshape([rows, channel, 1, 1]));
+        let bias = graph.parameter("bias", self.bias.val());
+        let map = graph.op("Conv", &[x, &weight, &bias], &[("kernel_shape", Attribute::Ints(vec![1, 1]))]);
+        let shuffle = [("blocksize", Attribute::Int(self.scale as i64)), ("mode", Attribute::Text("CRD"))];
+        graph.op("DepthToSpace", &[&map], &shuffle)
+    }
+}
