@@ -31,6 +31,7 @@ mod resolve;
 mod scene;
 mod search;
 mod sensor;
+mod sign;
 mod source;
 
 pub use access::{Access, Location, RASTER_EXTENSIONS};
@@ -57,4 +58,5 @@ pub use resolve::{Options, resolve};
 pub use scene::{Mask, MaskRule, Scene};
 pub use search::{Http, Limits, SearchOutcome, SearchRequest, Skipped, search};
 pub use sensor::{Matches, Modality, Sensor, SensorBand, SensorMask, SensorRadiometry, Sensors};
+pub use sign::Signer;
 pub use source::{DataType, Georeference, RasterSource, Role};

@@ -187,3 +187,15 @@ fn records_that_make_no_sense_write_nothing() {
         assert!(!folder.path().join("collection.json").exists() && !folder.path().join("a/a.json").exists());
     }
 }
+
+#[test]
+fn sources_of_this_machine_are_named_relative_to_the_item() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    std::fs::write(folder.path().join("in/a.json"), "{}").unwrap();
+    let out = folder.path().join("out");
+    let mut record = record(&out, "map");
+    record.derived_from = vec![folder.path().join("in/a.json").to_str().unwrap().to_owned()];
+    let published = publish(&out, &about(), &[record], Exists::Fail).unwrap();
+    assert_eq!(read(&published.items[0])["links"][3]["href"], "../../in/a.json");
+}

@@ -130,3 +130,17 @@ fn filters_hold_on_a_static_catalog() {
     assert_eq!(count(SearchRequest { ids: vec!["S2_L1C_SI_20150711".into()], ..all.clone() }), 1);
     assert_eq!(count(SearchRequest { bbox: Some(skysense_catalog::Bbox([100.0, 0.0, 101.0, 1.0])), ..all }), 0);
 }
+
+#[test]
+fn masks_of_the_catalog_are_found() {
+    let Some(folder) = folder() else { return };
+    let sensors = sensors();
+    for (collection, mask) in [("s2-l1c-slovenia", "cloud_mask"), ("s2-l2a-33t", "scl"), ("s2-l2a-belgium", "scl")] {
+        let scene = scenes(&folder, collection, &sensors).remove(0);
+        assert_eq!(
+            scene.masks.iter().map(|mask| mask.source.band.as_str()).collect::<Vec<_>>(),
+            [mask],
+            "{collection}"
+        );
+    }
+}

@@ -48,7 +48,7 @@ pub(super) fn item(record: &ItemRecord, about: &CollectionRecord, path: &Path) -
         "geometry": record.geometry,
         "bbox": record.bbox,
         "properties": properties(record),
-        "links": links(record),
+        "links": links(record, folder),
         "assets": assets,
     }))
 }
@@ -101,10 +101,10 @@ fn properties(record: &ItemRecord) -> Map<String, Value> {
     properties
 }
 
-fn links(record: &ItemRecord) -> Vec<Value> {
+fn links(record: &ItemRecord, folder: &Path) -> Vec<Value> {
     let up = |rel: &str| json!({"rel": rel, "href": "../collection.json", "type": "application/json"});
     let mut links = vec![up("root"), up("parent"), up("collection")];
-    let mut sources: Vec<String> = record.derived_from.iter().map(|href| unsigned(href)).collect();
+    let mut sources: Vec<String> = record.derived_from.iter().map(|href| portable(href, folder)).collect();
     sources.sort();
     sources.dedup();
     links.extend(
@@ -113,13 +113,30 @@ fn links(record: &ItemRecord) -> Vec<Value> {
     if let Some(model) = &record.model {
         links.push(json!({
             "rel": "derived_from",
-            "href": unsigned(&model.href),
+            "href": portable(&model.href, folder),
             "type": "application/geo+json",
             "title": format!("model {}", model.name),
             "mlm:name": model.name,
         }));
     }
     links
+}
+
+/// An href without signature; a path of this machine becomes relative to the item, so that both can move together and the
+/// same run elsewhere gives the same bytes.
+fn portable(href: &str, folder: &Path) -> String {
+    let local = Path::new(href);
+    if !local.is_absolute() {
+        return unsigned(href);
+    }
+    let folder = std::path::absolute(folder).map_or_else(|_| folder.to_owned(), |path| crate::href::tidy(&path));
+    // Both ends may be reached through links; the real ones are compared where they exist.
+    let folder = folder.canonicalize().unwrap_or(folder);
+    let local = local.canonicalize().unwrap_or_else(|_| crate::href::tidy(local));
+    let shared = folder.components().zip(local.components()).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..".to_owned(), folder.components().count() - shared);
+    let down = local.components().skip(shared).map(|part| part.as_os_str().to_string_lossy().into_owned());
+    up.chain(down).collect::<Vec<_>>().join("/")
 }
 
 fn projection(geobox: &GeoBox) -> Vec<(String, Value)> {

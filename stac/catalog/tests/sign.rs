@@ -1,0 +1,60 @@
+//! Signatures: taken when needed, kept while they last, never for other hosts.
+
+#[expect(dead_code, reason = "these tests need a part of the server")]
+mod server;
+
+use serde_json::json;
+use server::{Reply, Server};
+use skysense_catalog::{Root, Signer};
+
+const HREF: &str = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/35/B04.tif";
+
+fn tokens(minutes: &'static [i64]) -> Server {
+    Server::start(move |_, _, count| {
+        let expiry = chrono::Utc::now() + chrono::TimeDelta::minutes(minutes[count.min(minutes.len() - 1)]);
+        Reply::json(&json!({"token": "se=1&sig=geheim", "msft:expiry": expiry.to_rfc3339()}))
+    })
+}
+
+fn root() -> Root {
+    Root::Remote("https://planetarycomputer.microsoft.com/".into())
+}
+
+#[test]
+fn a_token_is_asked_once_per_container_and_kept() {
+    let server = tokens(&[45]);
+    let signer = Signer::at(&server.url).unwrap();
+    assert_eq!(signer.sign(&root(), HREF).unwrap(), format!("{HREF}?se=1&sig=geheim"));
+    assert_eq!(signer.sign(&root(), &format!("{HREF}?a=1")).unwrap(), format!("{HREF}?a=1&se=1&sig=geheim"));
+    assert_eq!(
+        server.asked().iter().map(|asked| asked.path.clone()).collect::<Vec<_>>(),
+        ["/sentinel2l2a01/sentinel2-l2"]
+    );
+    assert!(!format!("{signer:?}").contains("geheim"));
+}
+
+#[test]
+fn expired_tokens_are_not_handed_out() {
+    let mended = tokens(&[-10, 1, 45]);
+    assert!(Signer::at(&mended.url).unwrap().sign(&root(), HREF).is_ok());
+    let never = tokens(&[-10]);
+    let message = Signer::at(&never.url).unwrap().sign(&root(), HREF).unwrap_err().to_string();
+    assert!(message.contains("a token that ends at") && !message.contains("geheim"), "{message}");
+}
+
+#[test]
+fn other_hrefs_stay_as_they_are() {
+    let server = tokens(&[45]);
+    let signer = Signer::at(&server.url).unwrap();
+    let elsewhere = Root::Remote("https://host/".into());
+    for (root, href) in [
+        (root(), "https://host/x.tif".to_owned()),
+        (root(), "/data/x.tif".to_owned()),
+        (root(), format!("{HREF}?sig=own")),
+        (root(), HREF.replace("https", "http")),
+        (elsewhere, "https://other.blob.core.windows.net/c/x.tif".to_owned()),
+    ] {
+        assert_eq!(signer.sign(&root, &href).unwrap(), href);
+    }
+    assert_eq!(server.asked().len(), 0);
+}
