@@ -21,7 +21,7 @@ use crate::spec::{Edge, Fault, Faults, NodeSpec, Spec};
 pub(crate) use host::PlanHost;
 pub use memory::MemoryPlan;
 pub(crate) use memory::batch_bytes;
-pub(crate) use store::{LoadedPlan, file_name, read_rows, write_whole};
+pub(crate) use store::{file_name, read_plan, read_rows, write_whole};
 
 /// What planning may use.
 #[derive(Debug, Clone, Default)]

@@ -51,11 +51,6 @@ struct NodeFile {
     state: Value,
 }
 
-/// A plan that came out of a run's folder.
-pub(crate) struct LoadedPlan {
-    pub(crate) plan: Plan,
-}
-
 /// A name for a file about a node: ordered, and safe whatever the node is called.
 pub(crate) fn file_name(position: usize, node: &str) -> String {
     let safe: String = node.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
@@ -92,47 +87,44 @@ impl Plan {
     }
 }
 
-impl LoadedPlan {
-    /// Reads a plan from a run's folder; `secret` looks secrets up.
-    pub(crate) fn read(folder: &Path, secret: &dyn Fn(&str) -> Option<String>) -> Result<Self, EngineError> {
-        let path = folder.join("plan.json");
-        let text = std::fs::read_to_string(&path).map_err(|e| EngineError::file("read", &path, e))?;
-        let file: PlanFile = serde_json::from_str(&text)
-            .map_err(|e| EngineError::Broken { path: path.clone(), reason: e.to_string() })?;
-        let mut nodes = Vec::new();
-        for node in file.nodes {
-            let mut settings = node.settings.clone();
-            for (pointer, name) in &node.secrets {
-                let value = secret(name).ok_or_else(|| EngineError::Secret { name: name.clone() })?;
-                if let Some(place) = settings.pointer_mut(pointer) {
-                    *place = Value::String(value);
-                }
+/// Reads a plan from a run's folder; `secret` looks secrets up.
+pub(crate) fn read_plan(folder: &Path, secret: &dyn Fn(&str) -> Option<String>) -> Result<Plan, EngineError> {
+    let path = folder.join("plan.json");
+    let text = std::fs::read_to_string(&path).map_err(|e| EngineError::file("read", &path, e))?;
+    let file: PlanFile =
+        serde_json::from_str(&text).map_err(|e| EngineError::Broken { path: path.clone(), reason: e.to_string() })?;
+    let mut nodes = Vec::new();
+    for node in file.nodes {
+        let mut settings = node.settings.clone();
+        for (pointer, name) in &node.secrets {
+            let value = secret(name).ok_or_else(|| EngineError::Secret { name: name.clone() })?;
+            if let Some(place) = settings.pointer_mut(pointer) {
+                *place = Value::String(value);
             }
-            let (schema, rows) = read_rows(&folder.join(&node.file))?;
-            let mut plan = NodePlan::new(schema).facts(node.facts).state(node.state);
-            plan.rows = node.rows.map(|_| rows);
-            plan.costs = node.costs;
-            plan.memory = node.memory;
-            nodes.push(PlannedNode {
-                name: node.name,
-                uses: node.uses,
-                settings,
-                public_settings: node.settings,
-                inputs: node.inputs,
-                output: node.output,
-                plan,
-            });
         }
-        let plan = Plan {
-            workflow: file.workflow,
-            costs: added_up(&nodes),
-            nodes,
-            memory: file.memory,
-            records: file.records,
-            threads: file.threads,
-        };
-        Ok(Self { plan })
+        let (schema, rows) = read_rows(&folder.join(&node.file))?;
+        let mut plan = NodePlan::new(schema).facts(node.facts).state(node.state);
+        plan.rows = node.rows.map(|_| rows);
+        plan.costs = node.costs;
+        plan.memory = node.memory;
+        nodes.push(PlannedNode {
+            name: node.name,
+            uses: node.uses,
+            settings,
+            public_settings: node.settings,
+            inputs: node.inputs,
+            output: node.output,
+            plan,
+        });
     }
+    Ok(Plan {
+        workflow: file.workflow,
+        costs: added_up(&nodes),
+        nodes,
+        memory: file.memory,
+        records: file.records,
+        threads: file.threads,
+    })
 }
 
 impl NodeFile {
@@ -228,8 +220,8 @@ mod tests {
         plan.write(folder.path()).unwrap();
         let text = std::fs::read_to_string(folder.path().join("plan.json")).unwrap();
         assert!(!text.contains("hunter2"), "{text}");
-        let read = |secret: &dyn Fn(&str) -> Option<String>| LoadedPlan::read(folder.path(), secret);
-        let back = read(&|name| (name == "TOKEN").then(|| "hunter3".into())).ok().unwrap().plan;
+        let read = |secret: &dyn Fn(&str) -> Option<String>| read_plan(folder.path(), secret);
+        let back = read(&|name| (name == "TOKEN").then(|| "hunter3".into())).unwrap();
         assert_eq!(back.nodes[0].settings, json!({"auth": {"to~ken": "hunter3"}, "list": ["x"]}));
         assert_eq!(back.nodes[0].plan.schema, plan.nodes[0].plan.schema);
         assert_eq!(back.nodes[0].plan.rows, plan.nodes[0].plan.rows);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::EngineError;
-use crate::plan::{LoadedPlan, Plan};
+use crate::plan::{Plan, read_plan};
 use crate::report::Record;
 
 /// The folder of a run that this process runs.
@@ -67,7 +67,7 @@ impl RunFolder {
         if entries.last().is_some_and(|e| e["event"] == "finished" && is_final(&e["outcome"])) {
             return Err(EngineError::Finished { id: id.to_owned() });
         }
-        let plan = LoadedPlan::read(&folder.path, secret)?.plan;
+        let plan = read_plan(&folder.path, secret)?;
         let mut finished: Vec<Finished> = Vec::new();
         for entry in entries.into_iter().filter(|e| e["event"] == "node-done") {
             let Ok(done) = serde_json::from_value::<Finished>(entry) else { continue };

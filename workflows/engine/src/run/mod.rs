@@ -127,6 +127,9 @@ async fn drive(state: &Arc<RunState>, plugins: &PluginSet) -> u64 {
                 Some(Err(error)) => state.fail(NodeError::new("panic", format!("the engine failed: {error}"))),
             },
             _ = tick.tick() => {
+                if state.cancel.is_cancelled() && !state.stop.is_cancelled() {
+                    state.fail(NodeError::cancelled());
+                }
                 let held = skysense_abi::resident().map_or(0, |r| r.anonymous);
                 peak = peak.max(held);
                 check_memory(state, held);

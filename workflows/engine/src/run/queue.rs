@@ -87,7 +87,7 @@ impl Queue {
         }
         if state.reader_gone || self.cancel.is_cancelled() {
             self.budget.give(lease);
-            return if state.reader_gone { Ok(Wanted::Nothing) } else { Err(NodeError::cancelled()) };
+            return if self.cancel.is_cancelled() { Err(NodeError::cancelled()) } else { Ok(Wanted::Nothing) };
         }
         state.bytes += bytes;
         state.rows += batch.num_rows();
