@@ -117,7 +117,9 @@ fn allowed(package: &Package, expected: f32) -> f64 {
 /// library, the device and the optimisation level.
 fn key(package: &Package, runtime: &Runtime, device: Device) -> String {
     let contract = package.contract();
-    let files = contract.graphs.values().map(|graph| package.folder().join(&graph.path)).chain([package.probe()]);
+    let graphs = contract.graphs.values();
+    let names = graphs.flat_map(|graph| [Some(&graph.path), graph.data.as_ref().map(|data| &data.path)]).flatten();
+    let files = names.map(|name| package.folder().join(name)).chain([package.probe()]);
     let stamp = |path: PathBuf| {
         let about = fs::metadata(&path).ok();
         let changed = about.as_ref().and_then(|about| about.modified().ok());

@@ -160,6 +160,21 @@ pub struct GraphFile {
     pub size: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
+    /// Constants that lie beside the graph, for graphs near the limit of 2 GiB of a protobuf message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataFile>,
+}
+
+/// Constants of a graph, in a file that the graph names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataFile {
+    /// Path relative to the package, the one that the graph looks for.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
 }
 
 /// A stored batch and what the model gives for it.
@@ -276,7 +291,7 @@ pub(crate) mod tests {
     pub(crate) fn sample() -> Contract {
         let sum = |digit: char| digit.to_string().repeat(64);
         let graph = |module: Module| {
-            let file = GraphFile { path: format!("{module}.onnx"), size: 3, sha256: sum('1') };
+            let file = GraphFile { path: format!("{module}.onnx"), size: 3, sha256: sum('1'), data: None };
             (module, file)
         };
         let class = |value, name: &str, color: &str| Class { value, name: name.into(), color: color.into() };

@@ -28,7 +28,7 @@ mod writer;
 pub use bind::{BandRule, Binding, Misfit, Offer};
 pub use calendar::day_index;
 pub use checksum::{sha256_bytes, sha256_file};
-pub use contract::{Calendar, Class, Contract, Dtype, GraphFile, Head, Input, Modality, Module, Probe, Unit};
+pub use contract::{Calendar, Class, Contract, DataFile, Dtype, GraphFile, Head, Input, Modality, Module, Probe, Unit};
 pub use error::ContractError;
 pub use fill::{Layout, fill};
 pub use mlm::{MlmContext, mlm_item};

@@ -145,6 +145,12 @@ fn assets(contract: &Contract, weights_size: u64) -> Value {
         let kind = "application/octet-stream; application=onnx";
         let title = format!("{module} graph");
         assets.insert(module.name().into(), model(title, &graph.path, graph.size, &graph.sha256, kind, "onnx"));
+        if let Some(data) = &graph.data {
+            let title = format!("constants of the {module} graph");
+            let asset = json!({"href": format!("./{}", data.path), "title": title, "roles": ["data"],
+                "file:size": data.size, "file:checksum": format!("1220{}", data.sha256)});
+            assets.insert(format!("{module}_data"), asset);
+        }
     }
     let kind = "application/octet-stream; application=safetensors";
     let sum = &contract.weights_sha256;

@@ -76,7 +76,7 @@ impl Package {
     /// [`ContractError::Checksum`] with the first file that differs.
     pub fn verify(&self) -> Result<(), ContractError> {
         let contract = &self.contract;
-        let graphs = contract.graphs.values().map(|graph| (graph.path.as_str(), &graph.sha256));
+        let graphs = self.graph_files().map(|(path, _, sum)| (path, sum));
         let others = [(contract.probe.path.as_str(), &contract.probe.sha256), (WEIGHTS_FILE, &contract.weights_sha256)];
         for (name, expected) in graphs.chain(others) {
             let path = self.folder.join(name);
@@ -88,12 +88,20 @@ impl Package {
         Ok(())
     }
 
+    /// Path, size and checksum of every graph and of the constants beside it.
+    fn graph_files(&self) -> impl Iterator<Item = (&str, u64, &String)> {
+        self.contract.graphs.values().flat_map(|graph| {
+            let data = graph.data.iter().map(|data| (data.path.as_str(), data.size, &data.sha256));
+            std::iter::once((graph.path.as_str(), graph.size, &graph.sha256)).chain(data)
+        })
+    }
+
     fn check_files(&self) -> Result<(), ContractError> {
-        for graph in self.contract.graphs.values() {
-            let path = self.folder.join(&graph.path);
+        for (path, expected, _) in self.graph_files() {
+            let path = self.folder.join(path);
             let found = size(&path)?;
-            if found != graph.size {
-                return Err(ContractError::Size { path, found, expected: graph.size });
+            if found != expected {
+                return Err(ContractError::Size { path, found, expected });
             }
         }
         size(&self.weights())?;
@@ -133,7 +141,8 @@ mod tests {
     fn written(folder: &Path) -> Package {
         let mut writer = PackageWriter::new(folder).unwrap();
         for module in [Module::S2, Module::Fusion, Module::Head] {
-            writer.graph(module, module.name().as_bytes()).unwrap();
+            let data = (module == Module::Fusion).then_some(b"constants".as_slice());
+            writer.graph(module, module.name().as_bytes(), data).unwrap();
         }
         writer.weights(b"weights").unwrap();
         writer.probe(b"probe", 1e-4, 1e-4).unwrap();
@@ -157,7 +166,7 @@ mod tests {
         written(&b);
         let mut names: Vec<_> = fs::read_dir(&a).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names.len(), 7, "{names:?}");
+        assert_eq!(names.len(), 8, "{names:?}");
         for name in names {
             assert_eq!(fs::read(a.join(&name)).unwrap(), fs::read(b.join(&name)).unwrap(), "{name:?}");
         }
@@ -168,6 +177,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model");
         let package = written(&path);
+        fs::write(path.join("fusion.onnx.data"), b"CONSTANTS").unwrap();
+        assert!(package.verify().unwrap_err().to_string().contains("fusion.onnx.data has SHA-256"));
+        fs::write(path.join("fusion.onnx.data"), b"constants").unwrap();
         fs::write(path.join("s2.onnx"), b"S2").unwrap();
         assert!(package.verify().unwrap_err().to_string().contains("s2.onnx has SHA-256"));
         fs::write(path.join("s2.onnx"), b"s").unwrap();

@@ -45,6 +45,10 @@ impl Contract {
         for (module, graph) in &self.graphs {
             check_path(&format!("graphs.{module}.path"), &graph.path, &mut faults);
             check_sum(&format!("graphs.{module}.sha256"), &graph.sha256, &mut faults);
+            if let Some(data) = &graph.data {
+                check_path(&format!("graphs.{module}.data.path"), &data.path, &mut faults);
+                check_sum(&format!("graphs.{module}.data.sha256"), &data.sha256, &mut faults);
+            }
         }
         check_path("probe.path", &self.probe.path, &mut faults);
         check_sum("probe.sha256", &self.probe.sha256, &mut faults);

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::{
-    CONTRACT_FILE, Contract, ContractError, GraphFile, MLM_FILE, MlmContext, Module, PROBE_FILE, Package, Probe,
-    WEIGHTS_FILE, mlm_item, sha256_bytes,
+    CONTRACT_FILE, Contract, ContractError, DataFile, GraphFile, MLM_FILE, MlmContext, Module, PROBE_FILE, Package,
+    Probe, WEIGHTS_FILE, mlm_item, sha256_bytes,
 };
 
 /// Writes one package. The same input gives the same bytes; until [`Self::finish`] nothing stands at the
@@ -43,14 +43,24 @@ impl PackageWriter {
         Ok(Self { target, temporary, graphs: BTreeMap::new(), probe: None, weights: None, done: false })
     }
 
-    /// Writes a module's ONNX graph.
+    /// Name of the file that holds the constants of a module's graph, where they lie beside it.
+    pub fn data_name(module: Module) -> String {
+        format!("{module}.onnx.data")
+    }
+
+    /// Writes a module's ONNX graph, and the constants that it looks for under [`Self::data_name`].
     ///
     /// # Errors
     /// [`ContractError::Write`].
-    pub fn graph(&mut self, module: Module, bytes: &[u8]) -> Result<(), ContractError> {
+    pub fn graph(&mut self, module: Module, bytes: &[u8], data: Option<&[u8]>) -> Result<(), ContractError> {
         let path = format!("{module}.onnx");
         self.write(&path, bytes)?;
-        let graph = GraphFile { path, size: bytes.len() as u64, sha256: sha256_bytes(bytes) };
+        let mut graph = GraphFile { path, size: bytes.len() as u64, sha256: sha256_bytes(bytes), data: None };
+        if let Some(data) = data {
+            let path = Self::data_name(module);
+            self.write(&path, data)?;
+            graph.data = Some(DataFile { path, size: data.len() as u64, sha256: sha256_bytes(data) });
+        }
         self.graphs.insert(module, graph);
         Ok(())
     }

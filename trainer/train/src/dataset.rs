@@ -1,0 +1,313 @@
+//! Samples made ready for the model: checked, filled as inference fills, labels as class indices, split.
+
+use std::collections::BTreeMap;
+
+use skysense_contract::{Class, Dtype, Input, Layout, Modality, Value, day_index, fill};
+
+use crate::split::Split;
+use crate::{Sample, SampleSeries, TrainError};
+
+/// A sample ready for the model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Prepared {
+    pub(crate) series: BTreeMap<Modality, PreparedSeries>,
+    /// `[height, width]`.
+    pub(crate) targets: Vec<Target>,
+    /// Side in pixels of the 10 m grid.
+    pub(crate) size: usize,
+}
+
+/// A filled series.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PreparedSeries {
+    /// `[time, band, side, side]` in the contract's unit.
+    pub(crate) pixels: Vec<f32>,
+    /// Day of the year − 1 of each date.
+    pub(crate) days: Vec<i64>,
+    /// Side in pixels of its own grid.
+    pub(crate) side: usize,
+}
+
+/// Where the model's bands lie in the samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bands {
+    /// Index of each band of the model.
+    pub(crate) sources: Vec<usize>,
+    /// Count of bands in the samples.
+    pub(crate) of: usize,
+}
+
+/// What is known of a pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Index of its class; `None` where it has no label or no valid pixel.
+    pub(crate) class: Option<u8>,
+    /// Whether it validates and does not train.
+    pub(crate) validates: bool,
+}
+
+/// How labels become classes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Legend<'a> {
+    pub(crate) classes: &'a [Class],
+    pub(crate) ignore: &'a [u8],
+}
+
+impl Legend<'_> {
+    /// Index of a label's class; `None` for one that is ignored.
+    fn class(&self, label: u8) -> Result<Option<u8>, String> {
+        if self.ignore.contains(&label) {
+            return Ok(None);
+        }
+        match self.classes.iter().position(|class| class.value == label) {
+            Some(index) => Ok(Some(index as u8)),
+            None => {
+                let known: Vec<_> = self.classes.iter().map(|class| class.value.to_string()).collect();
+                let ignored: Vec<_> = self.ignore.iter().map(ToString::to_string).collect();
+                Err(format!(
+                    "label {label} is no class ({}) and not ignored ({}); add the class, or ignore the value",
+                    known.join(", "),
+                    ignored.join(", ")
+                ))
+            }
+        }
+    }
+}
+
+/// Prepares samples; `inputs` names the modalities with their bands. Which pixels validate is set later.
+pub(crate) fn prepare(
+    samples: &[Sample],
+    inputs: &BTreeMap<Modality, Input>,
+    bands: &BTreeMap<Modality, Bands>,
+    size: usize,
+    legend: Legend<'_>,
+) -> Result<Vec<Prepared>, TrainError> {
+    let one = |(index, sample): (usize, &Sample)| {
+        prepare_one(sample, (inputs, bands), size, legend).map_err(|fault| TrainError::Sample { sample: index, fault })
+    };
+    samples.iter().enumerate().map(one).collect()
+}
+
+fn prepare_one(
+    sample: &Sample,
+    (inputs, bands): (&BTreeMap<Modality, Input>, &BTreeMap<Modality, Bands>),
+    size: usize,
+    legend: Legend<'_>,
+) -> Result<Prepared, String> {
+    if sample.labels.len() != size * size {
+        return Err(format!("{} labels, expected {size} × {size}", sample.labels.len()));
+    }
+    let mut series = BTreeMap::new();
+    let mut any_valid = vec![false; size * size];
+    for (modality, from) in &sample.series {
+        let unknown = || format!("{modality} is not among the offers");
+        let (input, bands) = inputs.get(modality).zip(bands.get(modality)).ok_or_else(unknown)?;
+        let side = size * input.scale;
+        let (prepared, valid) = prepare_series(from, input, bands, side).map_err(|fault| format!("{modality}: {fault}"))?;
+        for (place, _) in valid.iter().enumerate().filter(|(_, valid)| **valid) {
+            any_valid[place / side / input.scale * size + place % side / input.scale] = true;
+        }
+        if !prepared.days.is_empty() {
+            series.insert(*modality, prepared);
+        }
+    }
+    let mut targets = Vec::with_capacity(size * size);
+    for (label, valid) in sample.labels.iter().zip(any_valid) {
+        let class = legend.class(*label)?.filter(|_| valid);
+        targets.push(Target { class, validates: false });
+    }
+    Ok(Prepared { series, targets, size })
+}
+
+/// Fills a series; gives for each pixel whether any date is valid.
+fn prepare_series(
+    from: &SampleSeries,
+    input: &Input,
+    bands: &Bands,
+    side: usize,
+) -> Result<(PreparedSeries, Vec<bool>), String> {
+    let (time, band, area) = (from.datetimes.len(), bands.of, side * side);
+    if from.pixels.len() != time * band * area || from.valid.len() != time * area {
+        let found = (from.pixels.len(), from.valid.len());
+        return Err(format!(
+            "{} pixel values and {} of validity, expected {time} dates × {band} bands × {side} × {side}",
+            found.0, found.1
+        ));
+    }
+    let good = |date: usize, place: usize| {
+        from.valid[date * area + place] != 0
+            && bands.sources.iter().all(|b| from.pixels[(date * band + b) * area + place].is_finite())
+    };
+    let valid: Vec<u8> = (0..time * area).map(|at| u8::from(good(at / area, at % area))).collect();
+    let kept: Vec<usize> = (0..time).filter(|date| valid[date * area..][..area].contains(&1)).collect();
+    if kept.len() > input.dates {
+        return Err(format!("{} dates, expected at most {}", kept.len(), input.dates));
+    }
+    let planes = kept.iter().flat_map(|date| bands.sources.iter().map(move |b| (date * band + b) * area));
+    let mut pixels: Vec<f32> = planes.flat_map(|plane| &from.pixels[plane..][..area]).copied().collect();
+    let band = bands.sources.len();
+    let mask: Vec<u8> = kept.iter().flat_map(|date| &valid[date * area..][..area]).copied().collect();
+    let instants: Vec<i64> = kept.iter().map(|date| from.datetimes[*date]).collect();
+    fill(&mut pixels, &mask, &instants, Layout { time: kept.len(), band, area });
+    // The graphs take the contract's type, so training sees the rounding that inference sees.
+    pixels.iter_mut().for_each(|value| *value = rounded(*value, input.dtype));
+    let days = instants.iter().map(|instant| day_index(*instant)).collect();
+    let any = (0..area).map(|place| kept.iter().any(|date| valid[date * area + place] != 0)).collect();
+    Ok((PreparedSeries { pixels, days, side }, any))
+}
+
+fn rounded(value: f32, dtype: Dtype) -> f32 {
+    match dtype {
+        Dtype::U8 => f32::from(u8::from_f64(f64::from(value))),
+        Dtype::I16 => f32::from(i16::from_f64(f64::from(value))),
+        Dtype::F32 => value,
+    }
+}
+
+/// Counts labelled pixels by block of the map, so that a split can be made of them.
+pub(crate) fn labelled_blocks(samples: &[Sample], prepared: &[Prepared], block: usize) -> BTreeMap<(i64, i64), usize> {
+    let mut blocks = BTreeMap::new();
+    for_each_place(samples, prepared, |(x, y), target| {
+        if target.class.is_some() {
+            *blocks.entry(Split::block_of(block, x, y)).or_insert(0) += 1;
+        }
+    });
+    blocks
+}
+
+fn for_each_place(samples: &[Sample], prepared: &[Prepared], mut visit: impl FnMut((i64, i64), &Target)) {
+    for (sample, ready) in samples.iter().zip(prepared) {
+        for (place, target) in ready.targets.iter().enumerate() {
+            let [x, y] = sample.origin;
+            visit((x + (place % ready.size) as i64, y + (place / ready.size) as i64), target);
+        }
+    }
+}
+
+/// Marks the pixels that validate.
+pub(crate) fn mark(samples: &[Sample], prepared: &mut [Prepared], split: &Split) {
+    for (sample, ready) in samples.iter().zip(prepared) {
+        let size = ready.size;
+        for (place, target) in ready.targets.iter_mut().enumerate() {
+            let (x, y) = ((place % size) as i64, (place / size) as i64);
+            target.validates = split.validates(sample.origin[0] + x, sample.origin[1] + y);
+        }
+    }
+}
+
+/// Labelled pixels by class, of the part that trains or of the part that validates.
+pub(crate) fn class_counts(prepared: &[Prepared], classes: usize, validates: bool) -> Vec<u64> {
+    let mut counts = vec![0; classes];
+    for target in prepared.iter().flat_map(|sample| &sample.targets).filter(|t| t.validates == validates) {
+        if let Some(class) = target.class {
+            counts[usize::from(class)] += 1;
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use skysense_contract::Unit;
+
+    use super::*;
+
+    /// A sample of 2 × 2 pixels with this many modalities (S2, S1) and dates.
+    pub(crate) fn prepared(modalities: usize, dates: usize) -> Prepared {
+        let series = |modality: usize| PreparedSeries {
+            pixels: (0..dates * 4).map(|i| (100 * modality + i) as f32).collect(),
+            days: (0..dates as i64).map(|date| 10 * date).collect(),
+            side: 2,
+        };
+        let kinds = [Modality::S2, Modality::S1];
+        Prepared {
+            series: kinds.into_iter().take(modalities).enumerate().map(|(i, m)| (m, series(i))).collect(),
+            targets: vec![Target { class: Some(0), validates: false }; 4],
+            size: 2,
+        }
+    }
+
+    fn inputs() -> BTreeMap<Modality, Input> {
+        let input = Input {
+            bands: vec!["B02".into()],
+            unit: Unit::ReflectanceE4,
+            dtype: Dtype::I16,
+            mean: vec![0.0],
+            std: vec![1.0],
+            dates: 4,
+            scale: 1,
+        };
+        BTreeMap::from([(Modality::S2, input)])
+    }
+
+    fn bands() -> BTreeMap<Modality, Bands> {
+        BTreeMap::from([(Modality::S2, Bands { sources: vec![0], of: 1 })])
+    }
+
+    #[test]
+    fn bands_are_taken_from_where_they_lie() {
+        let classes = classes();
+        let legend = Legend { classes: &classes, ignore: &[] };
+        let mut sample = sample([3, 3, 3, 3]);
+        let series = sample.series.get_mut(&Modality::S2).unwrap();
+        (series.pixels, series.valid, series.datetimes) =
+            (vec![f32::NAN, 9.0, 9.0, 9.0, 1.0, 2.0, 3.0, 4.0], vec![1; 4], vec![0]);
+        let bands = BTreeMap::from([(Modality::S2, Bands { sources: vec![1], of: 2 })]);
+        let ready = prepare(&[sample], &inputs(), &bands, 2, legend).unwrap().remove(0);
+        assert_eq!(ready.series[&Modality::S2].pixels, [1.0, 2.0, 3.0, 4.0]);
+    }
+
+    fn classes() -> Vec<Class> {
+        [3, 7].map(|value| Class { value, name: value.to_string(), color: "000000".into() }).to_vec()
+    }
+
+    fn sample(labels: [u8; 4]) -> Sample {
+        let series = SampleSeries {
+            pixels: vec![1.4, 2.0, 3.0, f32::NAN, 5.0, 6.0, 7.0, f32::NAN],
+            valid: vec![1, 1, 1, 1, 1, 0, 1, 1],
+            datetimes: vec![0, 86_400_000],
+        };
+        Sample { series: BTreeMap::from([(Modality::S2, series)]), labels: labels.to_vec(), origin: [10, 20] }
+    }
+
+    #[test]
+    fn pixels_are_filled_and_labels_become_classes() {
+        let classes = classes();
+        let legend = Legend { classes: &classes, ignore: &[0, 255] };
+        let ready = prepare(&[sample([3, 7, 0, 3])], &inputs(), &bands(), 2, legend).unwrap().remove(0);
+        let series = &ready.series[&Modality::S2];
+        // Pixel 1 of date 1 takes date 0; pixel 3 is on no date a number and takes the lower median of 1.4, 2,
+        // 3, 5, 7; then all are rounded to the type.
+        assert_eq!(series.pixels, [1.0, 2.0, 3.0, 3.0, 5.0, 2.0, 7.0, 3.0]);
+        assert_eq!(series.days, [0, 1]);
+        let found: Vec<_> = ready.targets.iter().map(|target| target.class).collect();
+        assert_eq!(found, [Some(0), Some(1), None, None]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let classes = classes();
+        let legend = Legend { classes: &classes, ignore: &[0] };
+        let fault = |sample: Sample| prepare(&[sample], &inputs(), &bands(), 2, legend).unwrap_err().to_string();
+        assert!(fault(sample([3, 7, 9, 3])).contains("label 9 is no class (3, 7) and not ignored (0)"));
+        let mut short = sample([3, 3, 3, 3]);
+        short.labels.pop();
+        assert!(fault(short).contains("3 labels, expected 2 × 2"));
+        let mut short = sample([3, 3, 3, 3]);
+        short.series.get_mut(&Modality::S2).unwrap().pixels.pop();
+        assert!(fault(short).contains("s2: 7 pixel values"));
+    }
+
+    #[test]
+    fn blocks_are_counted_and_marked_by_place_on_the_map() {
+        let classes = classes();
+        let samples = [sample([3, 3, 3, 3])];
+        let mut ready = prepare(&samples, &inputs(), &bands(), 2, Legend { classes: &classes, ignore: &[] }).unwrap();
+        let blocks = labelled_blocks(&samples, &ready, 1);
+        assert_eq!(blocks.keys().copied().collect::<Vec<_>>(), [(10, 20), (10, 21), (11, 20)]);
+        let split = Split::new(1, 0.3, &blocks, 1);
+        mark(&samples, &mut ready, &split);
+        assert_eq!(class_counts(&ready, 2, true), [1, 0]);
+        assert_eq!(class_counts(&ready, 2, false), [2, 0]);
+    }
+}

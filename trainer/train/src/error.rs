@@ -1,0 +1,79 @@
+//! What can go wrong in training.
+
+use std::path::PathBuf;
+
+use skysense_contract::{ContractError, Modality};
+
+/// An error of training, worded for the person who gave the samples or the settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// There is nothing to learn from.
+    #[error("no sample has a labelled valid pixel of a class; {hint}")]
+    NoLabels {
+        /// What was seen instead.
+        hint: String,
+    },
+    /// A sample does not fit the others.
+    #[error("sample {sample}: {fault}")]
+    Sample {
+        /// Place among the samples, from 0.
+        sample: usize,
+        /// What was found and what was expected.
+        fault: String,
+    },
+    /// A setting is out of its range.
+    #[error("setting {setting} is {value}, expected {expected}")]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// As given.
+        value: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// No preset has this name.
+    #[error("no preset is named {name:?}; known are {}", .known.join(", "))]
+    Preset {
+        /// As given.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A modality has no normalisation constants.
+    #[error("{modality} has no published constants for bands {}; use the statistics of the samples", .bands.join(", "))]
+    Constants {
+        /// The modality.
+        modality: Modality,
+        /// Bands that are not known.
+        bands: Vec<String>,
+    },
+    /// A checkpoint cannot be used.
+    #[error("checkpoint {path} cannot be used: {message}; remove the folder to begin again")]
+    Checkpoint {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The loss is not a number any more.
+    #[error("the loss is not finite at step {step}; lower the learning rate ({rate:e})")]
+    Diverged {
+        /// The step.
+        step: usize,
+        /// Learning rate at that step.
+        rate: f64,
+    },
+    /// The caller stopped the training; the checkpoint holds what was learned.
+    #[error("training was cancelled at step {step}")]
+    Cancelled {
+        /// The step.
+        step: usize,
+    },
+    /// The package to start from, or the one to write, is at fault.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// The model is at fault.
+    #[error("model: {0}")]
+    Model(String),
+}

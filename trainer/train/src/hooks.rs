@@ -1,0 +1,33 @@
+//! What a run tells its caller, and asks.
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Steps of the run; lowered once when there is a time budget.
+    pub steps: usize,
+    /// Loss of the step.
+    pub loss: f32,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+}
+
+/// The caller's side of a run.
+pub trait Hooks {
+    /// Called after every step.
+    fn progress(&mut self, progress: &Progress) {
+        let _ = progress;
+    }
+
+    /// Asked before every step; `true` writes a checkpoint (where there is a folder for it) and ends the run.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Hooks that neither listen nor stop.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHooks;
+
+impl Hooks for NoHooks {}

@@ -1,0 +1,5 @@
+//! Metrics: one file each.
+
+mod confusion;
+
+pub use confusion::{ClassScore, Confusion, Scores};

@@ -1,0 +1,158 @@
+//! What a run starts from: inputs with their normalisation, chip size, bands, weights.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use skysense_contract::{BandRule, Calendar, Contract, Input, Modality, Offer, Package};
+
+use crate::dataset::Bands;
+use crate::network::{Network, preset_names};
+use crate::normalise::{Normalisation, measured, published};
+use crate::{FinetuneConfig, Sample, Start, TrainError};
+
+/// What a run starts from.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// Inputs of the model; of a package also those that the samples lack.
+    pub(crate) inputs: BTreeMap<Modality, Input>,
+    /// Where the model's bands lie in the samples.
+    pub(crate) bands: BTreeMap<Modality, Bands>,
+    pub(crate) chip_size: usize,
+    pub(crate) calendar: Calendar,
+    pub(crate) preset: String,
+    /// The package that was started from.
+    pub(crate) package: Option<Package>,
+    /// What the normalisation is of, for the notes.
+    pub(crate) normalisation: String,
+}
+
+/// Decides all that follows from offers and settings alone.
+pub(crate) fn setup(
+    samples: &[Sample],
+    offers: &BTreeMap<Modality, Offer>,
+    config: &FinetuneConfig,
+) -> Result<Setup, TrainError> {
+    match &config.start {
+        Start::Preset(preset) => from_preset(preset, samples, offers, config),
+        Start::Package(path) => from_package(Package::open(path)?, offers),
+    }
+}
+
+fn from_preset(
+    preset: &str,
+    samples: &[Sample],
+    offers: &BTreeMap<Modality, Offer>,
+    config: &FinetuneConfig,
+) -> Result<Setup, TrainError> {
+    if !preset_names().iter().any(|known| known == preset) {
+        return Err(TrainError::Preset { name: preset.into(), known: preset_names() });
+    }
+    let chip_size = chip_size(offers)?;
+    let (statistics, normalisation) = match config.normalisation {
+        Normalisation::Samples => (measured(samples, offers), "valid pixels of the samples"),
+        Normalisation::Skysense => (published(offers)?, "constants of the official code"),
+    };
+    let input = |(modality, offer): (&Modality, &Offer)| {
+        let (mean, std) = statistics[modality].clone();
+        let input = Input {
+            bands: offer.bands.clone(),
+            unit: offer.unit,
+            dtype: offer.dtype,
+            mean,
+            std,
+            dates: offer.dates.max(1),
+            scale: scale(*modality),
+        };
+        (*modality, input)
+    };
+    let bands = |(modality, offer): (&Modality, &Offer)| {
+        let of = offer.bands.len();
+        (*modality, Bands { sources: (0..of).collect(), of })
+    };
+    Ok(Setup {
+        inputs: offers.iter().map(input).collect(),
+        bands: offers.iter().map(bands).collect(),
+        chip_size,
+        calendar: config.calendar,
+        preset: preset.into(),
+        package: None,
+        normalisation: normalisation.into(),
+    })
+}
+
+fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>) -> Result<Setup, TrainError> {
+    let contract: &Contract = package.contract();
+    let binding = contract.bind(offers, BandRule::All)?;
+    let bands = |modality: Modality| {
+        let sources = binding.bands(modality)?.iter().copied().collect::<Option<Vec<usize>>>()?;
+        Some((modality, Bands { sources, of: offers[&modality].bands.len() }))
+    };
+    Ok(Setup {
+        inputs: contract.modalities.clone(),
+        bands: binding.modalities().filter_map(bands).collect(),
+        chip_size: contract.chip_size,
+        calendar: contract.calendar,
+        preset: contract.preset.clone(),
+        normalisation: format!("of model {}", contract.name),
+        package: Some(package),
+    })
+}
+
+impl Setup {
+    /// The network with its weights at the start.
+    pub(crate) fn network(&self, config: &FinetuneConfig, device: &Device) -> Result<Network, TrainError> {
+        let network = Network::random(self, config.classes.len(), config.seed, device)?;
+        match &self.package {
+            Some(package) => network.load(package, &config.classes),
+            None => Ok(network),
+        }
+    }
+}
+
+/// Pixels per pixel of the 10 m grid.
+fn scale(modality: Modality) -> usize {
+    if modality == Modality::Hr { 32 } else { 1 }
+}
+
+/// Chip side on the 10 m grid, the same for all modalities.
+fn chip_size(offers: &BTreeMap<Modality, Offer>) -> Result<usize, TrainError> {
+    let fault = |value: String, expected: &str| TrainError::Setting {
+        setting: "offers",
+        value,
+        expected: expected.into(),
+    };
+    let mut sizes: Vec<usize> = Vec::new();
+    for (modality, offer) in offers {
+        if offer.size == 0 || offer.size % scale(*modality) != 0 || offer.bands.is_empty() {
+            let value = format!("{modality} with {} pixels and {} bands", offer.size, offer.bands.len());
+            return Err(fault(value, "bands, and a side that the 10 m grid divides"));
+        }
+        sizes.push(offer.size / scale(*modality));
+    }
+    sizes.dedup();
+    match sizes[..] {
+        [size] => Ok(size),
+        _ => Err(fault(format!("chip sides {sizes:?}"), "one chip side on the 10 m grid for all modalities")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skysense_contract::{Dtype, Unit};
+
+    use super::*;
+
+    fn offer(size: usize) -> Offer {
+        Offer { bands: vec!["a".into()], unit: Unit::Byte, dtype: Dtype::U8, dates: 1, size }
+    }
+
+    #[test]
+    fn all_modalities_lie_on_one_footprint() {
+        let offers = BTreeMap::from([(Modality::Hr, offer(512)), (Modality::S2, offer(16))]);
+        assert_eq!(chip_size(&offers).unwrap(), 16);
+        let offers = BTreeMap::from([(Modality::Hr, offer(512)), (Modality::S2, offer(32))]);
+        assert!(chip_size(&offers).unwrap_err().to_string().contains("[16, 32]"));
+        assert!(chip_size(&BTreeMap::from([(Modality::Hr, offer(500))])).is_err());
+        assert!(chip_size(&BTreeMap::new()).is_err());
+    }
+}
