@@ -44,6 +44,8 @@ pub use model::{Model, Record};
 pub use options::{MOST_THREADS, Options, ProbeRule, cache_folder};
 pub(crate) use pixel::Pixel;
 pub use probe::ProbeReport;
+#[doc(hidden)]
+pub use runtime::environment;
 pub use runtime::{RuntimeInfo, runtime_info};
 pub use session::OPTIMISATION;
 pub use skysense_contract::{day_index, fill};

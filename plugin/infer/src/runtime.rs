@@ -48,6 +48,15 @@ pub fn runtime_info(explicit: Option<&Path>) -> Result<RuntimeInfo, InferError> 
     runtime(explicit).map(|runtime| runtime.info)
 }
 
+/// The process's environment, for this crate's own tests and benches, which run graphs without a [`crate::Model`].
+///
+/// # Errors
+/// As [`runtime_info`].
+#[doc(hidden)]
+pub fn environment(explicit: Option<&Path>) -> Result<ort::environment::Environment, InferError> {
+    runtime(explicit).map(|runtime| runtime.environment)
+}
+
 pub(crate) fn runtime(explicit: Option<&Path>) -> Result<Runtime, InferError> {
     let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(runtime) = slot.as_ref() {

@@ -114,11 +114,11 @@ mod tests {
         assert!(!batch.stacks.contains_key(&Modality::S1));
         let s2 = &batch.stacks[&Modality::S2];
         assert_eq!(s2.pixels.dims(), [2, 2, 1, 2, 2]);
-        let pixels = s2.pixels.to_data().to_vec::<f32>().unwrap();
+        let pixels = s2.pixels.to_data().try_to_vec::<f32>().unwrap();
         assert_eq!(pixels[..8], [-1.0, -0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0]);
-        assert_eq!(s2.present.to_data().to_vec::<bool>().unwrap(), [true, false, true, true]);
-        assert_eq!(s2.days.to_data().convert::<i64>().to_vec::<i64>().unwrap(), [0, 0, 0, 10]);
-        let weights = batch.weights.to_data().to_vec::<f32>().unwrap();
+        assert_eq!(s2.present.to_data().try_to_vec::<bool>().unwrap(), [true, false, true, true]);
+        assert_eq!(s2.days.to_data().convert::<i64>().try_to_vec::<i64>().unwrap(), [0, 0, 0, 10]);
+        let weights = batch.weights.to_data().try_to_vec::<f32>().unwrap();
         assert_eq!(weights, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0]);
     }
 }

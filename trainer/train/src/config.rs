@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use skysense_contract::{Calendar, Class};
 
+use crate::TrainError;
 use crate::augment::Augmentation;
 use crate::loss::ClassWeights;
 use crate::normalise::Normalisation;
-use crate::TrainError;
 
 /// Settings of a fine-tuning run for segmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,7 +115,11 @@ impl FinetuneConfig {
             return fault("ignore", class.value.to_string(), "values that are no class");
         }
         if self.steps == 0 || self.batch == 0 || self.block == 0 {
-            return fault("steps, batch, block", format!("{}, {}, {}", self.steps, self.batch, self.block), "1 or more");
+            return fault(
+                "steps, batch, block",
+                format!("{}, {}, {}", self.steps, self.batch, self.block),
+                "1 or more",
+            );
         }
         if !positive(self.learning_rate) || !positive(self.clip) {
             let value = format!("{}, {}", self.learning_rate, self.clip);

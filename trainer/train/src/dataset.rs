@@ -103,7 +103,8 @@ fn prepare_one(
         let unknown = || format!("{modality} is not among the offers");
         let (input, bands) = inputs.get(modality).zip(bands.get(modality)).ok_or_else(unknown)?;
         let side = size * input.scale;
-        let (prepared, valid) = prepare_series(from, input, bands, side).map_err(|fault| format!("{modality}: {fault}"))?;
+        let (prepared, valid) =
+            prepare_series(from, input, bands, side).map_err(|fault| format!("{modality}: {fault}"))?;
         for (place, _) in valid.iter().enumerate().filter(|(_, valid)| **valid) {
             any_valid[place / side / input.scale * size + place % side / input.scale] = true;
         }

@@ -14,7 +14,7 @@ use crate::batch::stack;
 use crate::checkpoint::{Checkpoints, State};
 use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, mark, prepare};
 use crate::loss::{ClassWeights, cross_entropy, median_frequency};
-use crate::network::Network;
+use crate::network::{Network, seeded};
 use crate::optimiser::adamw;
 use crate::random::{Purpose, rng};
 use crate::schedule::Schedule;
@@ -110,10 +110,11 @@ impl<'a> Run<'a> {
         let mut optimiser = adamw(&network, self.config.weight_decay, self.config.clip);
         let mut state =
             State { identity: self.identity.clone(), step: 0, steps: self.config.steps, losses: Vec::new() };
-        if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(&self.identity).transpose()).transpose()? {
-            (network, optimiser) = load(network, &path, |network| {
-                adamw(network, self.config.weight_decay, self.config.clip)
-            })?;
+        if let Some((path, found)) =
+            checkpoints.as_ref().and_then(|c| c.latest(&self.identity).transpose()).transpose()?
+        {
+            (network, optimiser) =
+                load(network, &path, |network| adamw(network, self.config.weight_decay, self.config.clip))?;
             tracing::info!(step = found.step, "going on from a checkpoint");
             state = found;
         }
@@ -167,8 +168,8 @@ impl<'a> Run<'a> {
         let samples = self.draw(step);
         let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
         // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        self.device.seed(self.config.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64));
-        let logits = network.logits(&batch, self.config.frozen);
+        let seed = self.config.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64);
+        let logits = seeded(&self.device, seed, || network.logits(&batch, self.config.frozen));
         let loss = cross_entropy(logits, batch.classes, batch.weights);
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {

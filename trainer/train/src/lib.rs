@@ -1,1 +1,40 @@
 //! Training: samples, losses, loops, export.
+//!
+//! [`finetune`] trains a model for segmentation on labelled chips ([`Sample`]) and gives a [`Trained`] model with
+//! scores over blocks of the map that it did not learn from; [`export`] writes that as a model package, which
+//! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
+//! from its checkpoint to the same weights.
+//!
+//! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
+
+mod augment;
+mod batch;
+mod checkpoint;
+mod config;
+mod dataset;
+mod error;
+mod export;
+mod finetune;
+mod hooks;
+pub mod loss;
+pub mod metric;
+mod network;
+mod normalise;
+mod optimiser;
+mod random;
+mod sample;
+mod schedule;
+mod score;
+mod setup;
+mod split;
+mod trained;
+
+pub use augment::Augmentation;
+pub use config::{FinetuneConfig, Start};
+pub use error::TrainError;
+pub use export::export;
+pub use finetune::finetune;
+pub use hooks::{Hooks, NoHooks, Progress};
+pub use normalise::Normalisation;
+pub use sample::{Sample, SampleSeries};
+pub use trained::Trained;

@@ -15,9 +15,11 @@ pub(crate) fn adamw<M: Module>(module: &M, weight_decay: f64, clip: f64) -> Modu
     let clipping = || GradientClipping::Norm(clip as f32);
     let mut vectors = Vectors::default();
     module.visit(&mut vectors);
-    ModuleOptimizer::from(decaying.build())
-        .with_grad_clipping(clipping())
-        .with_group(ParamGroup::from_ids(vectors.ids), plain.build(), Some(clipping()))
+    ModuleOptimizer::from(decaying.build()).with_grad_clipping(clipping()).with_group(
+        ParamGroup::from_ids(vectors.ids),
+        plain.build(),
+        Some(clipping()),
+    )
 }
 
 /// Collects parameters that are no matrices.

@@ -25,10 +25,9 @@ pub(crate) fn score(
     for group in seen.chunks(batch) {
         let samples: Vec<Prepared> = group.iter().map(|sample| (*sample).clone()).collect();
         let batch = stack(&samples, inputs, &weights, false, &Device::flex());
-        let predicted = network.logits(&batch, false).argmax(1).into_data().convert::<i64>();
-        let predicted = predicted.into_vec::<i64>().expect("the line above made it i64");
+        let predicted = network.logits(&batch, false).argmax(1).into_data();
         let targets = samples.iter().flat_map(|sample| &sample.targets);
-        for (target, predicted) in targets.zip(predicted) {
+        for (target, predicted) in targets.zip(predicted.iter::<i64>()) {
             if let Some(class) = target.class {
                 let confusion = if target.validates { &mut validation } else { &mut training };
                 confusion.add(usize::from(class), predicted as usize);

@@ -116,11 +116,8 @@ fn scale(modality: Modality) -> usize {
 
 /// Chip side on the 10 m grid, the same for all modalities.
 fn chip_size(offers: &BTreeMap<Modality, Offer>) -> Result<usize, TrainError> {
-    let fault = |value: String, expected: &str| TrainError::Setting {
-        setting: "offers",
-        value,
-        expected: expected.into(),
-    };
+    let fault =
+        |value: String, expected: &str| TrainError::Setting { setting: "offers", value, expected: expected.into() };
     let mut sizes: Vec<usize> = Vec::new();
     for (modality, offer) in offers {
         if offer.size == 0 || offer.size % scale(*modality) != 0 || offer.bands.is_empty() {

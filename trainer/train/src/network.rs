@@ -1,0 +1,157 @@
+//! Encoder and head as one network that learns.
+
+use std::sync::{Mutex, PoisonError};
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Bool, Device, Gradients, Int, Tensor};
+use rand::RngExt;
+use skysense_contract::{Calendar, Class, ContractError, Modality, Package};
+use skysense_model::{
+    Calendar as ModelCalendar, ModelError, PRESETS, SegmentationHead, SegmentationHeadConfig, SkySense, Tokens,
+    checkpoint, preset,
+};
+
+use crate::TrainError;
+use crate::batch::{Batch, Stack};
+use crate::random::{Purpose, rng};
+use crate::setup::Setup;
+
+/// Channels of the head's hidden map; our choice.
+const HIDDEN: usize = 64;
+
+/// Prefix of the head's parameters in `weights.safetensors`.
+pub(crate) const HEAD: &str = "head";
+
+/// Encoder and head.
+#[derive(Module, Debug)]
+pub(crate) struct Network {
+    pub(crate) encoder: SkySense,
+    pub(crate) head: SegmentationHead,
+}
+
+/// Burn's generator is one for the process: whoever seeds it must draw before another does.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
+/// Runs what draws from the device's generator, seeded, with no other run of this process in between.
+pub(crate) fn seeded<R>(device: &Device, seed: u64, draw: impl FnOnce() -> R) -> R {
+    let _mine = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    draw()
+}
+
+/// Names of the presets.
+pub(crate) fn preset_names() -> Vec<String> {
+    PRESETS.iter().map(ToString::to_string).collect()
+}
+
+impl From<ModelError> for TrainError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error.to_string())
+    }
+}
+
+impl Network {
+    /// A network with random weights for the inputs of a run.
+    pub(crate) fn random(setup: &Setup, classes: usize, seed: u64, device: &Device) -> Result<Self, TrainError> {
+        let mut config = preset(&setup.preset)?;
+        let bands = |modality: Modality| setup.inputs.get(&modality).map(|input| input.bands.len());
+        match (bands(Modality::Hr), &mut config.hr) {
+            (Some(bands), Some(hr)) => hr.bands = bands,
+            _ => config.hr = None,
+        }
+        for (modality, series) in [(Modality::S2, &mut config.s2), (Modality::S1, &mut config.s1)] {
+            match (bands(modality), series.as_mut()) {
+                (Some(bands), Some((vit, _))) => vit.bands = bands,
+                _ => *series = None,
+            }
+        }
+        config.fusion.calendar = match setup.calendar {
+            Calendar::None => ModelCalendar::None,
+            Calendar::S2Only => ModelCalendar::S2Only,
+            Calendar::All => ModelCalendar::All,
+        };
+        if let Some(hr) = &config.hr {
+            hr.check_size([32 * setup.chip_size; 2])?;
+        }
+        let head = SegmentationHeadConfig { channels: config.channels(), hidden: HIDDEN, classes };
+        seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
+            // Parameters may be drawn when first used, so they are made use of here, while the seed holds.
+            Ok(Self { encoder: config.init(device)?, head: head.init(device) }.materialize())
+        })
+    }
+
+    /// The weights of a package; its head's too where the classes are the same.
+    pub(crate) fn load(self, package: &Package, classes: &[Class]) -> Result<Self, TrainError> {
+        let path = package.weights();
+        let bytes = std::fs::read(&path).map_err(|source| ContractError::Read { path, source })?;
+        let (encoder, mut report) = checkpoint::load(self.encoder, "", &bytes)?;
+        report.unexpected.retain(|name| !name.starts_with(HEAD));
+        report.strict()?;
+        let same = package.contract().head.as_ref().is_some_and(|head| head.classes == classes);
+        // Loading puts plain tensors in place of the parameters' own; they learn only when told to.
+        let learning = |head| Self { encoder, head }.set_require_grad(true);
+        if !same {
+            return Ok(learning(self.head));
+        }
+        let (head, mut report) = checkpoint::load(self.head, HEAD, &bytes)?;
+        report.unexpected.clear();
+        report.strict()?;
+        Ok(learning(head))
+    }
+
+    /// Batch → logits `[batch, class, height, width]`; with a frozen encoder no gradient goes into it.
+    pub(crate) fn logits(&self, batch: &Batch, frozen: bool) -> Tensor<4> {
+        let features = self.encoder.fusion.forward(self.tokens(batch));
+        self.head.forward(if frozen { features.detach() } else { features })
+    }
+
+    /// Gradients of the head alone.
+    pub(crate) fn head_gradients(&self, gradients: &mut Gradients) -> GradientsParams {
+        GradientsParams::from_module(gradients, &self.head)
+    }
+
+    /// Tokens of all modalities of a batch, HR, S2, S1 in turn, with absent dates hidden.
+    fn tokens(&self, batch: &Batch) -> Tokens {
+        let (mut features, mut days, mut calendars, mut present) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for modality in Modality::ALL {
+            let Some(stack) = batch.stacks.get(&modality) else { continue };
+            features.push(self.encode(modality, stack));
+            days.push(stack.days.clone());
+            let carries = match self.encoder.fusion.config().calendar {
+                ModelCalendar::None => false,
+                ModelCalendar::S2Only => modality == Modality::S2,
+                ModelCalendar::All => true,
+            };
+            calendars.push(Tensor::<2>::full(stack.days.dims(), f32::from(u8::from(carries)), &stack.pixels.device()));
+            present.push(stack.present.clone());
+        }
+        Tokens {
+            features: Tensor::cat(features, 1),
+            day: Tensor::<2, Int>::cat(days, 1),
+            calendar: Tensor::cat(calendars, 1),
+            present: Some(Tensor::<2, Bool>::cat(present, 1)),
+        }
+    }
+
+    /// `[batch, time, band, height, width]` → `[batch, time, channel, height, width]`.
+    fn encode(&self, modality: Modality, stack: &Stack) -> Tensor<5> {
+        let [batch, time, band, height, width] = stack.pixels.dims();
+        let pixels = stack.pixels.clone().reshape([batch * time, band, height, width]);
+        let encoders = &self.encoder.encoders;
+        let series = match modality {
+            Modality::Hr => None,
+            Modality::S2 => encoders.backbone_s2.as_ref().zip(encoders.head_s2.as_ref()),
+            Modality::S1 => encoders.backbone_s1.as_ref().zip(encoders.head_s1.as_ref()),
+        };
+        let maps = match (series, &encoders.backbone_hr) {
+            (Some((backbone, head)), _) => head.forward(backbone.forward(pixels)),
+            (None, Some(backbone)) => {
+                backbone.forward(pixels).pop().expect("the last stage is always among a preset's outputs")
+            }
+            (None, None) => unreachable!("a batch holds only modalities that the network was made for"),
+        };
+        let [_, channel, rows, columns] = maps.dims();
+        maps.reshape([batch, time, channel, rows, columns])
+    }
+}

@@ -1,0 +1,29 @@
+//! What a run gives.
+
+use crate::FinetuneConfig;
+use crate::dataset::Prepared;
+use crate::metric::Scores;
+use crate::network::Network;
+use crate::setup::Setup;
+
+/// A trained model and how it did. [`crate::export`] writes it as a package.
+#[derive(Debug)]
+pub struct Trained {
+    /// Scores over the pixels that trained.
+    pub training: Scores,
+    /// Scores over the blocks that did not; `None` without such.
+    pub validation: Option<Scores>,
+    /// Steps of the run: those asked for, or what fitted into the time budget.
+    pub steps: usize,
+    /// Loss of each step.
+    pub losses: Vec<f32>,
+    /// How long it took, without what an earlier part of a resumed run took.
+    pub seconds: f64,
+    /// Weight of each class in the loss.
+    pub class_weights: Vec<f32>,
+    pub(crate) network: Network,
+    pub(crate) setup: Setup,
+    pub(crate) config: FinetuneConfig,
+    /// The sample that becomes the package's probe.
+    pub(crate) probe: Prepared,
+}

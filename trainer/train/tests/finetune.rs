@@ -1,0 +1,151 @@
+//! The loop on a small synthetic problem: it learns, repeats, goes on after a kill, and exports.
+
+use std::collections::BTreeMap;
+
+use skysense_contract::{Class, Dtype, MlmContext, Modality, Offer, Package, Unit};
+use skysense_train::{
+    Augmentation, FinetuneConfig, Hooks, NoHooks, Progress, Sample, SampleSeries, Start, TrainError, export, finetune,
+};
+
+const SIZE: usize = 16;
+
+/// Fields whose classes differ in the level of the first band and in the date on which the second is high, with noise
+/// and clouds on one date.
+fn samples(count: usize) -> Vec<Sample> {
+    let noise = |i: usize| ((i * 7919 + i * i % 8191) % 401) as f32 - 200.0;
+    let sample = |index: usize| {
+        let class = |place: usize| (place % SIZE / 8 + place / SIZE / 8 + index) % 3;
+        let dates = [100_i64, 180, 260];
+        let (mut pixels, mut valid) = (Vec::new(), Vec::new());
+        for (date, _) in dates.iter().enumerate() {
+            for band in 0..2 {
+                for place in 0..SIZE * SIZE {
+                    let season = if class(place) == date { 2500.0 } else { 800.0 };
+                    let level = if band == 0 { 700.0 + 600.0 * class(place) as f32 } else { season };
+                    pixels.push((level + noise(index * 9973 + date * 577 + band * 7 + place)).round());
+                }
+            }
+            valid.extend((0..SIZE * SIZE).map(|place| u8::from(!(date == index % 3 && place < 20))));
+        }
+        let datetimes = dates.iter().map(|day| day * 86_400_000).collect();
+        let series = SampleSeries { pixels, valid, datetimes };
+        let labels = (0..SIZE * SIZE).map(|place| class(place) as u8 + 1).collect();
+        Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [(SIZE * index) as i64, 0] }
+    };
+    (0..count).map(sample).collect()
+}
+
+fn offers() -> BTreeMap<Modality, Offer> {
+    let bands = vec!["B04".to_string(), "B08".to_string()];
+    let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 3, size: SIZE };
+    BTreeMap::from([(Modality::S2, offer)])
+}
+
+fn config(steps: usize) -> FinetuneConfig {
+    let class = |value: u8| Class { value, name: format!("crop {value}"), color: "00ff00".into() };
+    let mut config = FinetuneConfig::new("synthetic", (1..=3).map(class).collect());
+    (config.steps, config.batch, config.block, config.every) = (steps, 3, 8, 3);
+    config.augmentation = Augmentation { dates: 1.0, ..Augmentation::default() };
+    config
+}
+
+/// Stops before a step.
+struct Stop {
+    at: usize,
+    step: usize,
+}
+
+impl Hooks for Stop {
+    fn progress(&mut self, progress: &Progress) {
+        self.step = progress.step;
+    }
+
+    fn cancelled(&self) -> bool {
+        self.step == self.at
+    }
+}
+
+fn weights(package: &Package) -> Vec<u8> {
+    std::fs::read(package.weights()).unwrap()
+}
+
+#[test]
+fn it_learns_what_can_be_learned() {
+    let trained = finetune(&samples(6), &offers(), &config(60), &mut NoHooks).unwrap();
+    let (first, last) = (trained.losses[0], trained.losses[59]);
+    assert!(last < first / 3.0, "loss went from {first} to {last}");
+    assert!(trained.training.overall_accuracy > 0.9, "{:?}", trained.training);
+    let validation = trained.validation.unwrap();
+    assert!(validation.overall_accuracy > 0.8 && validation.pixels > 0, "{validation:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_package_and_a_killed_run_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (samples, context) = (samples(3), MlmContext::default());
+    let whole = finetune(&samples, &offers(), &config(8), &mut NoHooks).unwrap();
+    let whole = export(&whole, &at("whole"), &context).unwrap();
+    let again = finetune(&samples, &offers(), &config(8), &mut NoHooks).unwrap();
+    let again = export(&again, &at("again"), &context).unwrap();
+    for file in std::fs::read_dir(whole.folder()).unwrap() {
+        let name = file.unwrap().file_name();
+        let read = |package: &Package| std::fs::read(package.folder().join(&name)).unwrap();
+        assert!(read(&whole) == read(&again), "{name:?} differs");
+    }
+    let other = finetune(&samples, &offers(), &FinetuneConfig { seed: 1, ..config(8) }, &mut NoHooks).unwrap();
+    assert!(weights(&export(&other, &at("other"), &context).unwrap()) != weights(&whole), "another seed");
+
+    let checkpointed = FinetuneConfig { checkpoint: Some(at("checkpoints")), ..config(8) };
+    let stopped = finetune(&samples, &offers(), &checkpointed, &mut Stop { at: 5, step: 0 });
+    assert!(matches!(stopped.unwrap_err(), TrainError::Cancelled { step: 5 }));
+    let resumed = finetune(&samples, &offers(), &checkpointed, &mut NoHooks).unwrap();
+    assert_eq!(resumed.losses.len(), 8);
+    assert!(weights(&export(&resumed, &at("resumed"), &context).unwrap()) == weights(&whole), "resumed");
+    let elsewhere = FinetuneConfig { learning_rate: 1e-4, ..checkpointed };
+    let refused = finetune(&samples, &offers(), &elsewhere, &mut NoHooks).unwrap_err().to_string();
+    assert!(refused.contains("other settings or samples"), "{refused}");
+
+    let exists = export(&resumed, &at("resumed"), &context).unwrap_err().to_string();
+    assert!(exists.contains("exists"), "{exists}");
+}
+
+#[test]
+fn a_package_can_be_trained_further_and_a_frozen_encoder_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let context = MlmContext::default();
+    let first = finetune(&samples(3), &offers(), &config(3), &mut NoHooks).unwrap();
+    let first = export(&first, &at("first"), &context).unwrap();
+    first.verify().unwrap();
+    let start = Start::Package(first.folder().to_path_buf());
+    let config = FinetuneConfig { start, frozen: true, ..config(3) };
+    let second = finetune(&samples(3), &offers(), &config, &mut NoHooks).unwrap();
+    let second = export(&second, &at("second"), &context).unwrap();
+    let tensors = |package: &Package| weights(package);
+    let (a, b) = (tensors(&first), tensors(&second));
+    let (a, b) =
+        (safetensors::SafeTensors::deserialize(&a).unwrap(), safetensors::SafeTensors::deserialize(&b).unwrap());
+    let mut changed: Vec<String> = Vec::new();
+    for (name, view) in a.iter() {
+        if view.data() != b.tensor(name).unwrap().data() {
+            changed.push(name.to_string());
+        }
+    }
+    assert!(!changed.is_empty() && changed.iter().all(|name| name.starts_with("head.")), "{changed:?}");
+}
+
+#[test]
+fn what_cannot_be_trained_is_said() {
+    let fault = |samples: &[Sample], config: &FinetuneConfig| {
+        finetune(samples, &offers(), config, &mut NoHooks).unwrap_err().to_string()
+    };
+    let mut blank = samples(1);
+    blank[0].labels.fill(0);
+    assert!(fault(&blank, &config(1)).contains("no sample has a labelled valid pixel"));
+    let unknown = FinetuneConfig { start: Start::Preset("huge".into()), ..config(1) };
+    assert!(fault(&samples(1), &unknown).contains("no preset is named \"huge\""));
+    let mut wrong = samples(1);
+    wrong[0].labels[0] = 77;
+    assert!(fault(&wrong, &config(1)).contains("sample 0: label 77"));
+}
