@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -214,7 +215,10 @@ fn run(environment: &Environment, graph: &[u8], inputs: &[(&'static str, &Vec<us
 }
 
 fn run_graph(environment: &Environment, graph: &[u8], inputs: Vec<(&str, SessionInputValue<'_>)>) -> Vec<f32> {
-    let mut session = Session::builder(environment).unwrap().commit_from_memory(graph).unwrap();
+    // The product's level. The next one lays convolutions out anew and leaves the tolerance of the swin set.
+    let builder = Session::builder(environment).unwrap();
+    let mut builder = builder.with_optimization_level(GraphOptimizationLevel::Level2).unwrap();
+    let mut session = builder.commit_from_memory(graph).unwrap();
     let outputs = session.run(inputs).unwrap();
     outputs[0].try_extract_tensor::<f32>().unwrap().1.to_vec()
 }

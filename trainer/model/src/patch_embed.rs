@@ -54,8 +54,9 @@ impl PatchEmbed {
             0 => pixels.clone(),
             _ => graph.pad(pixels, &[0, 0, 0, 0, 0, 0, bottom as i64, right as i64]),
         };
-        let (weight, bias) =
-            (graph.parameter("projection", self.weight.val()), graph.parameter("bias", self.bias.val()));
+        // Inference replaces these weights where the data lacks bands, so they go by their published name.
+        let weight = graph.named("patch_embed.projection.weight", self.weight.val());
+        let bias = graph.parameter("bias", self.bias.val());
         let side = Attribute::Ints(vec![patch as i64; 2]);
         let map = graph.op("Conv", &[&padded, &weight, &bias], &[("kernel_shape", side.clone()), ("strides", side)]);
         let rows = graph.reshape(&map, &[0, channels as i64, -1]);

@@ -95,6 +95,20 @@ impl Graph {
         self.floats(name, &values, &shape)
     }
 
+    /// A weight under exactly this name, by which a runtime can put another in its place.
+    pub(crate) fn named<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) -> Value {
+        let dims = tensor.dims().iter().map(|&side| side as i64).collect();
+        let values = tensor.into_data().convert::<f32>();
+        let raw_data = values.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        self.proto.initializer.push(TensorProto {
+            dims,
+            data_type: ElementType::F32 as i32,
+            name: name.into(),
+            raw_data,
+        });
+        Value(name.into())
+    }
+
     /// Constant floats of a shape.
     pub(crate) fn floats(&mut self, name: &str, values: &[f32], shape: &[usize]) -> Value {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
