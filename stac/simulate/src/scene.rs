@@ -36,6 +36,8 @@ pub struct SceneReport {
     pub hr_grid: Option<GeoBox>,
     /// West, south, east, north in degrees.
     pub bbox: [f64; 4],
+    /// The same of the high-resolution image.
+    pub hr_bbox: Option<[f64; 4]>,
     /// Sentinel-2 dates in order.
     pub dates: Vec<DateReport>,
     /// Classes of the true map.
@@ -91,8 +93,9 @@ pub fn simulate(spec: &SceneSpec, out: impl AsRef<Path>) -> Result<SceneReport> 
     folder.catalog(&format!("{} x {} m, seed {}", spec.size * 10, spec.size * 10, spec.seed))?;
     let (items, rasters, bytes) = (folder.items(), folder.rasters, folder.bytes()?);
     let catalog = folder.finish()?;
-    let bbox = Place { zone: layout.zone, geobox: &layout.area }.bbox();
-    Ok(SceneReport { catalog, items, grid: layout.area, hr_grid: layout.hr, bbox, dates, classes, rasters, bytes })
+    let bbox_of = |geobox| Place { zone: layout.zone, geobox }.bbox();
+    let (bbox, hr_bbox) = (bbox_of(&layout.area), layout.hr.as_ref().map(bbox_of));
+    Ok(SceneReport { catalog, items, grid: layout.area, hr_grid: layout.hr, bbox, hr_bbox, dates, classes, rasters, bytes })
 }
 
 /// Draws one scene into one folder.
