@@ -106,6 +106,10 @@ impl Node for Ndvi {
 fn one_chip(chips: &ChipBatch, row: usize, bands: [usize; 2], side: usize) -> Result<RecordBatch, NodeError> {
     let wrong = |e: skysense_edges::EdgeError| NodeError::from_error("chip", &e).at("chip", chips.chip(row));
     let (values, valid) = match chips.series("s2", row) {
+        Some(series) if series.shape[2..] != [side, side] => {
+            let message = format!("a chip of {:?} px, the plan promised {side} x {side}", &series.shape[2..]);
+            return Err(NodeError::new("chip.size", message).at("chip", chips.chip(row)));
+        }
         Some(series) => highest(&series, bands, side),
         None => (vec![0.0; side * side], vec![0; side * side]),
     };

@@ -99,21 +99,25 @@ fn chips() -> RecordBatch {
     builder.finish().expect("a batch")
 }
 
+/// No settings.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Nothing {}
+
 struct Chips;
 
 impl Node for Chips {
     const NAME: &'static str = "test.chips";
-    type Settings = Value;
+    type Settings = Nothing;
 
     fn describe() -> NodeDoc {
         NodeDoc::new("Gives one chip").output("chip")
     }
 
-    fn plan(_: Value, _: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
+    fn plan(_: Nothing, _: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
         Ok(NodePlan::new(schema().arrow()).facts(facts(["blue", "red", "nir"])))
     }
 
-    fn run(_: Value, _: NodePlan, _: RunInputs, _: Host) -> Result<BatchStream, NodeError> {
+    fn run(_: Nothing, _: NodePlan, _: RunInputs, _: Host) -> Result<BatchStream, NodeError> {
         Ok(Box::new(std::iter::once(Ok(chips()))))
     }
 }
@@ -122,17 +126,17 @@ struct Check;
 
 impl Node for Check {
     const NAME: &'static str = "test.check";
-    type Settings = Value;
+    type Settings = Nothing;
 
     fn describe() -> NodeDoc {
         NodeDoc::new("Reports what it gets").input("feature", &["feature"], "a map").output("none")
     }
 
-    fn plan(_: Value, inputs: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
+    fn plan(_: Nothing, inputs: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
         Ok(NodePlan::new(inputs.require("feature")?.schema.clone()))
     }
 
-    fn run(_: Value, _: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+    fn run(_: Nothing, _: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
         let input = inputs.require("feature")?;
         Ok(Box::new(input.inspect(move |batch| {
             let Ok(batch) = batch else { return };
