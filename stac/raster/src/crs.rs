@@ -68,7 +68,7 @@ fn is_same(one: &SpatialRef, other: &SpatialRef) -> bool {
 /// # Errors
 /// A system that PROJ does not know.
 pub(crate) fn same(one: &Crs, other: &Crs) -> Result<bool> {
-    if one == other {
+    if canonical(one) == canonical(other) {
         return Ok(true);
     }
     let known = SAME.with(|slot| slot.borrow().iter().find(|(a, b, _)| a == one && b == other).map(|found| found.2));
@@ -79,6 +79,11 @@ pub(crate) fn same(one: &Crs, other: &Crs) -> Result<bool> {
     let (result, _) = capture(|| is_same(&a, &b));
     remember(&SAME, (one.clone(), other.clone(), result));
     Ok(result)
+}
+
+/// With longitude first both names of WGS 84 in degrees mean the same.
+fn canonical(crs: &Crs) -> &str {
+    if crs.as_str().eq_ignore_ascii_case("OGC:CRS84") { "EPSG:4326" } else { crs.as_str() }
 }
 
 fn remember<T>(slot: &'static std::thread::LocalKey<RefCell<Vec<T>>>, entry: T) {

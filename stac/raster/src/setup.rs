@@ -94,7 +94,7 @@ fn configure(options: &Options) -> gdal::errors::Result<()> {
         ("GDAL_HTTP_MAX_RETRY", retries.as_str()),
         ("GDAL_HTTP_RETRY_DELAY", "0.5"),
         ("GDAL_HTTP_MULTIPLEX", "YES"),
-        ("GDAL_HTTP_VERSION", "2"),
+        ("GDAL_HTTP_VERSION", "2TLS"),
         ("GDAL_HTTP_MERGE_CONSECUTIVE_RANGES", "YES"),
         ("GDAL_HTTP_USERAGENT", concat!("skysense/", env!("CARGO_PKG_VERSION"))),
         ("GDAL_INGESTED_BYTES_AT_OPEN", "32768"),

@@ -1,0 +1,11 @@
+//! The crate from outside: files made here, GDAL's own programs as the oracle, and real data.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod cogs;
+mod faults;
+mod http;
+mod placed;
+mod plain;
+mod real;
+mod support;
+mod warp;
