@@ -149,10 +149,9 @@ impl Panel {
         let mut legend: Vec<Colored> = Vec::new();
         for (value, name, color) in own.chain(found.classes()) {
             if legend.iter().all(|(known, ..)| *known != value) {
-                let elsewhere = || {
-                    shared.iter().find(|(known, title, _)| *known == value && *title == name).map(|(.., color)| *color)
-                };
-                legend.push((value, name, color.or_else(elsewhere).unwrap_or_else(|| hue(value))));
+                let elsewhere =
+                    shared.iter().find(|(known, title, _)| *known == value && *title == name).map(|(.., color)| *color);
+                legend.push((value, name, color.or(elsewhere).unwrap_or_else(|| hue(value))));
             }
         }
         legend
