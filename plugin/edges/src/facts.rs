@@ -8,6 +8,20 @@ use skysense_grid::GeoBox;
 
 use crate::pixels::Dtype;
 
+/// Facts of an `item` edge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemFacts {
+    /// Number of items.
+    pub items: usize,
+    /// Number of items by modality; `other` counts those of no known sensor.
+    pub modalities: BTreeMap<String, usize>,
+    /// Sensors that the workflow maps collections to.
+    pub sensors: BTreeMap<String, String>,
+    /// Folders outside the catalogs' own that hrefs may reach.
+    pub allow_paths: Vec<String>,
+}
+
 /// Facts of a `chip` edge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChipFacts {
@@ -111,6 +125,9 @@ pub struct ModelFacts {
     pub weights_sha256: Option<String>,
     /// Licence of the weights.
     pub licence: String,
+    /// Folder of the package, where it is known while planning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// A class of a map.

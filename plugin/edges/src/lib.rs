@@ -14,7 +14,7 @@
 //! types `arrow.fixed_shape_tensor` and `arrow.variable_shape_tensor`, axis order
 //! `[time, band, height, width]`; a reader hands out slices of the Arrow buffer and copies nothing.
 //! A reader validates a batch fully before it gives a value: batches may come from other people's plugins.
-//! Beside its schema an edge has *facts* (JSON, known before any pixel): [`ChipFacts`], [`MapFacts`].
+//! Beside its schema an edge has *facts* (JSON, known before any pixel): [`ItemFacts`], [`ChipFacts`], [`MapFacts`].
 
 mod check;
 mod chip;
@@ -36,7 +36,7 @@ mod tensor;
 pub use chip::{ChipBatch, ChipModality, ChipSchema, MODALITIES, Series};
 pub use chip_builder::{ChipBuilder, ChipRow, SeriesRow};
 pub use error::{EdgeError, Result};
-pub use facts::{ChipFacts, ClassFacts, MapFacts, ModalityFacts, ModelFacts, Period, SourceItem};
+pub use facts::{ChipFacts, ClassFacts, ItemFacts, MapFacts, ModalityFacts, ModelFacts, Period, SourceItem};
 pub use feature::{FeatureBatch, feature_schema};
 pub use item::{ItemBatch, ItemBuilder, ItemRow, item_schema};
 pub use kind::{KIND_KEY, Kind};

@@ -1,1 +1,28 @@
-//! The SkySense plugin: nodes from catalog to map.
+//! The SkySense plugin: nodes and tools from catalog to map.
+//!
+//! | node | takes | gives | file |
+//! | --- | --- | --- | --- |
+//! | `stac.search` | | `item` | `nodes/stac_search.rs` |
+//! | `raster.chips` | `item` | `chip` | `nodes/raster_chips.rs`, `chips` |
+//! | `skysense.finetune` | `chip`, `item` (labels) | `model` | `nodes/skysense_finetune.rs`, `training` |
+//! | `skysense.embed` | `chip`, `model` | `feature` | `nodes/skysense_embed.rs`, `apply` |
+//! | `skysense.segment` | `chip`, `model` | `prediction` | `nodes/skysense_segment.rs`, `apply` |
+//! | `stac.write` | `prediction` or `feature`, `model` | `raster` | `nodes/stac_write.rs`, `maps` |
+//!
+//! A node is one file in the order doc, settings, plan, run; what several nodes share, or what is too much
+//! for one file, stands in a folder named after what it makes. [`NODES`] and [`TOOLS`] are the plain tables
+//! that the engine sees.
+
+mod apply;
+mod chips;
+mod errors;
+mod maps;
+mod nodes;
+mod settings;
+mod tools;
+mod training;
+
+pub use nodes::NODES;
+pub use tools::TOOLS;
+
+skysense_abi::export_plugin! { nodes: NODES, tools: TOOLS }

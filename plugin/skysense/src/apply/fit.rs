@@ -1,0 +1,205 @@
+//! The model held against the chips, while planning: which band does not fit is known before any pixel.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use skysense_abi::{Fault, Host, PlanInputs};
+use skysense_contract::{BandRule, Binding, Contract, ContractError, Dtype, Modality, Offer, Package, Unit};
+use skysense_edges::{ChipFacts, ClassFacts, MapFacts, ModelFacts};
+
+use crate::errors;
+use crate::settings::path;
+
+/// Settings of the nodes that apply a model.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Folder of the model package; left out, the model comes from the port `model`.
+    pub(crate) model: Option<String>,
+    /// `all`: the chips must have all bands of the model. `subset`: the model's patch embedding takes the
+    /// bands that are there and is rescaled; what was left out stands in the output.
+    pub(crate) bands: BandsSetting,
+    /// `auto`, `cpu`, `cuda` or `cuda:1`. A device that is named and not there is an error.
+    pub(crate) device: Option<String>,
+    /// Chips that are run at once; left out, what suits the device. Changes no pixel.
+    #[schemars(range(min = 1))]
+    pub(crate) batch: Option<usize>,
+    /// Threads of the runtime; left out, as many as the run has. Changes no pixel.
+    #[schemars(range(min = 1))]
+    pub(crate) threads: Option<usize>,
+}
+
+/// What becomes of a model whose bands the chips lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BandsSetting {
+    /// An error.
+    #[default]
+    All,
+    /// It runs with the bands that are there.
+    Subset,
+}
+
+impl BandsSetting {
+    pub(crate) fn rule(self) -> BandRule {
+        match self {
+            Self::All => BandRule::All,
+            Self::Subset => BandRule::Subset,
+        }
+    }
+}
+
+/// What a run must know again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ModelState {
+    /// Folder of the package; `None` where it comes with the run.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) bands: BandsSetting,
+}
+
+/// A model that fits.
+pub(crate) struct Fit {
+    pub(crate) contract: Contract,
+    pub(crate) chips: ChipFacts,
+    pub(crate) binding: Binding,
+    pub(crate) state: ModelState,
+    /// Where the package lies or will lie, where that is known.
+    pub(crate) place: Option<String>,
+    /// Bytes of graphs and weights, where they are there already.
+    pub(crate) bytes: u64,
+}
+
+/// Reads contract and facts, and holds them against each other.
+///
+/// # Errors
+/// A model that cannot be read, or chips that do not fit it: every misfit.
+pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Result<Fit, Vec<Fault>> {
+    let chips: ChipFacts = serde_json::from_value(inputs.require("chips")?.facts.clone()).map_err(|error| {
+        vec![
+            Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}"))
+                .hint("connect raster.chips"),
+        ]
+    })?;
+    let mut place = None;
+    let (contract, path, bytes) = match (&settings.model, inputs.get("model")) {
+        (Some(_), Some(_)) => {
+            return Err(Fault::new(
+                "/model",
+                "model.twice",
+                "the model is given by the setting and by the port: keep one",
+            )
+            .into());
+        }
+        (None, None) => {
+            return Err(Fault::new("/model", "model.missing", "no model")
+                .hint("name a package with `model`, or connect skysense.finetune to the port `model`")
+                .into());
+        }
+        (Some(setting), None) => {
+            let package = Package::open(path(&host.about().base, setting)).map_err(|error| model_fault(&error))?;
+            let bytes = std::fs::read_dir(package.folder())
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter_map(|entry| entry.metadata().ok())
+                .map(|found| found.len())
+                .sum();
+            place = Some(package.folder().display().to_string());
+            (package.contract().clone(), Some(package.folder().to_path_buf()), bytes)
+        }
+        (None, Some(port)) => {
+            let contract = serde_json::from_value::<Contract>(port.facts["contract"].clone());
+            place = port.facts["path"].as_str().map(str::to_owned);
+            (
+                contract.map_err(|error| {
+                    vec![Fault::new("", "facts.invalid", format!("the model's contract cannot be read: {error}"))]
+                })?,
+                None,
+                64 << 20,
+            )
+        }
+    };
+    let offers = offers(&chips)?;
+    let binding = contract.bind(&offers, settings.bands.rule()).map_err(|error| model_fault(&error))?;
+    if let Some(device) = &settings.device {
+        let _known: skysense_infer::Device = device.parse().map_err(|error: skysense_infer::InferError| {
+            vec![Fault::new("/device", "device.unknown", error.to_string())]
+        })?;
+    }
+    Ok(Fit { contract, chips, binding, state: ModelState { path, bands: settings.bands }, place, bytes })
+}
+
+fn model_fault(error: &ContractError) -> Vec<Fault> {
+    let field = if matches!(error, ContractError::Misfit { .. }) { "" } else { "/model" };
+    vec![Fault { field: field.into(), ..Fault::from(errors::contract(error)) }]
+}
+
+/// What the chips bring, in the contract's words.
+///
+/// # Errors
+/// Facts with a modality or unit that no model knows.
+pub(crate) fn offers(chips: &ChipFacts) -> Result<BTreeMap<Modality, Offer>, Vec<Fault>> {
+    let word =
+        |kind: &str, text: &str| Fault::new("", "facts.invalid", format!("the chips' {kind} {text:?} is not known"));
+    let mut offers = BTreeMap::new();
+    for (name, facts) in &chips.modalities {
+        let modality: Modality = serde_json::from_value(json!(name)).map_err(|_| vec![word("modality", name)])?;
+        let unit: Unit = serde_json::from_value(json!(facts.unit)).map_err(|_| vec![word("unit", &facts.unit)])?;
+        let dtype = match facts.dtype {
+            skysense_edges::Dtype::U8 => Dtype::U8,
+            skysense_edges::Dtype::I16 => Dtype::I16,
+            skysense_edges::Dtype::F32 => Dtype::F32,
+            skysense_edges::Dtype::U16 => return Err(vec![word("type", "u16")]),
+        };
+        let size = chips.chip_size * facts.scale;
+        offers.insert(modality, Offer { bands: facts.bands.clone(), unit, dtype, dates: facts.dates, size });
+    }
+    Ok(offers)
+}
+
+/// Facts of the edge behind a model.
+pub(crate) fn plan_facts(fit: &Fit, channels: usize) -> Value {
+    let contract = &fit.contract;
+    let head = contract.head.iter().flat_map(|head| &head.classes);
+    let absent = |modality: Modality| {
+        let (input, bands) = (contract.modalities.get(&modality)?, fit.binding.bands(modality)?);
+        let names: Vec<String> = input
+            .bands
+            .iter()
+            .zip(bands)
+            .filter(|(_, source)| source.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        (!names.is_empty()).then(|| (modality.name().to_owned(), names))
+    };
+    json!(MapFacts {
+        chips: fit.chips.clone(),
+        model: ModelFacts {
+            name: contract.name.clone(),
+            preset: contract.preset.clone(),
+            weights_sha256: fit.state.path.as_ref().map(|_| contract.weights_sha256.clone()),
+            licence: contract.licence.clone(),
+            path: fit.place.clone(),
+        },
+        channels,
+        classes: head
+            .map(|class| ClassFacts { value: class.value, name: class.name.clone(), color: class.color.clone() })
+            .collect(),
+        margin: contract.margin,
+        absent_bands: fit.binding.modalities().filter_map(absent).collect(),
+    })
+}
+
+impl Fit {
+    /// A bound on what a run holds: sessions (weights, and what the runtime makes of them) and activations.
+    pub(crate) fn working_bytes(&self, batch: usize) -> u64 {
+        let area = (self.contract.chip_size * self.contract.chip_size) as u64;
+        let dates: usize = self.chips.modalities.values().map(|facts| facts.dates).sum();
+        // Tokens of all dates, and a few times as much inside the layers.
+        let activations = batch as u64 * (dates as u64 + 1) * area * self.contract.channels as u64 * 4 * 12;
+        3 * self.bytes + activations + (96 << 20)
+    }
+}

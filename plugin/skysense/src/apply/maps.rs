@@ -1,0 +1,191 @@
+//! Chips in, maps out: batches through ONNX Runtime.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use skysense_abi::{BatchStream, DeviceLease, Host, Level, NodeError, NodePlan, RunInput, RunInputs};
+use skysense_contract::Modality;
+use skysense_edges::{ChipBatch, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef};
+use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Series};
+
+use super::fit::{ModelState, Settings, offers};
+use crate::errors;
+
+/// What the model gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Feature maps.
+    Features,
+    /// Probabilities of classes.
+    Probabilities,
+}
+
+struct Applied {
+    task: Task,
+    model: Model,
+    chips: RunInput,
+    ready: VecDeque<RecordBatch>,
+    /// Rows of one output batch.
+    batch: usize,
+    done: u64,
+    total: u64,
+    ended: bool,
+    host: Host,
+    _device: DeviceLease,
+}
+
+/// Opens the model and starts applying it.
+///
+/// # Errors
+/// A model that cannot be opened, a device that is not there.
+pub(crate) fn run(
+    task: Task,
+    settings: &Settings,
+    plan: NodePlan,
+    mut inputs: RunInputs,
+    host: Host,
+) -> Result<BatchStream, NodeError> {
+    let invalid =
+        |error: serde_json::Error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again");
+    let state: ModelState = serde_json::from_value(plan.state).map_err(invalid)?;
+    let facts: MapFacts = serde_json::from_value(plan.facts).map_err(invalid)?;
+    let folder = match state.path {
+        Some(path) => path,
+        None => model_path(inputs.require("model")?)?,
+    };
+    let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
+    let offers = offers(&facts.chips).map_err(|faults| {
+        NodeError::new("facts.invalid", faults.into_iter().map(|f| f.message).collect::<Vec<_>>().join("; "))
+    })?;
+    let binding = package.contract().bind(&offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
+    let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
+    let options = Options {
+        device: device.name().parse().map_err(|error| errors::infer(&error))?,
+        threads: settings.threads.unwrap_or_else(|| host.about().threads),
+        batch: settings.batch.unwrap_or(0),
+        dates: offers.iter().map(|(modality, offer)| (*modality, offer.dates)).collect(),
+        binding: Some(binding),
+        ..Options::default()
+    };
+    let batch = settings.batch.unwrap_or(8).max(1);
+    let model = Model::load(package, options).map_err(|error| errors::infer(&error))?;
+    let record = model.record();
+    host.log(
+        Level::Info,
+        format!("model {} runs on {} with ONNX Runtime {}", record.model, record.device, record.runtime),
+    );
+    host.report(
+        "decision",
+        &serde_json::json!({"what": "inference", "value": record, "why": "what equal results need"}),
+    );
+    let total = facts.chips.chips() as u64;
+    Ok(Box::new(Applied {
+        task,
+        model,
+        chips: inputs.require("chips")?,
+        ready: VecDeque::new(),
+        batch,
+        done: 0,
+        total,
+        ended: false,
+        host,
+        _device: device,
+    }))
+}
+
+/// The package that came with the run.
+fn model_path(mut port: RunInput) -> Result<PathBuf, NodeError> {
+    let batch =
+        port.next().ok_or_else(|| NodeError::new("model.missing", "no model came through the port `model`"))??;
+    let model = ModelBatch::try_new(&batch).map_err(|error| errors::edge(&error))?;
+    Ok(PathBuf::from(model.path()))
+}
+
+impl Iterator for Applied {
+    type Item = Result<RecordBatch, NodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ready.is_empty() && !self.ended {
+            match self.chips.next() {
+                None => self.ended = true,
+                Some(batch) => {
+                    if let Err(error) = batch.and_then(|batch| self.apply(&batch)) {
+                        self.ended = true;
+                        self.ready.clear();
+                        return Some(Err(error));
+                    }
+                }
+            }
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}
+
+impl Applied {
+    fn apply(&mut self, batch: &RecordBatch) -> Result<(), NodeError> {
+        let chips = ChipBatch::try_new(batch).map_err(|error| errors::edge(&error))?;
+        let mut from = 0;
+        while from < chips.len() {
+            self.host.check_cancelled()?;
+            let rows = from..(from + self.batch).min(chips.len());
+            let inputs: Vec<ChipInput<'_>> = rows.clone().map(|row| chip(&chips, row)).collect::<Result<_, _>>()?;
+            let maps = match self.task {
+                Task::Features => self.model.features(&inputs),
+                Task::Probabilities => self.model.segment(&inputs),
+            };
+            let maps = maps
+                .map_err(|error| errors::infer(&error).at("chip", chips.chip(from)).at("period", chips.period(from)))?;
+            self.ready.push_back(self.rows(&chips, from, &maps)?);
+            self.done += rows.len() as u64;
+            self.host.progress(self.done, Some(self.total), "chips");
+            from = rows.end;
+        }
+        Ok(())
+    }
+
+    fn rows(&self, chips: &ChipBatch, from: usize, maps: &Maps) -> Result<RecordBatch, NodeError> {
+        let mut builder = match self.task {
+            Task::Features => MapBuilder::features(maps.channels, maps.size),
+            Task::Probabilities => MapBuilder::predictions(maps.channels, maps.size),
+        };
+        for index in 0..maps.chips {
+            let row = MapRow {
+                chip: chips.chip(from + index),
+                period: chips.period(from + index).to_owned(),
+                window: chips.window(from + index).map_err(|error| errors::edge(&error))?,
+                values: maps.chip(index).to_vec(),
+                valid: maps.chip_valid(index).to_vec(),
+            };
+            builder.push(row).map_err(|error| errors::edge(&error))?;
+        }
+        builder.finish().map_err(|error| errors::edge(&error))
+    }
+}
+
+/// A row of chips as the model takes it: slices of the Arrow buffers.
+fn chip(chips: &ChipBatch, row: usize) -> Result<ChipInput<'_>, NodeError> {
+    let mut input = ChipInput::default();
+    for modality in Modality::ALL {
+        let Some(series) = chips.series(modality.name(), row) else { continue };
+        let pixels = match series.pixels {
+            PixelsRef::U8(values) => Pixels::U8(values),
+            PixelsRef::I16(values) => Pixels::I16(values),
+            PixelsRef::F32(values) => Pixels::F32(values),
+            PixelsRef::U16(_) => {
+                return Err(NodeError::new(
+                    "chips.type",
+                    format!("{modality} pixels are u16; a model takes u8, i16 or f32"),
+                )
+                .at("chip", chips.chip(row)));
+            }
+        };
+        let series = Series { pixels, valid: Some(series.valid), datetimes: series.datetimes };
+        input = match modality {
+            Modality::Hr => input.with_hr(series),
+            Modality::S2 => input.with_s2(series),
+            Modality::S1 => input.with_s1(series),
+        };
+    }
+    Ok(input)
+}

@@ -1,0 +1,107 @@
+//! The one grid of a run: from the workflow, or from the items.
+
+use std::collections::BTreeMap;
+
+use skysense_abi::Fault;
+use skysense_catalog::{Area, Modality};
+use skysense_grid::{Affine, Crs, GeoBox};
+use skysense_raster::{Header, transform_bounds};
+
+use super::inspect::Inspected;
+use crate::errors;
+use crate::nodes::raster_chips::Settings;
+
+/// Most pixels of a target grid; beyond, someone forgot to name an area.
+const MOST_PIXELS: usize = 1 << 40;
+
+/// Chooses the target grid.
+///
+/// Reference system: the one asked for, else that of most of the area of the Sentinel items (the
+/// high-resolution ones where there are no others). Bounds: the area asked for, else what those items
+/// cover. Anchor: the one asked for, else the pixel edges of the items that are in the same system and
+/// have the same resolution.
+pub(crate) fn target(settings: &Settings, area: Option<&Area>, scenes: &[&Inspected]) -> Result<GeoBox, Vec<Fault>> {
+    let reference: Vec<&Header> = reference(scenes);
+    let crs = if settings.crs == "auto" { most_area(&reference) } else { Some(Crs::new(settings.crs.as_str())) };
+    let Some(crs) = crs else {
+        return Err(Fault::new("/crs", "target.unknown", "no item has a grid: name `crs` and `bbox`").into());
+    };
+    let fault = |field: &'static str| {
+        move |error: skysense_raster::RasterError| {
+            vec![Fault { field: field.into(), ..Fault::from(errors::raster(&error)) }]
+        }
+    };
+    let bounds = match (settings.bbox, area) {
+        (Some(bbox), _) => transform_bounds(&Crs::lon_lat(), bbox, &crs).map_err(fault("/bbox"))?,
+        (None, Some(area)) => transform_bounds(&Crs::lon_lat(), area.bbox().0, &crs).map_err(fault("/area"))?,
+        (None, None) => {
+            let mut all: Option<[f64; 4]> = None;
+            for header in &reference {
+                let b = transform_bounds(header.crs(), header.bounds(), &crs).map_err(fault("/crs"))?;
+                all = Some(all.map_or(b, |a| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]));
+            }
+            all.unwrap_or_default()
+        }
+    };
+    let anchor = settings.anchor.map_or_else(|| pixel_edges(&reference, &crs, settings.resolution), |[x, y]| (x, y));
+    let geobox = GeoBox::covering(crs, bounds, settings.resolution, anchor).map_err(|error| {
+        let hint = "name a `bbox` or an `area`; the items cover more than one grid can hold";
+        vec![Fault::new("/resolution", "target.invalid", error.to_string()).hint(hint)]
+    })?;
+    if geobox.width.saturating_mul(geobox.height) > MOST_PIXELS {
+        let message = format!("the target grid has {} x {} pixels", geobox.width, geobox.height);
+        return Err(Fault::new("/bbox", "target.invalid", message)
+            .hint("name a `bbox` or an `area`: the items lie far apart")
+            .into());
+    }
+    Ok(geobox)
+}
+
+/// Headers that the grid is taken from: the finest band of each scene of Sentinel-2 and Sentinel-1.
+fn reference<'a>(scenes: &[&'a Inspected]) -> Vec<&'a Header> {
+    let of = |hr: bool| -> Vec<&'a Header> {
+        let scenes = scenes.iter().filter(|scene| (scene.scene.modality == Modality::Hr) == hr);
+        scenes.filter_map(|scene| scene.headers.values().min_by(|a, b| pixel(a).total_cmp(&pixel(b)))).collect()
+    };
+    let sentinel = of(false);
+    if sentinel.is_empty() { of(true) } else { sentinel }
+}
+
+fn pixel(header: &Header) -> f64 {
+    header.geobox().map_or(f64::INFINITY, |geobox| geobox.resolution().0)
+}
+
+/// The projected system of most of the area; of two equal ones the first by name. Items in degrees or placed
+/// by control points get the UTM zone of their middle.
+fn most_area(headers: &[&Header]) -> Option<Crs> {
+    let mut areas: BTreeMap<Crs, f64> = BTreeMap::new();
+    for header in headers {
+        let [west, south, east, north] = header.bounds();
+        let degrees = transform_bounds(header.crs(), header.bounds(), &Crs::lon_lat()).ok();
+        let projected = header.geobox().is_some() && north - south > 1.0 && east - west > 1.0 && east.abs() > 360.0;
+        let crs = match degrees {
+            Some([w, s, e, n]) if !projected => Crs::utm((w + e) / 2.0, (s + n) / 2.0),
+            _ => header.crs().clone(),
+        };
+        let size = if projected {
+            (east - west) * (north - south)
+        } else {
+            degrees.map_or(0.0, |[w, s, e, n]| (e - w) * (n - s) * 1e10)
+        };
+        *areas.entry(crs).or_default() += size;
+    }
+    let best = areas.iter().max_by(|a, b| a.1.total_cmp(b.1).then_with(|| b.0.cmp(a.0)));
+    best.map(|(crs, _)| crs.clone())
+}
+
+/// A corner of a pixel of the items that already lie on a grid of this system and resolution.
+fn pixel_edges(headers: &[&Header], crs: &Crs, resolution: f64) -> (f64, f64) {
+    let fits = |transform: &Affine| {
+        transform.is_north_up() && (transform.a - resolution).abs() < 1e-6 && (transform.e + resolution).abs() < 1e-6
+    };
+    let grids = headers.iter().filter_map(|header| header.geobox());
+    let same = grids.filter(|geobox| geobox.crs == *crs && fits(&geobox.transform));
+    same.map(|geobox| (geobox.transform.c.rem_euclid(resolution), geobox.transform.f.rem_euclid(resolution)))
+        .next()
+        .unwrap_or((0.0, 0.0))
+}

@@ -1,0 +1,90 @@
+//! Errors of the crates below, in the words that cross to the engine.
+
+use skysense_abi::{Fault, NodeError};
+use skysense_catalog::CatalogError;
+use skysense_contract::ContractError;
+use skysense_edges::EdgeError;
+use skysense_infer::InferError;
+use skysense_raster::RasterError;
+
+/// Splits off the part of a message that says what to do.
+fn with_hint(code: &str, error: &(dyn std::error::Error + 'static)) -> NodeError {
+    let mut node = NodeError::from_error(code, error);
+    if let Some((message, hint)) = node.message.clone().split_once("\nhint: ") {
+        node.message = message.to_owned();
+        node = node.hint(hint);
+    }
+    node
+}
+
+/// An error of a catalog.
+pub(crate) fn catalog(error: &CatalogError) -> NodeError {
+    let code = match error {
+        CatalogError::Read { .. } => "catalog.read",
+        CatalogError::Write { .. } => "catalog.write",
+        CatalogError::Http { .. } => "catalog.http",
+        CatalogError::Json { .. } => "catalog.json",
+        CatalogError::Limit { .. } => "catalog.limit",
+        CatalogError::Exists { .. } => "output.exists",
+        _ => "catalog.invalid",
+    };
+    with_hint(code, error)
+}
+
+/// An error of a catalog as a fault of a setting; the catalog's own word for the field wins.
+pub(crate) fn catalog_fault(field: &str, error: &CatalogError) -> Fault {
+    let field = match error {
+        CatalogError::Request { field: "max_cloud_cover", .. } => "/cloud_cover".to_owned(),
+        CatalogError::Request { field: "intersects", .. } => "/area".to_owned(),
+        CatalogError::Request { field, .. } => format!("/{field}"),
+        CatalogError::UnknownSensor { .. } => "/sensors".to_owned(),
+        _ => field.to_owned(),
+    };
+    Fault { field, ..Fault::from(catalog(error)) }
+}
+
+/// An error of a raster.
+pub(crate) fn raster(error: &RasterError) -> NodeError {
+    let code = match error {
+        RasterError::Open { .. } => "raster.open",
+        RasterError::Read { .. } => "raster.read",
+        RasterError::Write { .. } => "raster.write",
+        RasterError::Crs { .. } | RasterError::Project { .. } => "raster.crs",
+        RasterError::Href { .. } => "raster.href",
+        _ => "raster.invalid",
+    };
+    with_hint(code, error)
+}
+
+/// An error of an edge.
+pub(crate) fn edge(error: &EdgeError) -> NodeError {
+    let node = with_hint("edge.invalid", error);
+    match error {
+        EdgeError::TooLarge { .. } => node.hint("ask for smaller batches"),
+        _ => node,
+    }
+}
+
+/// An error of a model package or of data that does not fit it.
+pub(crate) fn contract(error: &ContractError) -> NodeError {
+    let code = match error {
+        ContractError::Misfit { .. } => "model.misfit",
+        ContractError::Exists { .. } => "output.exists",
+        _ => "model.invalid",
+    };
+    with_hint(code, error)
+}
+
+/// An error of inference.
+pub(crate) fn infer(error: &InferError) -> NodeError {
+    let code = match error {
+        InferError::NoRuntime { .. } | InferError::Runtime { .. } | InferError::RuntimeLoaded { .. } => {
+            "runtime.missing"
+        }
+        InferError::Device { .. } | InferError::DeviceName { .. } => "device.missing",
+        InferError::Contract(inner) => return contract(inner),
+        InferError::Probe { .. } => "model.probe",
+        _ => "model.run",
+    };
+    with_hint(code, error)
+}

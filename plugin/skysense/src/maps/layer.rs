@@ -1,0 +1,287 @@
+//! One raster of an output: how blended values become stored numbers, and what the file says about them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skysense_edges::{ClassFacts, MapFacts};
+use skysense_grid::GeoBox;
+use skysense_raster::{BandSpec, CogSpec, CogWriter, DType, Result, Rows};
+
+/// Steps of a stored probability or entropy: 250 steps leave 255 for nodata and are exact at 0 and 1.
+const STEPS: f32 = 250.0;
+/// Stored value of pixels without data in quantised layers.
+const NODATA: u8 = 255;
+/// Steps per unit of a feature that is stored as int16.
+const FEATURE_STEPS: f32 = 512.0;
+/// Stored value of features without data.
+const NO_FEATURE: i16 = i16::MIN;
+
+/// What is written of a prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Output {
+    /// The class of the highest probability.
+    Class,
+    /// The probability of each class, one band for each.
+    Probability,
+    /// How undecided the model is: 0 where one class is certain, 1 where all are equal.
+    Entropy,
+}
+
+/// Type in which features are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FeatureType {
+    /// As they are.
+    #[default]
+    Float32,
+    /// 1/512 of a unit, from -64 to 64: a half of the size.
+    Int16,
+}
+
+/// One raster of an output.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Layer {
+    /// See [`Output::Class`]: pixel values of the classes, and the value of no data.
+    Class { classes: Vec<ClassFacts>, nodata: u8 },
+    /// See [`Output::Probability`].
+    Probability { classes: Vec<ClassFacts> },
+    /// See [`Output::Entropy`].
+    Entropy,
+    /// Feature maps.
+    Features { channels: usize, dtype: FeatureType },
+}
+
+/// The layers of an edge: those asked for of a prediction, or the features.
+///
+/// # Errors
+/// In words: no value is left for pixels without data.
+pub(crate) fn layers(
+    facts: &MapFacts,
+    outputs: &[Output],
+    dtype: FeatureType,
+    features: bool,
+) -> std::result::Result<Vec<Layer>, String> {
+    if features {
+        return Ok(vec![Layer::Features { channels: facts.channels, dtype }]);
+    }
+    let mut outputs = outputs.to_vec();
+    outputs.sort();
+    outputs.dedup();
+    let layer = |output| match output {
+        Output::Class => {
+            let free = (0..=255_u8).rev().find(|value| facts.classes.iter().all(|class| class.value != *value));
+            let nodata = free.ok_or("all 256 values of a byte are classes: none is left for pixels without data")?;
+            Ok(Layer::Class { classes: facts.classes.clone(), nodata })
+        }
+        Output::Probability => Ok(Layer::Probability { classes: facts.classes.clone() }),
+        Output::Entropy => Ok(Layer::Entropy),
+    };
+    outputs.into_iter().map(layer).collect()
+}
+
+impl Layer {
+    /// Key of the asset, and stem of the file.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Class { .. } => "class",
+            Self::Probability { .. } => "probability",
+            Self::Entropy => "entropy",
+            Self::Features { .. } => "features",
+        }
+    }
+
+    /// A title for people.
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            Self::Class { .. } => "Class of the highest probability",
+            Self::Probability { .. } => "Probability of each class",
+            Self::Entropy => "Entropy of the probabilities, 0 to 1",
+            Self::Features { .. } => "Features of the model",
+        }
+    }
+
+    /// Bytes of a stored pixel, over all bands.
+    pub(crate) fn pixel_bytes(&self) -> usize {
+        match self {
+            Self::Class { .. } | Self::Entropy => 1,
+            Self::Probability { classes } => classes.len(),
+            Self::Features { channels, dtype: FeatureType::Float32 } => 4 * channels,
+            Self::Features { channels, dtype: FeatureType::Int16 } => 2 * channels,
+        }
+    }
+
+    /// What the file is.
+    pub(crate) fn spec(&self, geobox: GeoBox) -> CogSpec {
+        let step = f64::from(1.0 / STEPS);
+        let quantised = |name: String, description: String| BandSpec {
+            description: Some(description),
+            scale: Some(step),
+            offset: Some(0.0),
+            ..BandSpec::named(name)
+        };
+        match self {
+            Self::Class { classes, nodata } => {
+                let mut band = BandSpec::named("class");
+                band.classes = classes.iter().map(|class| (class.value, class.name.clone())).collect();
+                band.colours = classes.iter().map(|class| (class.value, colour(&class.color))).collect();
+                band.colours.push((*nodata, [0, 0, 0, 0]));
+                CogSpec::classes(geobox, band, Some(f64::from(*nodata)))
+            }
+            Self::Probability { classes } => {
+                let bands =
+                    classes.iter().map(|class| quantised(class.name.clone(), format!("probability of {}", class.name)));
+                CogSpec::values(geobox, DType::UInt8, bands.collect(), Some(f64::from(NODATA)))
+            }
+            Self::Entropy => CogSpec::values(
+                geobox,
+                DType::UInt8,
+                vec![quantised("entropy".into(), "entropy of the probabilities over its largest value".into())],
+                Some(f64::from(NODATA)),
+            ),
+            Self::Features { channels, dtype } => {
+                let name = |channel: usize| format!("feature_{channel}");
+                match dtype {
+                    FeatureType::Float32 => CogSpec::values(
+                        geobox,
+                        DType::Float32,
+                        (0..*channels).map(|c| BandSpec::named(name(c))).collect(),
+                        Some(f64::NAN),
+                    ),
+                    FeatureType::Int16 => {
+                        let band = |c| BandSpec {
+                            scale: Some(f64::from(1.0 / FEATURE_STEPS)),
+                            offset: Some(0.0),
+                            ..BandSpec::named(name(c))
+                        };
+                        CogSpec::values(
+                            geobox,
+                            DType::Int16,
+                            (0..*channels).map(band).collect(),
+                            Some(f64::from(NO_FEATURE)),
+                        )
+                    }
+                }
+            }
+        }
+    }
+
+    /// Encodes finished rows and appends them to the file.
+    ///
+    /// # Errors
+    /// A full disk, or rows that do not follow the last ones.
+    pub(crate) fn write(&self, writer: &mut CogWriter, rows: &Rows) -> Result<()> {
+        let area = rows.width * rows.height;
+        let channels = rows.values.len() / area.max(1);
+        let pixel = |p: usize| (0..channels).map(move |c| rows.values[c * area + p]);
+        let bytes = |encode: &dyn Fn(usize) -> u8, nodata: u8| -> Vec<u8> {
+            (0..area).map(|p| if rows.valid[p] == 0 { nodata } else { encode(p) }).collect()
+        };
+        match self {
+            Self::Class { classes, nodata } => writer.write_rows(
+                rows.y,
+                &bytes(&|p| classes.get(highest(pixel(p))).map_or(*nodata, |class| class.value), *nodata),
+            ),
+            Self::Entropy => writer.write_rows(rows.y, &bytes(&|p| quantise(entropy(pixel(p), channels)), NODATA)),
+            Self::Probability { .. } => {
+                let encoded: Vec<u8> = rows
+                    .values
+                    .iter()
+                    .enumerate()
+                    .map(|(at, &value)| if rows.valid[at % area] == 0 { NODATA } else { quantise(value) })
+                    .collect();
+                writer.write_rows(rows.y, &encoded)
+            }
+            Self::Features { dtype: FeatureType::Float32, .. } => {
+                let encoded: Vec<f32> = rows
+                    .values
+                    .iter()
+                    .enumerate()
+                    .map(|(at, &value)| if rows.valid[at % area] == 0 { f32::NAN } else { value })
+                    .collect();
+                writer.write_rows(rows.y, &encoded)
+            }
+            Self::Features { dtype: FeatureType::Int16, .. } => {
+                let limit = f32::from(i16::MAX);
+                let store = |value: f32| (value * FEATURE_STEPS).round().clamp(-limit, limit) as i16;
+                let encoded: Vec<i16> = rows
+                    .values
+                    .iter()
+                    .enumerate()
+                    .map(|(at, &value)| if rows.valid[at % area] == 0 { NO_FEATURE } else { store(value) })
+                    .collect();
+                writer.write_rows(rows.y, &encoded)
+            }
+        }
+    }
+}
+
+/// Place of the highest value; the first of equal ones.
+fn highest(values: impl Iterator<Item = f32>) -> usize {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (place, value) in values.enumerate() {
+        if value > best.1 {
+            best = (place, value);
+        }
+    }
+    best.0
+}
+
+/// Shannon entropy over its largest value, 0 to 1.
+fn entropy(values: impl Iterator<Item = f32>, classes: usize) -> f32 {
+    if classes < 2 {
+        return 0.0;
+    }
+    let sum: f32 = values.filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
+    sum / (classes as f32).ln()
+}
+
+fn quantise(value: f32) -> u8 {
+    (value * STEPS).round().clamp(0.0, STEPS) as u8
+}
+
+/// `RRGGBB` as red, green, blue and opaque; grey where it is none.
+fn colour(text: &str) -> [u8; 4] {
+    let part = |at: usize| text.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(128);
+    [part(0), part(2), part(4), 255]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_equal_classes_wins() {
+        assert_eq!(highest([0.2, 0.4, 0.4].into_iter()), 1);
+        assert_eq!(highest([f32::NAN].into_iter()), 0);
+    }
+
+    #[test]
+    fn entropy_is_one_where_all_classes_are_equal() {
+        assert!((entropy([0.25; 4].into_iter(), 4) - 1.0).abs() < 1e-6);
+        assert_eq!(entropy([1.0, 0.0].into_iter(), 2), 0.0);
+        assert_eq!(entropy([1.0].into_iter(), 1), 0.0);
+    }
+
+    #[test]
+    fn stored_probabilities_are_exact_at_both_ends() {
+        assert_eq!((quantise(0.0), quantise(1.0), quantise(0.5), quantise(f32::NAN)), (0, 250, 125, 0));
+        assert_eq!(colour("ff8000"), [255, 128, 0, 255]);
+        assert_eq!(colour("?"), [128, 128, 128, 255]);
+    }
+
+    #[test]
+    fn nodata_is_a_value_that_no_class_has() {
+        let class = |value| ClassFacts { value, name: value.to_string(), color: "000000".into() };
+        let mut facts: MapFacts = serde_json::from_value(serde_json::json!({
+            "chips": {"geobox": {"crs": "EPSG:32633", "transform": [10.0, 0.0, 0.0, 0.0, -10.0, 0.0], "width": 1, "height": 1},
+                "chip_size": 4, "overlap": 0, "periods": [], "modalities": {}, "items": [], "decisions": []},
+            "model": {"name": "m", "preset": "tiny", "licence": "x"}, "channels": 2, "margin": 0
+        }))
+        .unwrap();
+        facts.classes = vec![class(0), class(255)];
+        let found = layers(&facts, &[Output::Class], FeatureType::Float32, false).unwrap();
+        assert!(matches!(found[0], Layer::Class { nodata: 254, .. }));
+        facts.classes = (0..=255).map(class).collect();
+        assert!(layers(&facts, &[Output::Class], FeatureType::Float32, false).is_err());
+    }
+}

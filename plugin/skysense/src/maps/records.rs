@@ -1,0 +1,202 @@
+//! What is said of a map in its STAC item: where it lies, what is in it, and what it was made of.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use skysense_catalog::{
+    AssetRecord, BandRecord, Bbox, ClassRecord, DataType, ItemRecord, ModelRecord, Statistics, parse_datetime,
+};
+use skysense_edges::{MapFacts, Period};
+use skysense_raster::{CogInfo, CogSpec, RasterError, footprint};
+
+use super::layer::Layer;
+use super::period_writer::WrittenMap;
+
+/// What is known of a run.
+pub(crate) struct Describe<'a> {
+    pub(crate) facts: &'a MapFacts,
+    /// Folder of the package and checksum of its weights, where they are known.
+    pub(crate) model: Option<(PathBuf, String)>,
+    pub(crate) workflow_sha256: String,
+    pub(crate) software: BTreeMap<String, String>,
+}
+
+/// The record of one period's map.
+///
+/// # Errors
+/// A grid that cannot be placed on the globe.
+pub(crate) fn describe(
+    about: &Describe<'_>,
+    id: &str,
+    title: &str,
+    period: &Period,
+    written: &WrittenMap,
+    folder: &Path,
+) -> Result<ItemRecord, RasterError> {
+    let facts = about.facts;
+    let outline = footprint(&facts.chips.geobox)?;
+    let moment = |text: &str| parse_datetime(text).unwrap_or_default();
+    let interval = (moment(&period.start), moment(&period.end));
+    let sources: Vec<_> = facts
+        .chips
+        .items
+        .iter()
+        .filter(|item| item.modality == "hr" || (interval.0..=interval.1).contains(&moment(&item.datetime)))
+        .collect();
+    Ok(ItemRecord {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        interval,
+        geometry: outline.geometry(),
+        bbox: Bbox(outline.bbox),
+        assets: written.files.iter().map(|(layer, info)| asset(layer, info, facts, folder)).collect(),
+        derived_from: sources.iter().map(|item| item.href.clone().unwrap_or_else(|| item.id.clone())).collect(),
+        lineage: lineage(facts, sources.len()),
+        software: about.software.clone(),
+        workflow_sha256: about.workflow_sha256.clone(),
+        model: about.model.as_ref().map(|(package, weights_sha256)| model(facts, package, weights_sha256, folder)),
+        properties: properties(facts, period, written),
+    })
+}
+
+fn asset(layer: &Layer, info: &CogInfo, facts: &MapFacts, folder: &Path) -> AssetRecord {
+    let spec = layer.spec(facts.chips.geobox.clone());
+    let bands = spec.bands.iter().zip(&info.bands).map(|(band, found)| BandRecord {
+        name: band.name.clone(),
+        description: band.description.clone(),
+        dtype: dtype(&spec),
+        nodata: spec.nodata,
+        unit: band.unit.clone(),
+        scale: band.scale,
+        offset: band.offset,
+        statistics: statistics(found),
+    });
+    let classes = match layer {
+        Layer::Class { classes, nodata } => {
+            let named = classes.iter().map(|class| ClassRecord {
+                value: class.value.into(),
+                name: class.name.clone(),
+                color: Some(class.color.clone()),
+                nodata: false,
+            });
+            named
+                .chain([ClassRecord { value: (*nodata).into(), name: "no data".into(), color: None, nodata: true }])
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    AssetRecord {
+        key: layer.name().into(),
+        file: folder.join(format!("{}.tif", layer.name())),
+        title: layer.title().into(),
+        roles: vec!["data".into()],
+        media_type: AssetRecord::COG.into(),
+        geobox: Some(facts.chips.geobox.clone()),
+        bands: bands.collect(),
+        classes,
+    }
+}
+
+fn dtype(spec: &CogSpec) -> DataType {
+    // Both name types as STAC does, and a COG is written in one of four that both know.
+    DataType::parse(spec.dtype.name()).unwrap_or(DataType::Float32)
+}
+
+fn statistics(found: &skysense_raster::BandStatistics) -> Option<Statistics> {
+    Some(Statistics {
+        minimum: found.minimum?,
+        maximum: found.maximum?,
+        mean: found.mean?,
+        stddev: found.stddev?,
+        valid_percent: found.valid_percent,
+    })
+}
+
+/// How the map was made, in words.
+fn lineage(facts: &MapFacts, items: usize) -> String {
+    let chips = &facts.chips;
+    let modalities: Vec<String> =
+        chips.modalities.iter().map(|(name, m)| format!("{name} ({}) bands {}", m.sensor, m.bands.join(" "))).collect();
+    let mut text = format!(
+        "{items} items, brought onto one grid and cut into chips of {} px that overlap by {} px: {}. Model {} ({}), maps blended over the overlap.",
+        chips.chip_size,
+        chips.overlap,
+        modalities.join("; "),
+        facts.model.name,
+        facts.model.preset
+    );
+    for (modality, bands) in &facts.absent_bands {
+        text.push_str(&format!(
+            " The model ran without its {modality} bands {}; its patch embedding was rescaled.",
+            bands.join(" ")
+        ));
+    }
+    for decision in &chips.decisions {
+        let items = decision["items"].as_array().map_or_else(String::new, |items| format!(" ({} items)", items.len()));
+        if let Some(sentence) = decision["decision"].as_str() {
+            text.push_str(&format!(" {}: {sentence}{items}.", decision["what"].as_str().unwrap_or("decision")));
+        }
+    }
+    text
+}
+
+fn model(facts: &MapFacts, package: &Path, weights_sha256: &str, folder: &Path) -> ModelRecord {
+    let record = package.join(skysense_contract::MLM_FILE);
+    ModelRecord {
+        name: facts.model.name.clone(),
+        href: relative(&record, folder),
+        architecture: format!("SkySense {}", facts.model.preset),
+        tasks: vec![if facts.classes.is_empty() { "feature-extraction" } else { "semantic-segmentation" }.into()],
+        weights_sha256: weights_sha256.to_owned(),
+        licence: facts.model.licence.clone(),
+    }
+}
+
+fn properties(facts: &MapFacts, period: &Period, written: &WrittenMap) -> Map<String, Value> {
+    let pixels = facts.chips.geobox.width * facts.chips.geobox.height;
+    let mut properties = Map::new();
+    let mut put = |name: &str, value: Value| drop(properties.insert(name.to_owned(), value));
+    put("skysense:period", json!(period.name));
+    put("skysense:valid_percent", json!(100.0 * written.valid as f64 / pixels.max(1) as f64));
+    put("skysense:decisions", json!(facts.chips.decisions));
+    let modalities: BTreeMap<&String, Value> = facts
+        .chips
+        .modalities
+        .iter()
+        .map(|(name, m)| (name, json!({"sensor": m.sensor, "bands": m.bands, "unit": m.unit, "dates": m.dates})))
+        .collect();
+    put("skysense:inputs", json!(modalities));
+    if !facts.absent_bands.is_empty() {
+        put("skysense:absent_bands", json!(facts.absent_bands));
+    }
+    properties
+}
+
+/// The path from a folder to a file, with `..` where needed; the file's own path where they share no folder.
+fn relative(file: &Path, folder: &Path) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let (file, folder) = (absolute(file), absolute(folder));
+    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if shared < 2 {
+        return file.display().to_string();
+    }
+    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
+    let down = to[shared..].iter().map(|part| part.as_os_str().to_string_lossy().into_owned());
+    up.chain(down).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_where_they_share_a_folder() {
+        assert_eq!(
+            relative(Path::new("/data/models/a/mlm.json"), Path::new("/data/out/map")),
+            "../../models/a/mlm.json"
+        );
+        assert_eq!(relative(Path::new("/models/mlm.json"), Path::new("/data/out")), "/models/mlm.json");
+    }
+}

@@ -1,0 +1,18 @@
+//! The table of nodes: one line each, in the order of the docs.
+
+pub(crate) mod raster_chips;
+mod skysense_embed;
+mod skysense_segment;
+pub(crate) mod stac_search;
+mod stac_write;
+
+use skysense_abi::{NodeEntry, node};
+
+/// Every node of this plugin.
+pub const NODES: &[NodeEntry] = &[
+    node::<stac_search::StacSearch>(),
+    node::<raster_chips::RasterChips>(),
+    node::<skysense_embed::SkysenseEmbed>(),
+    node::<skysense_segment::SkysenseSegment>(),
+    node::<stac_write::StacWrite>(),
+];

@@ -1,0 +1,383 @@
+//! `stac.write`: blends maps of chips into COGs and publishes them as STAC items.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs};
+use skysense_catalog::{CollectionRecord, Exists, check_target, publish};
+use skysense_contract::Package;
+use skysense_edges::{
+    FeatureBatch, MapFacts, ModelBatch, Period, PredictionBatch, RasterBuilder, RasterRow, raster_schema,
+};
+use skysense_grid::{ChipGrid, Window};
+use skysense_raster::{Blender, CogWriter};
+
+use crate::errors;
+use crate::maps::{Describe, FeatureType, Layer, Output, PeriodWriter, Staging, WrittenMap, describe, layers};
+use crate::settings::path;
+
+const DOC: &str = "\
+Blends the overlapping maps of chips without seams, while it holds one row of chips, and writes a set of Cloud \
+Optimized GeoTIFFs and a STAC item for each period, and a collection around them. Everything is made in a hidden \
+folder and moved to its place when it is whole.
+
+## Columns
+In: `prediction` or `feature`, and optionally the `model` that made them, for provenance. Out: `raster`, one row \
+for each item.
+
+## Limits
+Probabilities and entropy are stored in 250 steps with scale and offset; pixels without any valid input are nodata. \
+While a file is made, its rows lie uncompressed beside it. `exists` says what becomes of output that is there.";
+
+const EXAMPLE: &str = "\
+map:
+  uses: stac.write
+  from: classes
+  with:
+    href: out/
+    collection: crop-map
+    outputs: [class, probability]
+    exists: replace
+";
+
+/// Settings of `stac.write`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Folder that gets `collection.json` and a folder for each item.
+    href: String,
+    /// Id of the collection; items are named after it and their period.
+    collection: String,
+    /// Title for people; left out, the collection's id.
+    #[serde(default)]
+    title: Option<String>,
+    /// What the collection holds, in a sentence.
+    #[serde(default)]
+    description: Option<String>,
+    /// Licence as an SPDX expression, or `other`.
+    #[serde(default = "other")]
+    license: String,
+    /// What is written of a prediction.
+    #[serde(default = "class_only")]
+    outputs: Vec<Output>,
+    /// Type in which features are stored.
+    #[serde(default)]
+    dtype: FeatureType,
+    /// What becomes of output that is there: `fail`, `replace` or `append`.
+    #[serde(default)]
+    exists: Exists,
+}
+
+fn other() -> String {
+    "other".into()
+}
+
+fn class_only() -> Vec<Output> {
+    vec![Output::Class]
+}
+
+/// The node.
+pub(crate) struct StacWrite;
+
+impl Node for StacWrite {
+    const NAME: &'static str = "stac.write";
+    type Settings = Settings;
+
+    fn describe() -> NodeDoc {
+        NodeDoc::new("Writes maps as COGs with STAC items")
+            .input("maps", &["prediction", "feature"], "the maps to write")
+            .optional_input("model", &["model"], "the model that made them, where an earlier node trains it")
+            .output("raster")
+            .doc(DOC)
+            .example(EXAMPLE)
+            .impure()
+    }
+
+    fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
+        let job = Job::new(&settings, &inputs.require("maps")?.kind, inputs.require("maps")?.facts.clone(), host)?;
+        let ids = job.ids();
+        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+        check_target(&job.folder, &known, settings.exists)
+            .map_err(|error| vec![errors::catalog_fault("/href", &error)])?;
+        let pixels = (job.grid.geobox().width * job.grid.geobox().height) as f64;
+        let bytes: usize = job.layers.iter().map(Layer::pixel_bytes).sum();
+        let one_map = pixels * bytes as f64;
+        let largest = job
+            .layers
+            .iter()
+            .map(|layer| CogWriter::scratch_bytes(&layer.spec(job.grid.geobox().clone())))
+            .sum::<u64>();
+        let row = (job.grid.size() * job.grid.geobox().width * bytes) as u64;
+        let working = Blender::bytes(&job.grid, job.facts.channels) as u64 + 2 * row + (64 << 20);
+        Ok(NodePlan::new(raster_schema())
+            .facts(json!({"href": job.folder.join("collection.json"), "items": ids}))
+            .cost("written", one_map * ids.len() as f64, "bytes")
+            .cost("scratch", largest as f64, "bytes")
+            .memory(working, 1 << 20)
+            .state(json!({"kind": inputs.require("maps")?.kind, "facts": inputs.require("maps")?.facts})))
+    }
+
+    fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        let kind = plan.state["kind"].as_str().unwrap_or_default().to_owned();
+        let job = Job::new(&settings, &kind, plan.state["facts"].clone(), &host).map_err(|faults| {
+            NodeError::new("plan.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
+                .hint("plan the workflow again")
+        })?;
+        let maps = inputs.require("maps")?;
+        let model = inputs.take("model");
+        let mut work = Some((job, maps, model, settings, host));
+        // The work is done when the first batch is asked for, so that the engine sees progress and can cancel.
+        Ok(Box::new(std::iter::from_fn(move || {
+            work.take().map(|(job, maps, model, settings, host)| job.write(maps, model, &settings, &host))
+        })))
+    }
+}
+
+/// What is to be written.
+struct Job {
+    kind: String,
+    facts: MapFacts,
+    layers: Vec<Layer>,
+    grid: ChipGrid,
+    folder: PathBuf,
+    collection: String,
+}
+
+impl Job {
+    fn new(settings: &Settings, kind: &str, facts: serde_json::Value, host: &Host) -> Result<Self, Vec<Fault>> {
+        let facts: MapFacts = serde_json::from_value(facts).map_err(|error| {
+            vec![
+                Fault::new("", "facts.invalid", format!("the facts of the maps cannot be read: {error}"))
+                    .hint("connect skysense.segment or skysense.embed"),
+            ]
+        })?;
+        let features = kind == "feature";
+        let mut faults = Vec::new();
+        if !features && settings.outputs.is_empty() {
+            faults.push(Fault::new(
+                "/outputs",
+                "settings.invalid",
+                "outputs is empty, expected class, probability or entropy",
+            ));
+        }
+        let layers = layers(&facts, &settings.outputs, settings.dtype, features);
+        if let Err(message) = &layers {
+            faults.push(Fault::new("/outputs", "settings.invalid", message));
+        }
+        if let Err(error) = skysense_catalog::item_path(Path::new(""), &settings.collection) {
+            faults.push(errors::catalog_fault("/collection", &error));
+        }
+        if settings.href.contains("://") && !settings.href.starts_with("file://") {
+            faults.push(
+                Fault::new(
+                    "/href",
+                    "settings.invalid",
+                    format!("{}: output is written to a local folder", skysense_catalog::redact(&settings.href)),
+                )
+                .hint("name a folder"),
+            );
+        }
+        let grid = ChipGrid::new(facts.chips.geobox.clone(), facts.chips.chip_size, facts.chips.overlap);
+        match (grid, layers, faults.is_empty()) {
+            (Ok(grid), Ok(layers), true) => {
+                let folder = path(&host.about().base, &settings.href);
+                Ok(Self { kind: kind.to_owned(), facts, layers, grid, folder, collection: settings.collection.clone() })
+            }
+            (Err(error), _, _) => Err(vec![Fault::new("", "facts.invalid", error.to_string())]),
+            _ => Err(faults),
+        }
+    }
+
+    fn id(&self, period: &Period) -> String {
+        format!("{}-{}", self.collection, period.name)
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.facts.chips.periods.iter().map(|period| self.id(period)).collect()
+    }
+
+    fn write(
+        self,
+        maps: RunInput,
+        model: Option<RunInput>,
+        settings: &Settings,
+        host: &Host,
+    ) -> Result<RecordBatch, NodeError> {
+        let ids = self.ids();
+        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+        // A run that goes on after it was killed finds what it had finished itself.
+        let exists =
+            if host.about().resumed && settings.exists == Exists::Fail { Exists::Replace } else { settings.exists };
+        if exists != Exists::Append || !host.about().resumed {
+            check_target(&self.folder, &known, exists).map_err(|error| errors::catalog(&error))?;
+        }
+        let mut staging = Staging::create(&self.folder, &self.collection)?;
+        let written = self.blend(maps, &staging, host)?;
+        let about = self.provenance(model, host)?;
+        let mut records = Vec::new();
+        for ((period, id), map) in self.facts.chips.periods.iter().zip(&ids).zip(&written) {
+            let title = format!("{}, {}", settings.title.as_deref().unwrap_or(&self.collection), period.name);
+            records.push(
+                describe(&about, id, &title, period, map, &staging.place(id))
+                    .map_err(|error| errors::raster(&error))?,
+            );
+        }
+        host.check_cancelled()?;
+        for id in &ids {
+            staging.put(id)?;
+        }
+        let collection = CollectionRecord {
+            id: self.collection.clone(),
+            title: settings.title.clone().unwrap_or_else(|| self.collection.clone()),
+            description: settings
+                .description
+                .clone()
+                .unwrap_or_else(|| format!("Maps made by the model {}", self.facts.model.name)),
+            license: settings.license.clone(),
+            keywords: vec!["skysense".into()],
+        };
+        let published =
+            publish(&self.folder, &collection, &records, exists).map_err(|error| errors::catalog(&error))?;
+        staging.keep();
+        self.rows(&published.items, host)
+    }
+
+    /// Blends the maps of all periods into files.
+    fn blend(&self, maps: RunInput, staging: &Staging, host: &Host) -> Result<Vec<WrittenMap>, NodeError> {
+        let fault = |error: skysense_raster::RasterError| errors::raster(&error);
+        let threads = host.about().threads.max(1);
+        let periods = &self.facts.chips.periods;
+        let begin = |place: usize| -> Result<PeriodWriter, NodeError> {
+            let folder = staging.item(&self.id(&periods[place]))?;
+            PeriodWriter::create(&folder, &self.grid, &self.layers, self.facts.channels, threads).map_err(fault)
+        };
+        let mut written = Vec::with_capacity(periods.len());
+        let mut open = begin(0)?;
+        let (mut done, total) = (0_u64, (self.grid.len() * periods.len()) as u64);
+        for batch in maps {
+            host.check_cancelled()?;
+            for chip in Chips::read(&self.kind, &batch?)?.iter() {
+                let (name, window, values, valid) = chip?;
+                let place = periods.iter().position(|period| period.name == name).ok_or_else(|| {
+                    NodeError::new("maps.period", format!("a chip is of period {name:?}, which the plan does not have"))
+                })?;
+                if place < written.len() {
+                    return Err(NodeError::new(
+                        "maps.order",
+                        format!("a chip of period {name} came after a later period"),
+                    ));
+                }
+                while written.len() < place {
+                    let finished = std::mem::replace(&mut open, begin(written.len() + 1)?);
+                    written.push(finished.finish().map_err(fault)?);
+                }
+                open.push(&window, values, valid).map_err(fault)?;
+                done += 1;
+            }
+            host.progress(done, Some(total), "chips");
+        }
+        written.push(open.finish().map_err(fault)?);
+        // Periods that no chip came for are written as what they are: without data.
+        while written.len() < periods.len() {
+            written.push(begin(written.len())?.finish().map_err(fault)?);
+        }
+        Ok(written)
+    }
+
+    fn provenance(&self, model: Option<RunInput>, host: &Host) -> Result<Describe<'_>, NodeError> {
+        let mut software = BTreeMap::from([("skysense".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+        if let Ok(versions) = skysense_raster::versions() {
+            software.insert("gdal".into(), versions.gdal);
+        }
+        if let Ok(runtime) = skysense_infer::runtime_info(None) {
+            software.insert("onnxruntime".into(), runtime.version);
+        }
+        let folder = match model {
+            Some(mut port) => match port.next() {
+                Some(batch) => {
+                    Some(PathBuf::from(ModelBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?.path()))
+                }
+                None => None,
+            },
+            None => self.facts.model.path.as_ref().map(PathBuf::from),
+        };
+        let model = match folder {
+            Some(folder) => {
+                let package = Package::open(&folder).map_err(|error| errors::contract(&error))?;
+                Some((package.folder().to_path_buf(), package.contract().weights_sha256.clone()))
+            }
+            None => None,
+        };
+        Ok(Describe { facts: &self.facts, model, workflow_sha256: host.about().workflow_sha256, software })
+    }
+
+    fn rows(&self, items: &[PathBuf], host: &Host) -> Result<RecordBatch, NodeError> {
+        let mut rows = RasterBuilder::default();
+        for (path, period) in items.iter().zip(&self.facts.chips.periods) {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| NodeError::from_error("output.read", &error).at("path", path.display()))?;
+            let mut item: serde_json::Value = serde_json::from_str(&text)
+                .map_err(|error| NodeError::from_error("output.read", &error).at("path", path.display()))?;
+            let folder = path.parent().unwrap_or(Path::new("."));
+            for asset in item["assets"].as_object_mut().into_iter().flatten().map(|(_, asset)| asset) {
+                if let Some(href) =
+                    asset["href"].as_str().and_then(|href| href.strip_prefix("./")).map(|name| folder.join(name))
+                {
+                    asset["href"] = json!(href);
+                    host.report("output", &json!({"href": href, "role": "asset"}));
+                }
+            }
+            host.report("output", &json!({"href": path, "role": "item"}));
+            rows.push(RasterRow {
+                id: self.id(period),
+                period: period.name.clone(),
+                href: path.display().to_string(),
+                item: item.to_string(),
+            });
+        }
+        host.report("output", &json!({"href": self.folder.join("collection.json"), "role": "collection"}));
+        rows.finish().map_err(|error| errors::edge(&error))
+    }
+}
+
+/// A batch of either kind.
+enum Chips {
+    Predictions(PredictionBatch),
+    Features(FeatureBatch),
+}
+
+/// Period, window, values and validity of a chip.
+type Chip<'a> = (&'a str, Window, &'a [f32], &'a [u8]);
+
+impl Chips {
+    fn read(kind: &str, batch: &RecordBatch) -> Result<Self, NodeError> {
+        let read = if kind == "feature" {
+            FeatureBatch::try_new(batch).map(Self::Features)
+        } else {
+            PredictionBatch::try_new(batch).map(Self::Predictions)
+        };
+        read.map_err(|error| errors::edge(&error))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Result<Chip<'_>, NodeError>> {
+        let rows = match self {
+            Self::Predictions(batch) => batch.len(),
+            Self::Features(batch) => batch.len(),
+        };
+        (0..rows).map(move |row| {
+            let window = match self {
+                Self::Predictions(batch) => batch.window(row),
+                Self::Features(batch) => batch.window(row),
+            };
+            let window = window.map_err(|error| errors::edge(&error))?;
+            Ok(match self {
+                Self::Predictions(batch) => (batch.period(row), window, batch.values(row), batch.valid(row)),
+                Self::Features(batch) => (batch.period(row), window, batch.values(row), batch.valid(row)),
+            })
+        })
+    }
+}

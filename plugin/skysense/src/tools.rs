@@ -1,0 +1,19 @@
+//! The table of tools: one line each.
+
+mod assets;
+mod doctor;
+mod picture;
+mod score;
+mod simulate;
+mod verify_item;
+
+use skysense_abi::{ToolEntry, tool};
+
+/// Every tool of this plugin.
+pub const TOOLS: &[ToolEntry] = &[
+    tool::<simulate::SimulateScene>(),
+    tool::<score::MapScore>(),
+    tool::<picture::MapPicture>(),
+    tool::<doctor::Doctor>(),
+    tool::<verify_item::VerifyItem>(),
+];

@@ -1,0 +1,180 @@
+//! `verify.item`: whether an item still is what its run wrote.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use skysense_abi::{Host, NodeError, Tool};
+use skysense_catalog::checksum;
+use skysense_contract::Package;
+use skysense_infer::{InferError, Model, Options};
+
+use crate::errors;
+use crate::settings::path;
+
+/// Arguments of `verify.item`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arguments {
+    /// Path of the item's JSON.
+    item: PathBuf,
+}
+
+/// What was checked.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    /// Whether every check passed.
+    ok: bool,
+    item: String,
+    checks: Vec<Check>,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub(crate) struct Check {
+    /// What was looked at: an asset's key, a link, the model.
+    what: String,
+    ok: bool,
+    /// What was found, and what was expected where that differs.
+    found: String,
+}
+
+/// The tool.
+pub(crate) struct VerifyItem;
+
+impl Tool for VerifyItem {
+    const NAME: &'static str = "verify.item";
+    const SUMMARY: &'static str = "Checks the sizes, checksums and links of an item, and its model's probe";
+    type Arguments = Arguments;
+    type Answer = Answer;
+
+    fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
+        let file = path(&host.about().base, &arguments.item.display().to_string());
+        let fault = |error: &(dyn std::error::Error + 'static)| {
+            NodeError::from_error("item.read", error).at("path", file.display())
+        };
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| fault(&error).hint("name the JSON file of a STAC item on this machine"))?;
+        let item: Value = serde_json::from_str(&text)
+            .map_err(|error| fault(&error).hint("the file is damaged: run the workflow again"))?;
+        if item["type"] != "Feature" || !item["assets"].is_object() {
+            return Err(NodeError::new("item.invalid", "the file is JSON and no STAC item")
+                .at("path", file.display())
+                .hint("name an item, not a collection"));
+        }
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let mut checks = Vec::new();
+        for (key, asset) in item["assets"].as_object().into_iter().flatten() {
+            host.check_cancelled()?;
+            checks.push(check_asset(key, asset, folder));
+        }
+        for link in item["links"].as_array().into_iter().flatten() {
+            checks.extend(check_link(link, folder));
+        }
+        checks.extend(check_model(&item, folder));
+        let ok = checks.iter().all(|check| check.ok);
+        Ok(Answer { ok, item: item["id"].as_str().unwrap_or_default().to_owned(), checks })
+    }
+}
+
+fn check_asset(key: &str, asset: &Value, folder: &Path) -> Check {
+    let what = format!("asset {key}");
+    let Some(href) = asset["href"].as_str().filter(|href| !href.contains("://")) else {
+        return Check { what, ok: false, found: "its href is no local file".into() };
+    };
+    let (Some(size), Some(expected)) = (asset["file:size"].as_u64(), asset["file:checksum"].as_str()) else {
+        return Check { what, ok: false, found: "the item says neither file:size nor file:checksum".into() };
+    };
+    match checksum(&folder.join(href)) {
+        Err(error) => Check { what, ok: false, found: error.to_string() },
+        Ok((found, _)) if found != size => {
+            Check { what, ok: false, found: format!("{found} bytes, the item says {size}") }
+        }
+        Ok((_, found)) if found != expected => {
+            Check { what, ok: false, found: format!("checksum {found}, the item says {expected}") }
+        }
+        Ok((size, _)) => Check { what, ok: true, found: format!("{size} bytes, checksum as stated") },
+    }
+}
+
+/// A link to a file of this machine; others are not followed.
+fn check_link(link: &Value, folder: &Path) -> Option<Check> {
+    let (rel, href) = (link["rel"].as_str()?, link["href"].as_str()?);
+    if href.contains("://") && !href.starts_with("file://") {
+        return None;
+    }
+    let target = folder.join(href.strip_prefix("file://").unwrap_or(href));
+    let ok = target.exists();
+    let found = if ok { "is there".to_owned() } else { format!("{} is not there", target.display()) };
+    Some(Check { what: format!("link {rel} {href}"), ok, found })
+}
+
+/// The package that made the item: its files, its weights, and its probe on this machine.
+fn check_model(item: &Value, folder: &Path) -> Option<Check> {
+    let link = item["links"].as_array()?.iter().find(|link| link["mlm:name"].is_string())?;
+    let name = link["mlm:name"].as_str().unwrap_or_default();
+    let what = format!("model {name}");
+    let href = link["href"].as_str()?;
+    let record = folder.join(href.strip_prefix("file://").unwrap_or(href));
+    let checked =
+        Package::open(record.parent().unwrap_or(folder)).and_then(|package| package.verify().map(|()| package));
+    let package = match checked {
+        Ok(package) => package,
+        Err(error) => return Some(Check { what, ok: false, found: errors::contract(&error).message }),
+    };
+    let (weights, stated) = (&package.contract().weights_sha256, &item["properties"]["skysense:model_sha256"]);
+    if stated.as_str() != Some(weights) {
+        return Some(Check {
+            what,
+            ok: false,
+            found: format!("its weights have the checksum {weights}, the item says {stated}"),
+        });
+    }
+    let check = match Model::verify(&package, &Options::default()) {
+        Ok(report) => {
+            Check { what, ok: true, found: format!("weights as stated, probe within its tolerance: {report:?}") }
+        }
+        Err(error @ (InferError::NoRuntime { .. } | InferError::Runtime { .. })) => {
+            Check { what, ok: false, found: format!("weights as stated, probe not run: {error}") }
+        }
+        Err(error) => Check { what, ok: false, found: error.to_string() },
+    };
+    Some(check)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use skysense_abi::NoHost;
+
+    #[test]
+    fn changed_files_and_lost_links_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.tif"), "abc").unwrap();
+        let (size, sum) = checksum(&folder.path().join("a.tif")).unwrap();
+        let asset = |size: u64, sum: &str| json!({"href": "./a.tif", "file:size": size, "file:checksum": sum});
+        let item = json!({
+            "type": "Feature", "id": "x", "properties": {},
+            "links": [{"rel": "collection", "href": "../lost.json"}, {"rel": "derived_from", "href": "https://a.org/b"}],
+            "assets": {"good": asset(size, &sum), "short": asset(9, &sum), "other": asset(size, "1220ff"), "gone": {"href": "./b.tif", "file:size": 1, "file:checksum": "x"}}
+        });
+        let file = folder.path().join("x.json");
+        std::fs::write(&file, item.to_string()).unwrap();
+        let answer = VerifyItem::call(Arguments { item: file }, &Host::new(NoHost)).unwrap();
+        let bad: Vec<&str> = answer.checks.iter().filter(|check| !check.ok).map(|check| check.what.as_str()).collect();
+        assert!(!answer.ok);
+        assert_eq!(bad, ["asset short", "asset other", "asset gone", "link collection ../lost.json"]);
+    }
+
+    #[test]
+    fn what_is_no_item_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.json");
+        std::fs::write(&file, r#"{"type": "Collection"}"#).unwrap();
+        let error = VerifyItem::call(Arguments { item: file }, &Host::new(NoHost)).unwrap_err();
+        assert!(error.to_string().contains("no STAC item"), "{error}");
+        assert!(VerifyItem::call(Arguments { item: "no/such.json".into() }, &Host::new(NoHost)).is_err());
+    }
+}

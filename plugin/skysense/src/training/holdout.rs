@@ -1,0 +1,77 @@
+//! The part of the grid that is kept from training, so that a score on it is honest.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skysense_grid::{GeoBox, Window};
+
+/// A strip along one side of the grid that no training chip touches.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Holdout {
+    /// Share of the grid, 0 to 0.9; 0 keeps nothing back.
+    #[schemars(range(min = 0, max = 0.9))]
+    pub(crate) share: f64,
+    /// Side of the grid that the strip lies on.
+    pub(crate) side: Side,
+}
+
+/// A side of the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Side {
+    /// The left side.
+    West,
+    /// The right side.
+    #[default]
+    East,
+    /// The upper side.
+    North,
+    /// The lower side.
+    South,
+}
+
+impl Default for Holdout {
+    fn default() -> Self {
+        Self { share: 0.25, side: Side::East }
+    }
+}
+
+impl Holdout {
+    /// The strip, or `None` where nothing is kept back.
+    pub(crate) fn window(&self, grid: &GeoBox) -> Option<Window> {
+        let part = |side: usize| ((side as f64 * self.share).round() as usize).min(side);
+        let (columns, rows) = (part(grid.width), part(grid.height));
+        let full = grid.full();
+        let window = match self.side {
+            Side::West => Window { width: columns, ..full },
+            Side::East => Window { x: (grid.width - columns) as i64, width: columns, ..full },
+            Side::North => Window { height: rows, ..full },
+            Side::South => Window { y: (grid.height - rows) as i64, height: rows, ..full },
+        };
+        (window.area() > 0).then_some(window)
+    }
+
+    /// Whether a chip may be learned from: it shares no pixel with the strip.
+    pub(crate) fn trains(&self, grid: &GeoBox, chip: &Window) -> bool {
+        self.window(grid).is_none_or(|strip| strip.intersection(chip).is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skysense_grid::{Affine, Crs};
+
+    #[test]
+    fn no_training_chip_touches_the_strip() {
+        let grid = GeoBox::new(Crs::epsg(32633), Affine::north_up(0.0, 0.0, 10.0), 100, 40).unwrap();
+        let east = Holdout::default();
+        assert_eq!(east.window(&grid), Some(Window { x: 75, y: 0, width: 25, height: 40 }));
+        assert!(east.trains(&grid, &Window { x: 59, y: 0, width: 16, height: 16 }));
+        assert!(!east.trains(&grid, &Window { x: 60, y: 0, width: 16, height: 16 }));
+        let none = Holdout { share: 0.0, side: Side::North };
+        assert!(none.window(&grid).is_none() && none.trains(&grid, &grid.full()));
+        let south = Holdout { share: 0.5, side: Side::South };
+        assert_eq!(south.window(&grid), Some(Window { x: 0, y: 20, width: 100, height: 20 }));
+    }
+}

@@ -1,0 +1,212 @@
+//! Label items: which asset holds the labels, and what its values mean.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use skysense_abi::Fault;
+use skysense_catalog::{Access, Item, Location};
+use skysense_contract::Class;
+use skysense_edges::ItemRow;
+
+use crate::chips::item;
+
+/// Colours of classes that name none, told apart by most eyes (after Okabe and Ito, and darker shades).
+const COLORS: [&str; 16] = [
+    "e69f00", "56b4e9", "009e73", "f0e442", "0072b2", "d55e00", "cc79a7", "999999", "a6761d", "1b9e77", "7570b3",
+    "66a61e", "e7298a", "666666", "b3de69", "fb8072",
+];
+
+/// A raster of labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LabelSource {
+    pub(crate) item: String,
+    pub(crate) asset: String,
+    /// As GDAL opens it.
+    pub(crate) href: String,
+    /// Values that are no class: the declared nodata.
+    pub(crate) nodata: Option<f64>,
+    /// All classes that the item names, without those that mean no data.
+    pub(crate) classes: Vec<Class>,
+}
+
+/// The label rasters of items, in the order of the rows.
+///
+/// # Errors
+/// Items without labels or without classes, and labels that may not be opened: every fault.
+pub(crate) fn label_sources(
+    rows: &[ItemRow],
+    asset: Option<&str>,
+    access: &Access,
+) -> Result<Vec<LabelSource>, Vec<Fault>> {
+    let mut sources = Vec::new();
+    let mut faults = Vec::new();
+    for row in rows {
+        match item(row)
+            .map_err(|reason| Fault::new("", "label.item", format!("item {}: {reason}", row.id)))
+            .and_then(|item| source(&item, asset, access))
+        {
+            Ok(source) => sources.push(source),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if sources.is_empty() && faults.is_empty() {
+        faults.push(
+            Fault::new("", "label.none", "the port `labels` gives no items")
+                .hint("search the collection that holds the labels"),
+        );
+    }
+    if faults.is_empty() { Ok(sources) } else { Err(faults) }
+}
+
+fn source(item: &Item, wanted: Option<&str>, access: &Access) -> Result<LabelSource, Fault> {
+    let assets = item.value().get("assets").and_then(Value::as_object);
+    let rasters: Vec<_> =
+        item.assets().into_iter().filter(|asset| access.raster(item.root(), &asset.href).is_ok()).collect();
+    let keys: Vec<&str> = rasters.iter().map(|asset| asset.key.as_str()).collect();
+    let json = |key: &str| assets.and_then(|assets| assets.get(key)).cloned().unwrap_or_default();
+    let chosen = match wanted {
+        Some(key) => rasters.iter().find(|asset| asset.key == key).ok_or_else(|| {
+            Fault::new(
+                "/label_asset",
+                "label.asset",
+                format!(
+                    "item {} has no raster asset {key:?} that may be opened; it has {}",
+                    item.id(),
+                    keys.join(", ")
+                ),
+            )
+        })?,
+        None => {
+            let labelled =
+                rasters.iter().find(|asset| asset.roles.iter().any(|role| role == "labels" || role == "label"));
+            let classified = || rasters.iter().find(|asset| !classes_of(&json(&asset.key)).is_empty());
+            labelled.or_else(classified).ok_or_else(|| {
+                let message = format!(
+                    "item {} has no asset with the role `labels` or with classification:classes; its rasters are {}",
+                    item.id(),
+                    keys.join(", ")
+                );
+                Fault::new("/label_asset", "label.asset", message)
+                    .hint("name the asset that holds the labels with `label_asset`")
+            })?
+        }
+    };
+    let classes = classes_of(&json(&chosen.key));
+    if classes.is_empty() {
+        let message = format!(
+            "item {}, asset {}: no classification:classes, so nobody knows what its values mean",
+            item.id(),
+            chosen.key
+        );
+        return Err(
+            Fault::new("/label_asset", "label.classes", message).hint("add classification:classes to the asset")
+        );
+    }
+    let href = match access.raster(item.root(), &chosen.href) {
+        Ok(Location::File(path)) => path.display().to_string(),
+        Ok(Location::Http(url)) => url.to_string(),
+        Ok(Location::S3 { bucket, key }) => format!("s3://{bucket}/{key}"),
+        Err(error) => return Err(Fault::new("/label_asset", "label.href", error.to_string())),
+    };
+    let nodata = chosen.bands.first().and_then(|band| band.nodata);
+    let no_data = |class: &Class| nodata == Some(f64::from(class.value));
+    Ok(LabelSource {
+        item: item.id().into(),
+        asset: chosen.key.clone(),
+        href,
+        nodata,
+        classes: classes.into_iter().filter(|class| !no_data(class)).collect(),
+    })
+}
+
+/// `classification:classes` of an asset, of its first band, or of its first `raster:bands` entry.
+fn classes_of(asset: &Value) -> Vec<Class> {
+    let band =
+        |list: &str| asset.get(list).and_then(|bands| bands.get(0)).and_then(|band| band.get("classification:classes"));
+    let list = asset.get("classification:classes").or_else(|| band("bands")).or_else(|| band("raster:bands"));
+    let entries = list.and_then(Value::as_array).into_iter().flatten();
+    let means_no_data = |entry: &Value| entry.get("nodata").and_then(Value::as_bool).unwrap_or(false);
+    let class = |(place, entry): (usize, &Value)| {
+        let value = u8::try_from(entry.get("value")?.as_u64()?).ok()?;
+        let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let name = text("name")
+            .or_else(|| text("title"))
+            .or_else(|| text("description"))
+            .map_or_else(|| format!("class {value}"), str::to_owned);
+        let hint = text("color_hint")
+            .or_else(|| text("color-hint"))
+            .map(|color| color.trim_start_matches('#').to_ascii_lowercase());
+        let color = hint
+            .filter(|hex| hex.len() == 6 && hex.bytes().all(|c| c.is_ascii_hexdigit()))
+            .unwrap_or_else(|| COLORS[place % COLORS.len()].to_owned());
+        Some(Class { value, name, color })
+    };
+    entries.enumerate().filter(|(_, entry)| !means_no_data(entry)).filter_map(class).collect()
+}
+
+/// The classes that a model learns: those of all items, without those to ignore, in order of value.
+///
+/// # Errors
+/// Items that give one value two names, and fewer than two classes.
+pub(crate) fn classes(sources: &[LabelSource], ignore: &[u8]) -> Result<Vec<Class>, Vec<Fault>> {
+    let mut classes: Vec<Class> = Vec::new();
+    for source in sources {
+        for class in source.classes.iter().filter(|class| !ignore.contains(&class.value)) {
+            match classes.iter().find(|known| known.value == class.value) {
+                None => classes.push(class.clone()),
+                Some(known) if known.name == class.name => {}
+                Some(known) => {
+                    let message = format!(
+                        "value {} is {:?} in item {} and {:?} in another",
+                        class.value, class.name, source.item, known.name
+                    );
+                    return Err(Fault::new("", "label.classes", message).hint("search labels of one legend").into());
+                }
+            }
+        }
+    }
+    classes.sort_by_key(|class| class.value);
+    if classes.len() < 2 {
+        let message = format!("{} class is left to learn; at least two are needed", classes.len());
+        return Err(Fault::new("/ignore", "label.classes", message).into());
+    }
+    Ok(classes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn classes_are_found_in_every_generation() {
+        let list = json!([{"value": 1, "name": "water", "color_hint": "0000FF"}, {"value": 2, "description": "forest"}, {"value": 9, "name": "none", "nodata": true}]);
+        for asset in [
+            json!({"classification:classes": list}),
+            json!({"bands": [{"classification:classes": list}]}),
+            json!({"raster:bands": [{"classification:classes": list}]}),
+        ] {
+            let found = classes_of(&asset);
+            assert_eq!(found.len(), 2, "{asset}");
+            assert_eq!((found[0].name.as_str(), found[0].color.as_str()), ("water", "0000ff"));
+            assert_eq!((found[1].name.as_str(), found[1].color.len()), ("forest", 6));
+        }
+    }
+
+    #[test]
+    fn legends_that_contradict_are_refused() {
+        let class = |value, name: &str| Class { value, name: name.into(), color: "000000".into() };
+        let source = |item: &str, classes| LabelSource {
+            item: item.into(),
+            asset: "a".into(),
+            href: "a.tif".into(),
+            nodata: None,
+            classes,
+        };
+        let good = [source("x", vec![class(2, "b"), class(1, "a")]), source("y", vec![class(3, "c")])];
+        let values: Vec<u8> = classes(&good, &[3]).unwrap().iter().map(|class| class.value).collect();
+        assert_eq!(values, [1, 2]);
+        let bad = [source("x", vec![class(1, "a")]), source("y", vec![class(1, "b")])];
+        assert!(classes(&bad, &[]).unwrap_err()[0].message.contains("item y"));
+        assert!(classes(&good, &[1, 2]).is_err());
+    }
+}
