@@ -1,0 +1,236 @@
+//! Every subcommand as a user types it: what goes to stdout, what to stderr, and the exit code.
+
+mod command;
+
+use command::Bench;
+use serde_json::{Value, json};
+
+#[test]
+fn run_prints_hrefs_and_with_json_one_object() {
+    let bench = Bench::new();
+    let done = bench.run(&["run", "w.yaml"]).exits(0);
+    assert_eq!(done.stdout, format!("{}\n", bench.path("sum.txt").canonicalize().expect("it was written").display()));
+    assert!(done.stderr.contains("left out: sum S2B: no grid"), "{}", done.stderr);
+    assert_eq!(bench.read("sum.txt"), "10");
+
+    let report = bench.run(&["run", "w.yaml", "-p", "rows=10", "-p", "out=other.txt", "--json"]).exits(0).json();
+    assert_eq!(bench.read("other.txt"), "55");
+    assert_eq!(report["outcome"], "partial");
+    assert_eq!(report["counts"]["numbers.rows"], 10);
+    assert_eq!(report["skipped"][0]["item"], "S2B");
+    assert_eq!(report["outputs"][0]["role"], "data");
+    let file = report["report"].as_str().expect("a file");
+    let stored: Value = serde_json::from_str(&bench.read(file)).expect("a report");
+    assert_eq!(stored["run"], report["run"]);
+}
+
+#[test]
+fn a_node_that_fails_tells_where_and_what_to_do() {
+    let bench = Bench::new();
+    bench.write("f.yaml", "skysense: 1\nnodes: {n: {uses: test.count, with: {rows: 3, fail_at: 2}}}\n");
+    let done = bench.run(&["run", "f.yaml"]).exits(3);
+    assert_eq!(done.stdout, "");
+    for part in ["error: the file ends early", "item S2A", "caused by: only 3 bytes are there", "hint: fetch it again"]
+    {
+        assert!(done.stderr.contains(part), "{part} is missing in:\n{}", done.stderr);
+    }
+    let report = bench.run(&["run", "f.yaml", "--json"]).exits(3).json();
+    assert_eq!((&report["outcome"], &report["error"]["code"]), (&json!("failed"), &json!("read.truncated")));
+}
+
+#[test]
+fn faults_of_the_file_and_of_a_plan_have_lines() {
+    let bench = Bench::new();
+    bench.write("f.yaml", "skysense: 1\nnodes:\n  n: {uses: test.count, with: {row: 3}}\n  m: {uses: test.cuont}\n");
+    for command in ["run", "plan", "check"] {
+        let done = bench.run(&[command, "f.yaml"]).exits(1);
+        assert_eq!(done.stdout, "", "{command}");
+        for part in ["f.yaml:3:32", "did you mean `rows`?", "f.yaml:4:13", "did you mean `test.count`?", "3 mistakes"] {
+            assert!(done.stderr.contains(part), "{command}: {part} is missing in:\n{}", done.stderr);
+        }
+    }
+    let faults = bench.run(&["plan", "f.yaml", "--json"]).exits(1).json();
+    assert_eq!(faults["faults"].as_array().map(Vec::len), Some(3));
+    assert_eq!(faults["faults"][0]["line"], 3);
+
+    bench.write("p.yaml", "skysense: 1\nnodes:\n  n: {uses: test.count, with: {rows: 2000000}}\n");
+    let done = bench.run(&["plan", "p.yaml"]).exits(1);
+    assert!(done.stderr.contains("error: too many rows\n  --> p.yaml:3:38"), "{}", done.stderr);
+}
+
+#[test]
+fn check_reports_each_file() {
+    let bench = Bench::new();
+    bench.write("f.yaml", "skysense: 1\nnodes: {n: {uses: test.count, with: {rows: 0}}}\n");
+    let done = bench.run(&["check", "w.yaml", "f.yaml", "none.yaml"]).exits(3);
+    assert_eq!(done.stdout, "w.yaml: ok, 2 nodes\n");
+    let answer = bench.run(&["check", "w.yaml", "f.yaml", "--json"]).exits(1).json();
+    assert_eq!(answer["ok"], false);
+    assert_eq!(answer["files"][0]["ok"], true);
+    assert_eq!(answer["files"][1]["faults"][0]["code"], "setting");
+    bench.run(&["check", "w.yaml"]).exits(0);
+}
+
+#[test]
+fn plan_says_what_a_run_would_do() {
+    let bench = Bench::new();
+    let done = bench.run(&["plan", "w.yaml", "-p", "rows=7"]).exits(0);
+    assert!(done.stdout.contains("numbers: test.count") && done.stdout.contains("rows: 7"), "{}", done.stdout);
+    assert!(bench.run(&["plan", "w.yaml", "--json"]).exits(0).json().is_object());
+    let done = bench.run(&["plan", "w.yaml", "--memory", "1MiB"]).exits(4);
+    assert!(done.stderr.contains("is too small for this workflow"), "{}", done.stderr);
+    assert!(!bench.path(".skysense").exists(), "a plan leaves nothing behind");
+}
+
+#[test]
+fn usage_is_2_and_data_is_3() {
+    let bench = Bench::new();
+    for arguments in [
+        &["run"][..],
+        &["frobnicate"],
+        &["run", "w.yaml", "-p", "rows"],
+        &["run", "w.yaml", "--memory", "much"],
+        &["run", "w.yaml", "--threads", "0"],
+        &["nodes", "test.cuont"],
+        &["tool", "verify.item", "item"],
+        &[],
+    ] {
+        let done = bench.run(arguments).exits(2);
+        assert_eq!(done.stdout, "", "{arguments:?}");
+        assert!(!done.stderr.is_empty());
+    }
+    for arguments in [&["run", "none.yaml"][..], &["check", "none.yaml"], &["fmt", "."], &["runs", "show", "none"]] {
+        let done = bench.run(arguments).exits(3);
+        assert!(done.stderr.starts_with("error: "), "{arguments:?}: {}", done.stderr);
+    }
+    let done = bench.run(&["run", "w.yaml", "-p", "rows=many"]).exits(1);
+    assert!(done.stderr.contains("a whole number of at least 1"), "{}", done.stderr);
+    let help = bench.run(&["--help"]).exits(0);
+    assert!(help.stdout.contains("simulate") && help.stderr.is_empty());
+}
+
+#[test]
+fn progress_is_json_lines_on_stderr() {
+    let bench = Bench::new();
+    let done = bench.run(&["run", "w.yaml", "--json", "--progress", "json"]).exits(0);
+    done.json();
+    let events: Vec<Value> = done.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let names: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    for name in ["run-started", "node-started", "progress", "node-finished", "run-finished"] {
+        assert!(names.contains(&name), "{name} is missing in {names:?}");
+    }
+    assert_eq!(bench.run(&["run", "w.yaml"]).stderr.lines().filter(|line| line.starts_with('{')).count(), 0);
+}
+
+#[test]
+fn nodes_schema_and_graph() {
+    let bench = Bench::new();
+    let list = bench.run(&["nodes"]).exits(0);
+    assert_eq!(list.stdout, "test.count  Counts\ntest.sum    Adds up\n");
+    let page = bench.run(&["nodes", "test.count"]).exits(0).stdout;
+    assert!(
+        page.starts_with("# test.count\n\nCounts.\n") && page.contains("| `rows` | whole number, from 1 | needed |"),
+        "{page}"
+    );
+    assert_eq!(bench.run(&["nodes", "--json"]).exits(0).json()["nodes"][1]["name"], "test.sum");
+
+    let schema = bench.run(&["schema", "--json"]).exits(0).json();
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let workflow = |rows: Value| json!({"skysense": 1, "nodes": {"n": {"uses": "test.count", "with": {"rows": rows}}}});
+    assert!(validator.is_valid(&workflow(json!(3))) && validator.is_valid(&workflow(json!("$rows"))));
+    assert!(!validator.is_valid(&workflow(json!("3"))));
+    let text = bench.run(&["schema"]).exits(0).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), schema);
+
+    let graph = bench.run(&["graph", "w.yaml"]).exits(0).stdout;
+    let expected = "flowchart LR
+    n0[\"<b>numbers</b><br/>test.count\"]
+    n1[\"<b>sum</b><br/>test.sum\"]
+    n0 -- item --> n1
+";
+    assert_eq!(graph, expected);
+}
+
+#[test]
+fn fmt_prints_checks_and_rewrites() {
+    let bench = Bench::new();
+    let text = "nodes:\n    n: {with: {rows: 3}, uses: test.count} # count\nskysense: 1\n";
+    let canonical = "skysense: 1\nnodes:\n  n: {uses: test.count, with: {rows: 3}}  # count\n";
+    bench.write("f.yaml", text);
+    assert_eq!(bench.run(&["fmt", "f.yaml"]).exits(0).stdout, canonical);
+    let done = bench.run(&["fmt", "f.yaml", "--check"]).exits(1);
+    assert_eq!((done.stdout.as_str(), bench.read("f.yaml").as_str()), ("", text));
+    assert_eq!(bench.run(&["fmt", "f.yaml", "--write"]).exits(0).stdout, "");
+    assert_eq!(bench.read("f.yaml"), canonical);
+    bench.run(&["fmt", "f.yaml", "--check"]).exits(0);
+    bench.write("f.yaml", "a: [\n");
+    bench.run(&["fmt", "f.yaml", "--write"]).exits(1);
+    assert_eq!(bench.read("f.yaml"), "a: [\n");
+}
+
+#[test]
+fn init_does_not_overwrite_unasked() {
+    let bench = Bench::new();
+    bench.run(&["init"]).exits(0);
+    let text = bench.read("workflow.yaml");
+    assert!(text.contains("skysense: 1") && text.contains('#'));
+    bench.write("workflow.yaml", "mine");
+    let done = bench.run(&["init"]).exits(3);
+    assert!(done.stderr.contains("--force"), "{}", done.stderr);
+    assert_eq!(bench.read("workflow.yaml"), "mine");
+    bench.run(&["init", "features", "--force", "--output", "workflow.yaml"]).exits(0);
+    assert!(bench.read("workflow.yaml").contains("skysense.embed"));
+    assert_eq!(
+        bench.run(&["fmt", "workflow.yaml"]).exits(0).stdout,
+        bench.read("workflow.yaml"),
+        "templates are canonical"
+    );
+    bench.run(&["fmt", "--check", "workflow.yaml"]).exits(0);
+}
+
+#[test]
+fn flags_reach_the_tools_of_plugins() {
+    let bench = Bench::new();
+    let scene = [
+        "simulate", "scene", "--out", "s", "--size", "64", "--dates", "3", "--seed", "7", "--zones", "2", "--hr", "16",
+    ];
+    let rest = ["--classes", "water,maize", "--center", "-3.5,48", "--season", "75,300", "--cloud", "0.1", "--json"];
+    let answer = bench.run(&[&scene[..], &rest[..]].concat()).exits(0).json();
+    let expected = json!({
+        "out": "s", "size": 64, "dates": 3, "seed": 7, "zones": 2, "hr": 16, "classes": ["water", "maize"],
+        "center": [-3.5, 48.0], "season": [75, 300], "cloud": 0.1,
+    });
+    assert_eq!(answer["arguments"], expected);
+    assert_eq!(bench.run(&["verify", "item.json", "--json"]).exits(0).json()["arguments"]["item"], "item.json");
+    bench.run(&["verify", "wrong.json"]).exits(1);
+    assert_eq!(bench.run(&["model", "inspect", "m", "--json"]).exits(0).json()["arguments"]["model"], "m");
+    assert_eq!(bench.run(&["tool"]).exits(0).stdout.lines().count(), 3);
+    let done = bench.run(&["tool", "no.such", "--json"]).exits(4);
+    assert_eq!(done.json()["error"]["code"], "tool.unknown");
+}
+
+#[test]
+fn doctor_says_what_is_there_and_why_something_is_not() {
+    let bench = Bench::new();
+    bench.write("libskysense_broken.so", "no library");
+    let done = bench.run(&["doctor", "--json"]).exits(4);
+    let answer = done.json();
+    assert_eq!(answer["plugins"][0]["nodes"], json!(["test.count", "test.sum"]));
+    let refused = answer["not_used"].as_array().expect("a list");
+    assert!(
+        refused.iter().any(|one| one["path"].as_str().is_some_and(|path| path.ends_with("libskysense_broken.so"))),
+        "{refused:?}"
+    );
+    let empty =
+        bench.command(&["nodes"]).env("SKYSENSE_PLUGIN_PATH", bench.path("nowhere")).output().expect("it starts");
+    assert_eq!(empty.status.code(), Some(4));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_command_quietly() {
+    let bench = Bench::new();
+    let mut child = bench.command(&["schema"]).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let done = command::Done::from(child.wait_with_output().expect("it ends"));
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+}

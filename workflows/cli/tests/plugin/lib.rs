@@ -1,0 +1,141 @@
+//! The plugin that the tests of the command line run with: counting instead of satellites.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arrow::{
+    array::{Int64Array, RecordBatch},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use skysense_abi::{
+    BatchStream, Fault, Host, Node, NodeDoc, NodeEntry, NodeError, NodePlan, PlanInputs, RunInputs, Tool, ToolEntry,
+    export_plugin, node, tool,
+};
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]))
+}
+
+/// Settings of `test.count`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Count {
+    /// How many rows to give, one a batch.
+    #[schemars(range(min = 1))]
+    rows: i64,
+    /// Waits before the last row until this file is there.
+    #[schemars(extend("format" = "path"))]
+    gate: Option<PathBuf>,
+    /// Fails at this row.
+    fail_at: Option<i64>,
+    /// Sleeps without asking whether the run is cancelled.
+    #[serde(default)]
+    deaf: bool,
+}
+
+struct CountNode;
+
+impl Node for CountNode {
+    const NAME: &'static str = "test.count";
+    type Settings = Count;
+
+    fn describe() -> NodeDoc {
+        NodeDoc::new("Counts").output("item").example("numbers: {uses: test.count, with: {rows: 3}}")
+    }
+
+    fn plan(settings: Count, _: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
+        if settings.rows > 1_000_000 {
+            return Err(Fault::new("/rows", "settings.rows", "too many rows").hint("ask for a million at most").into());
+        }
+        Ok(NodePlan::new(schema()).memory(0, 1 << 10).cost("rows", settings.rows as f64, ""))
+    }
+
+    fn run(settings: Count, _: NodePlan, _: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        host.log(skysense_abi::Level::Info, "counting");
+        let batches = (1..=settings.rows).map(move |n| {
+            host.progress(n as u64, Some(settings.rows as u64), "numbers");
+            if settings.deaf {
+                std::thread::sleep(Duration::from_secs(60));
+            }
+            while n == settings.rows && settings.gate.as_ref().is_some_and(|gate| !gate.exists()) {
+                host.check_cancelled()?;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if settings.fail_at == Some(n) {
+                let error = NodeError::new("read.truncated", "the file ends early");
+                return Err(error.because("only 3 bytes are there").hint("fetch it again").at("item", "S2A"));
+            }
+            Ok(RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(vec![n]))])?)
+        });
+        Ok(Box::new(batches))
+    }
+}
+
+/// Settings of `test.sum`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Sum {
+    /// The file to write the sum to.
+    #[schemars(extend("format" = "path"))]
+    href: PathBuf,
+}
+
+struct SumNode;
+
+impl Node for SumNode {
+    const NAME: &'static str = "test.sum";
+    type Settings = Sum;
+
+    fn describe() -> NodeDoc {
+        NodeDoc::new("Adds up").input("numbers", &["item"], "what to add up").output("raster").impure()
+    }
+
+    fn plan(_: Sum, inputs: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
+        inputs.require("numbers")?;
+        Ok(NodePlan::new(schema()).memory(0, 1 << 10))
+    }
+
+    fn run(settings: Sum, _: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        let mut sum = 0;
+        for batch in inputs.require("numbers")? {
+            let batch = batch?;
+            let numbers = batch.column(0).as_any().downcast_ref::<Int64Array>();
+            sum += numbers.map_or(0, |numbers| numbers.values().iter().sum());
+        }
+        host.skipped("S2B", None, "no grid");
+        std::fs::write(&settings.href, sum.to_string())
+            .map_err(|error| NodeError::from_error("output.disk", &error).at("file", settings.href.display()))?;
+        host.report("output", &json!({"href": settings.href, "role": "data"}));
+        let batch = RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(vec![sum]))])?;
+        Ok(Box::new(std::iter::once(Ok(batch))))
+    }
+}
+
+/// A tool that answers with its arguments.
+struct Echo<const N: usize>;
+
+/// Any arguments.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Anything(Value);
+
+/// The tools that subcommands call.
+const ECHOES: [&str; 3] = ["simulate.scene", "verify.item", "model.inspect"];
+
+impl<const N: usize> Tool for Echo<N> {
+    const NAME: &'static str = ECHOES[N];
+    const SUMMARY: &'static str = "Answers with its arguments";
+    type Arguments = Anything;
+    type Answer = Value;
+
+    fn call(Anything(arguments): Anything, _: &Host) -> Result<Value, NodeError> {
+        let ok = arguments["item"] != "wrong.json";
+        Ok(json!({"ok": ok, "tool": Self::NAME, "arguments": arguments}))
+    }
+}
+
+const NODES: &[NodeEntry] = &[node::<CountNode>(), node::<SumNode>()];
+const TOOLS: &[ToolEntry] = &[tool::<Echo<0>>(), tool::<Echo<1>>(), tool::<Echo<2>>()];
+
+export_plugin! { nodes: NODES, tools: TOOLS }
