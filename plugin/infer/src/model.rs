@@ -112,7 +112,7 @@ impl Model {
             graphs.insert(module, build.graph(module, package.graph(module)?, None)?);
         }
         let batch = if options.batch > 0 { options.batch } else { if device == Device::Cpu { 1 } else { 8 } };
-        let record = record(contract, runtime, device, (&inputs, &dates));
+        let record = record(contract, runtime, device, &inputs, &dates);
         let graphs = graphs.into_iter().map(|(module, graph)| (module, Mutex::new(graph))).collect();
         let slots = Slots::new(&dates);
         Ok(Self { package, graphs, inputs, dates, slots, token_channels, batch, record })
@@ -308,7 +308,8 @@ fn record(
     contract: &Contract,
     runtime: &runtime::Runtime,
     device: Device,
-    (inputs, dates): (&BTreeMap<Modality, Vec<Option<usize>>>, &BTreeMap<Modality, usize>),
+    inputs: &BTreeMap<Modality, Vec<Option<usize>>>,
+    dates: &BTreeMap<Modality, usize>,
 ) -> Record {
     let left_out = |(modality, bands): (&Modality, &Vec<Option<usize>>)| {
         let names = contract.modalities[modality].bands.iter().zip(bands);

@@ -80,8 +80,9 @@ fn compare(
     for (index, (a, b)) in found.iter().zip(expected).enumerate() {
         let difference = (f64::from(*a) - f64::from(*b)).abs();
         let over = difference - allowed(package, *b);
-        // Written so that a difference that is not a number is over, too.
-        if !(over <= 0.0) && worst.is_none_or(|(most, _)| !(over <= most)) {
+        // What is not a number is further off than any number.
+        let over = if over.is_nan() { f64::INFINITY } else { over };
+        if over > 0.0 && worst.is_none_or(|(most, _)| over > most) {
             worst = Some((over, index));
         }
         largest = largest.max(difference);

@@ -2,7 +2,9 @@
 //!
 //! Needs ONNX Runtime where the search looks (`./x` puts it into the cache folder).
 
-#[allow(dead_code, reason = "shared with other tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod common;
 
 use std::collections::BTreeMap;
@@ -37,7 +39,7 @@ fn the_whole_model_agrees_with_burn() {
     let case = case();
     let model = case.open();
     let features = model.features(&[case.chip.all()]).unwrap();
-    hold("features", &features.values, &case.tiny.features(&case.chip).into_data().to_vec::<f32>().unwrap());
+    hold("features", &features.values, &case.tiny.features(&case.chip).into_data().try_to_vec::<f32>().unwrap());
     let probabilities = model.segment(&[case.chip.all()]).unwrap();
     let logits = case.tiny.logits(&case.chip);
     let area = SIZE * SIZE;
@@ -163,7 +165,7 @@ fn missing_bands_are_left_out_by_the_rule_of_the_official_code() {
         present: None,
     };
     let inputs = skysense_model::Inputs { s2: Some(series), ..Default::default() };
-    let expected = case.tiny.encoder.forward(inputs).unwrap().into_data().to_vec::<f32>().unwrap();
+    let expected = case.tiny.encoder.forward(inputs).unwrap().into_data().try_to_vec::<f32>().unwrap();
     hold("four of ten bands", &found.values, &expected);
 }
 

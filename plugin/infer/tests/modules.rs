@@ -1,6 +1,8 @@
 //! Each module's graph by itself: ONNX Runtime against Burn on the same input.
 
-#[allow(dead_code, reason = "shared with other tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod common;
 
 use burn::tensor::Tensor;
@@ -21,7 +23,7 @@ fn run(
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec().unwrap()
+    tensor.into_data().try_to_vec().unwrap()
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn every_module_agrees() {
     let shape = features.dims();
     let [_, time, ..] = shape;
     let tokens = values(features.clone());
-    let days: Vec<i64> = day.clone().into_data().convert::<i64>().to_vec().unwrap();
+    let days: Vec<i64> = day.clone().into_data().convert::<i64>().try_to_vec().unwrap();
     let marks = values(calendar.clone());
     // The second date is hidden in both.
     let present: Vec<bool> = (0..time).map(|date| date != 1).collect();

@@ -2,6 +2,8 @@
 //!
 //! Needs the library where the search looks (`./x` puts it into the cache folder).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::path::Path;
 
 use skysense_infer::{InferError, runtime_info};

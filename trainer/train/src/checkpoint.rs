@@ -103,7 +103,12 @@ mod tests {
         let checkpoints = Checkpoints::new(folder.path());
         assert_eq!(checkpoints.latest("a").unwrap(), None);
         for step in [2, 10] {
-            checkpoints.write(&state(step), |path| Ok(fs::write(path.join("weights"), "w").unwrap())).unwrap();
+            checkpoints
+                .write(&state(step), |path| {
+                    fs::write(path.join("weights"), "w").unwrap();
+                    Ok(())
+                })
+                .unwrap();
         }
         fs::create_dir(folder.path().join("step-12.tmp")).unwrap();
         let (path, found) = checkpoints.latest("a").unwrap().unwrap();

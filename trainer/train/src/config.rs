@@ -23,8 +23,9 @@ pub struct FinetuneConfig {
     pub ignore: Vec<u8>,
     /// Steps of the optimiser.
     pub steps: usize,
-    /// Seconds that training may take. The first steps are timed, and the number of steps is lowered to what
-    /// fits; the weights then depend on the speed of the machine. What it was lowered to is in [`crate::Trained`].
+    /// Seconds that the steps may take, without the scores at the end. Steps are timed, and their number is lowered
+    /// to what fits; the weights then depend on the speed of the machine. What it was lowered to is in
+    /// [`crate::Trained`].
     pub seconds: Option<f64>,
     /// Samples of one step.
     pub batch: usize,

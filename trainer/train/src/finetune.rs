@@ -23,8 +23,8 @@ use crate::setup::{Setup, setup};
 use crate::split::Split;
 use crate::{FinetuneConfig, Hooks, Progress, Sample, TrainError, Trained};
 
-/// Steps that are timed before the number of steps is fitted to a time budget; the first one is not counted,
-/// for it also warms up.
+/// Steps after which the number of steps is fitted to a time budget, again and again: a machine that slows down
+/// must still keep to it. The first step is not timed, for it also warms up.
 const TIMED: usize = 4;
 
 /// Trains a model on labelled chips.
@@ -131,10 +131,14 @@ impl<'a> Run<'a> {
             (network, loss) = self.step(network, &mut optimiser, (state.step, rate))?;
             state.losses.push(loss);
             state.step += 1;
-            match (self.config.seconds, state.step) {
-                (Some(_), 1) => timed = Some(Instant::now()),
-                (Some(seconds), TIMED) => state.steps = self.fit(seconds, started, timed).min(state.steps),
-                _ => {}
+            let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));
+            if let Some(seconds) = self.config.seconds
+                && state.step > first
+                && (state.step - first).is_multiple_of(TIMED)
+            {
+                let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
+                let left = (seconds - started.elapsed().as_secs_f64()).max(0.0);
+                state.steps = (state.step + (left / one.max(1e-6)) as usize).min(state.steps);
             }
             hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
             if let Some(checkpoints) = &checkpoints
@@ -144,14 +148,6 @@ impl<'a> Run<'a> {
             }
         }
         Ok((network, state))
-    }
-
-    /// Steps that fit into a time budget, judged by the steps timed so far.
-    fn fit(&self, seconds: f64, started: Instant, timed: Option<Instant>) -> usize {
-        let Some(timed) = timed else { return usize::MAX };
-        let one = timed.elapsed().as_secs_f64() / (TIMED - 1) as f64;
-        let left = (seconds - started.elapsed().as_secs_f64()).max(0.0);
-        TIMED + (left / one.max(1e-6)) as usize
     }
 
     fn schedule(&self, steps: usize) -> Schedule {

@@ -1,5 +1,7 @@
 //! The loop on a small synthetic problem: it learns, repeats, goes on after a kill, and exports.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::collections::BTreeMap;
 
 use skysense_contract::{Class, Dtype, MlmContext, Modality, Offer, Package, Unit};
@@ -133,6 +135,13 @@ fn a_package_can_be_trained_further_and_a_frozen_encoder_stays() {
         }
     }
     assert!(!changed.is_empty() && changed.iter().all(|name| name.starts_with("head.")), "{changed:?}");
+}
+
+#[test]
+fn a_time_budget_lowers_the_steps() {
+    let budget = FinetuneConfig { seconds: Some(1e-3), ..config(1000) };
+    let trained = finetune(&samples(2), &offers(), &budget, &mut NoHooks).unwrap();
+    assert_eq!((trained.steps, trained.losses.len()), (5, 5), "the first fit comes after five steps");
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Tiny {
 
     /// What Burn gives, `[class, height, width]`.
     pub fn logits(&self, chip: &Chip) -> Vec<f32> {
-        self.head.forward(self.features(chip)).into_data().to_vec().unwrap()
+        self.head.forward(self.features(chip)).into_data().try_to_vec().unwrap()
     }
 
     /// What Burn gives, `[1, channel, height, width]`.
