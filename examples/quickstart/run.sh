@@ -27,10 +27,10 @@ step "the plan of the map: nothing but headers has been read"
 "$skysense" plan "$here/map.yaml" -p catalog="$scene/catalog.json" -p out="$out/map"
 
 step "training on the western part, mapping all of it"
-"$skysense" run "$here/map.yaml" -p catalog="$scene/catalog.json" -p out="$out/map"
+"$skysense" run "$here/map.yaml" -p catalog="$scene/catalog.json" -p out="$out/map" -p package="$out/map-model"
 
 step "features of the encoder for orthophoto + Sentinel-2 + Sentinel-1"
-"$skysense" run "$here/features.yaml" -p catalog="$scene/catalog.json" -p bbox="$bbox" -p out="$out/features"
+"$skysense" run "$here/features.yaml" -p catalog="$scene/catalog.json" -p bbox="$bbox" -p out="$out/features" -p package="$out/features-model"
 
 step "scoring on the eastern strip that no training chip touched"
 "$skysense" tool map.score --json '{
