@@ -6,6 +6,7 @@ use skysense_contract::ContractError;
 use skysense_edges::EdgeError;
 use skysense_infer::InferError;
 use skysense_raster::RasterError;
+use skysense_train::TrainError;
 
 /// Splits off the part of a message that says what to do.
 fn with_hint(code: &str, error: &(dyn std::error::Error + 'static)) -> NodeError {
@@ -87,4 +88,16 @@ pub(crate) fn infer(error: &InferError) -> NodeError {
         _ => "model.run",
     };
     with_hint(code, error)
+}
+
+/// An error of training.
+pub(crate) fn train(error: &TrainError) -> NodeError {
+    match error {
+        TrainError::Cancelled { .. } => NodeError::cancelled(),
+        TrainError::Contract(inner) => contract(inner),
+        TrainError::NoLabels { .. } => with_hint("train.labels", error).hint("the labels must lie on the chips and hold classes that are not ignored; a smaller holdout leaves more of them"),
+        TrainError::Setting { .. } | TrainError::Preset { .. } => with_hint("settings.invalid", error),
+        TrainError::Diverged { .. } => with_hint("train.diverged", error),
+        _ => with_hint("train.failed", error),
+    }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use command::{Bench, Done, wait_for};
+use command::{Bench, Done};
 
 /// A workflow that waits for a file before its last row.
 fn gated(deaf: bool) -> Bench {
@@ -35,11 +35,16 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// The end of a process that has to come soon.
-fn end(child: Child) -> Done {
+fn end(mut child: Child) -> Done {
     let begun = Instant::now();
-    let done = Done::from(child.wait_with_output().expect("it ends"));
-    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?} to end", begun.elapsed());
-    done
+    while child.try_wait().expect("its state").is_none() {
+        if begun.elapsed() > Duration::from_secs(20) {
+            child.kill().expect("it runs");
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Done::from(child.wait_with_output().expect("it ended"))
 }
 
 fn status(bench: &Bench) -> String {
@@ -110,4 +115,14 @@ fn with_parent_ends_when_stdin_closes() {
     assert!(child.try_wait().expect("it runs").is_none());
     bench.write("gate", "");
     end(child).exits(0);
+}
+
+/// Waits until something holds, for 20 seconds at most.
+#[track_caller]
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

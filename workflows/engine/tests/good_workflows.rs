@@ -102,6 +102,11 @@ fn the_hash_follows_what_changes_the_result() {
 #[test]
 fn check_lets_params_stay_open() {
     assert!(load(WORKFLOW, &[], false).is_ok());
+    // What does not hang on the open param is still judged, in the same node too.
+    let broken = WORKFLOW.replace("{href: out/, collection: crop-map}", "{collection: $model}");
+    let codes: Vec<String> =
+        load(&broken, &[], false).expect_err("href is missing").into_iter().map(|fault| fault.code).collect();
+    assert_eq!(codes, ["missing-setting"]);
     let faults = load(WORKFLOW, &[], true).expect_err("the model has no value");
     assert_eq!(faults.iter().map(|fault| fault.code.as_str()).collect::<Vec<_>>(), ["unset-param"]);
 }

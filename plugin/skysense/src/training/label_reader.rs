@@ -8,14 +8,22 @@ use skysense_raster::{self as raster, Header, Resampling, Source, transform_boun
 use super::labels::LabelSource;
 use crate::errors;
 
-/// Place of a pixel that is not to be learned from.
-pub(crate) const IGNORED: i64 = -1;
-
 /// Opened labels.
 pub(crate) struct LabelReader {
     open: Vec<(LabelSource, Source, Header)>,
-    /// Place of each value in the classes.
-    places: [i64; 256],
+    /// Values that are classes.
+    known: [bool; 256],
+    /// Value of pixels that are not to be learned from: one that no class has.
+    ignored: u8,
+}
+
+/// A value that no class has.
+///
+/// # Errors
+/// In words: all values of a byte are classes.
+pub(crate) fn unused(classes: &[Class]) -> Result<u8, String> {
+    let free = (0..=255_u8).rev().find(|value| classes.iter().all(|class| class.value != *value));
+    free.ok_or_else(|| "all 256 values of a byte are classes: none is left for pixels without a label".to_owned())
 }
 
 impl LabelReader {
@@ -24,9 +32,10 @@ impl LabelReader {
     /// # Errors
     /// A file that cannot be opened.
     pub(crate) fn open(sources: &[LabelSource], classes: &[Class]) -> Result<Self, NodeError> {
-        let mut places = [IGNORED; 256];
-        for (place, class) in classes.iter().enumerate() {
-            places[usize::from(class.value)] = place as i64;
+        let ignored = unused(classes).map_err(|message| NodeError::new("label.classes", message))?;
+        let mut known = [false; 256];
+        for class in classes {
+            known[usize::from(class.value)] = true;
         }
         let mut open = Vec::with_capacity(sources.len());
         for label in sources {
@@ -35,7 +44,7 @@ impl LabelReader {
             let header = raster::header(&source).map_err(|error| at(label, errors::raster(&error)))?;
             open.push((label.clone(), source, header));
         }
-        Ok(Self { open, places })
+        Ok(Self { open, known, ignored })
     }
 
     /// Whether any label touches the grid.
@@ -47,23 +56,29 @@ impl LabelReader {
         })
     }
 
-    /// Place of the class of each pixel, `[height, width]`; [`IGNORED`] where there is no label. Labels are
-    /// taken from the nearest pixel; where items overlap the first one that has a label wins.
+    /// Value of pixels that are not to be learned from.
+    pub(crate) fn ignored(&self) -> u8 {
+        self.ignored
+    }
+
+    /// The class value of each pixel, `[height, width]`; [`LabelReader::ignored`] where there is no label.
+    /// Labels are taken from the nearest pixel; where items overlap the first one that has a label wins.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub(crate) fn read(&self, grid: &GeoBox, window: &Window) -> Result<Vec<i64>, NodeError> {
+    pub(crate) fn read(&self, grid: &GeoBox, window: &Window) -> Result<Vec<u8>, NodeError> {
         let dst = grid.window(window).map_err(|error| NodeError::from_error("plan.invalid", &error))?;
-        let mut out = vec![IGNORED; window.area()];
+        let mut out = vec![self.ignored; window.area()];
         for (label, source, header) in &self.open {
-            if out.iter().all(|&place| place != IGNORED) {
+            if out.iter().all(|&value| value != self.ignored) {
                 break;
             }
             let pixels = raster::read(source, header, &dst, Resampling::Nearest)
                 .map_err(|error| at(label, errors::raster(&error)))?;
             for ((out, &value), &valid) in out.iter_mut().zip(&pixels.values).zip(&pixels.valid) {
-                if *out == IGNORED && valid != 0 && value.fract() == 0.0 && (0.0..256.0).contains(&value) {
-                    *out = self.places[value as usize];
+                if *out == self.ignored && valid != 0 && value.fract() == 0.0 && (0.0..256.0).contains(&value) {
+                    let value = value as u8;
+                    *out = if self.known[usize::from(value)] { value } else { self.ignored };
                 }
             }
         }
@@ -71,7 +86,7 @@ impl LabelReader {
         for (at, out) in out.iter_mut().enumerate() {
             let (x, y) = (window.x + (at % window.width) as i64, window.y + (at / window.width) as i64);
             if x >= grid.width as i64 || y >= grid.height as i64 {
-                *out = IGNORED;
+                *out = self.ignored;
             }
         }
         Ok(out)

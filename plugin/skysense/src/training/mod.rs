@@ -3,7 +3,9 @@
 mod holdout;
 mod label_reader;
 mod labels;
+mod samples;
 
-pub(crate) use holdout::{Holdout, Side};
-pub(crate) use label_reader::LabelReader;
+pub(crate) use holdout::Holdout;
+pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
+pub(crate) use samples::samples;

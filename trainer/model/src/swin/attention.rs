@@ -160,7 +160,8 @@ impl WindowAttention {
 
 /// Vectors of length one along the last axis.
 fn unit(x: Tensor<4>) -> Tensor<4> {
-    let length = (x.clone() * x.clone()).sum_dim(3).sqrt().clamp_min(TINY);
+    // The bound stands before the root: the gradient of a root at zero is not a number.
+    let length = (x.clone() * x.clone()).sum_dim(3).clamp_min(TINY * TINY).sqrt();
     x / length
 }
 

@@ -36,7 +36,10 @@ impl Subcommand for Docs {
             }
             changed.push(file);
             if !self.check {
-                std::fs::write(&path, text).map_err(|error| Failure::file("write", &path, &error))?;
+                let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+                folder
+                    .and_then(|()| std::fs::write(&path, text))
+                    .map_err(|error| Failure::file("write", &path, &error))?;
             }
         }
         let stale = self.check && !changed.is_empty();

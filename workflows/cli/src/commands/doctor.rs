@@ -42,6 +42,7 @@ impl Subcommand for Doctor {
                 json!({"ok": false, "error": failure.to_string()})
             }
             None => {
+                ok = false;
                 json!({"ok": false, "error": "no plugin with the tool `doctor` was found, so GDAL and ONNX Runtime were not looked at"})
             }
         };

@@ -45,7 +45,7 @@ struct Scene {
     #[serde(skip_serializing_if = "Option::is_none")]
     year: Option<i32>,
     /// First and last day of the year that dates may fall on
-    #[arg(long, value_name = "DAY,DAY", value_delimiter = ',', num_args = 2)]
+    #[arg(long, value_name = "DAY,DAY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     season: Option<Vec<u32>>,
     /// Everything random follows from this number
@@ -73,7 +73,7 @@ struct Scene {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
     /// Longitude and latitude of the middle of the scene
-    #[arg(long, value_name = "LON,LAT", value_delimiter = ',', num_args = 2, allow_hyphen_values = true)]
+    #[arg(long, value_name = "LON,LAT", value_delimiter = ',', allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     center: Option<Vec<f64>>,
     /// Overwrite a folder that holds a simulated scene

@@ -1,5 +1,7 @@
 //! `skysense tool`: any tool of any plugin.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +13,8 @@ use crate::{context::Context, exit::Exit, failure::Failure};
 pub(crate) struct Tool {
     /// Name of the tool; all are listed if left out
     name: Option<String>,
-    /// Arguments as NAME=VALUE, where a value is JSON or else text; or one JSON object
+    /// Arguments as NAME=VALUE, where a value is JSON or else text; or one JSON object; or @FILE with one,
+    /// @- for stdin
     arguments: Vec<String>,
 }
 
@@ -36,11 +39,14 @@ impl Subcommand for Tool {
 
 /// Arguments as one JSON object.
 fn arguments(texts: &[String]) -> Result<Value, Failure> {
-    if let [text] = texts
-        && text.trim_start().starts_with('{')
-    {
-        let parsed = serde_json::from_str(text);
-        return parsed.map_err(|error| Failure::usage("the arguments are no JSON object").because(error));
+    if let [text] = texts {
+        let file = text.strip_prefix('@').map(read).transpose()?;
+        let whole = file.as_deref().or(text.trim_start().starts_with('{').then_some(text.as_str()));
+        if let Some(whole) = whole {
+            let parsed: Result<Map<String, Value>, _> = serde_json::from_str(whole);
+            let parsed = parsed.map(Value::Object);
+            return parsed.map_err(|error| Failure::usage("the arguments are no JSON object").because(error));
+        }
     }
     let mut all = Map::new();
     for text in texts {
@@ -51,6 +57,14 @@ fn arguments(texts: &[String]) -> Result<Value, Failure> {
         all.insert(name.to_owned(), value);
     }
     Ok(Value::Object(all))
+}
+
+fn read(file: &str) -> Result<String, Failure> {
+    let text = match file {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        file => std::fs::read_to_string(file),
+    };
+    text.map_err(|error| Failure::file("read", Path::new(file), &error))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -111,14 +110,4 @@ fn test_plugin() -> PathBuf {
     let path = built.join("examples").join(name);
     assert!(path.exists(), "{} is not there: `cargo build -p skysense-cli --examples` builds it", path.display());
     path
-}
-
-/// Waits until something holds, for 20 seconds at most.
-#[track_caller]
-pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -66,7 +66,6 @@ pub(super) fn violations(error: &ValidationError<'_>, schema: &Json) -> Vec<Viol
                 message: format!("{setting} need{} `{name}`", if pointer.is_empty() { "" } else { "s" }),
                 expected: doc.and_then(|doc| doc.lines().next()).map(|doc| format!("`{name}`: {doc}")),
                 shows_value: false,
-                alternatives: true,
                 ..base
             }
         }

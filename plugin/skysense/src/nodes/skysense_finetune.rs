@@ -1,0 +1,317 @@
+//! `skysense.finetune`: trains a model with a segmentation head on labelled chips.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use skysense_abi::{BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs};
+use skysense_catalog::{Access, Exists};
+use skysense_contract::{Class, MlmContext, Package};
+use skysense_edges::{ChipFacts, ItemFacts, ModelBuilder, model_schema};
+use skysense_train::loss::ClassWeights;
+use skysense_train::{FinetuneConfig, Hooks, Progress, Start, TrainError, Trained, export, finetune, planned_contract};
+
+use crate::apply::offers;
+use crate::chips::item_rows;
+use crate::errors;
+use crate::settings::path;
+use crate::training::{Holdout, LabelReader, LabelSource, classes, label_sources, samples, unused};
+
+const DOC: &str = "\
+Trains a SkySense model for segmentation on chips and a label raster, and writes it as a model package: ONNX \
+graphs, weights, contract and a probe. Chips and labels are paired by place; classes are those that the label \
+item names. The plan gives the contract, so the nodes behind know bands, chip size and classes before anything \
+is trained. A run that was killed goes on from its checkpoint to the same weights.
+
+## Columns
+In: `chip`, and `item` with the labels. Out: `model`, one row.
+
+## Limits
+All labelled chips are held in memory. `seconds` makes the weights depend on the speed of the machine; `steps` does \
+not. Chips that touch the `holdout` are not learned from, so a score there is honest.";
+
+const EXAMPLE: &str = "\
+model:
+  uses: skysense.finetune
+  from: {chips: chips, labels: labels}
+  with:
+    preset: tiny
+    steps: 400
+    holdout: {share: 0.25, side: east}
+    out: models/crops
+";
+
+/// Settings of `skysense.finetune`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Architecture to train from nothing, such as `tiny`.
+    preset: String,
+    /// Folder of a model package to start from, in place of a preset.
+    start: Option<String>,
+    /// Name of the model.
+    name: String,
+    /// Folder that gets the package; left out, it stays in the run's folder.
+    out: Option<String>,
+    /// What becomes of a package that is there: `fail` or `replace`.
+    exists: Exists,
+    /// Key of the asset that holds the labels; left out, the one with the role `labels` or with classes.
+    label_asset: Option<String>,
+    /// Label values that are not learned, beside those that mean no data.
+    ignore: Vec<u8>,
+    /// Steps of the optimiser; left out, 300.
+    #[schemars(range(min = 1))]
+    steps: Option<usize>,
+    /// How often each sample is seen on the average; in place of `steps`.
+    epochs: Option<f64>,
+    /// Seconds that training may take: steps are cut to what fits.
+    seconds: Option<f64>,
+    /// Samples of one step.
+    #[schemars(range(min = 1))]
+    batch: usize,
+    /// Peak learning rate.
+    learning_rate: Option<f64>,
+    /// `equal` favours the overall accuracy, `balanced` rare classes.
+    class_weights: Weights,
+    /// Whether only the head learns.
+    frozen: bool,
+    /// Seed of weights, order and augmentation.
+    seed: u64,
+    /// A strip along one side of the grid that no training chip touches.
+    holdout: Option<Holdout>,
+    /// Share of the training pixels that validate, in whole blocks of the map.
+    #[schemars(range(min = 0, max = 0.9))]
+    validation: f64,
+    /// Licence of the weights as an SPDX expression, or `proprietary`.
+    licence: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            preset: "tiny".into(),
+            start: None,
+            name: "skysense-finetuned".into(),
+            out: None,
+            exists: Exists::Fail,
+            label_asset: None,
+            ignore: Vec::new(),
+            steps: None,
+            epochs: None,
+            seconds: None,
+            batch: 4,
+            learning_rate: None,
+            class_weights: Weights::Equal,
+            frozen: false,
+            seed: 0,
+            holdout: None,
+            validation: 0.2,
+            licence: "proprietary".into(),
+        }
+    }
+}
+
+/// How classes are weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Weights {
+    /// All alike.
+    Equal,
+    /// Rare classes more.
+    Balanced,
+}
+
+/// What a run must know again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    chips: ChipFacts,
+    labels: Vec<LabelSource>,
+    classes: Vec<Class>,
+}
+
+/// The node.
+pub(crate) struct SkysenseFinetune;
+
+impl Node for SkysenseFinetune {
+    const NAME: &'static str = "skysense.finetune";
+    type Settings = Settings;
+
+    fn describe() -> NodeDoc {
+        NodeDoc::new("Trains a model with a segmentation head on labelled chips")
+            .input("chips", &["chip"], "the chips to learn from")
+            .input("labels", &["item"], "items with a label raster")
+            .output("model")
+            .doc(DOC)
+            .example(EXAMPLE)
+    }
+
+    fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
+        let chips: ChipFacts = serde_json::from_value(inputs.require("chips")?.facts.clone())
+            .map_err(|error| vec![Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}")).hint("connect raster.chips")])?;
+        let labels = inputs.require("labels")?;
+        let facts: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
+        let access = Access::new(facts.allow_paths.into_iter().map(PathBuf::from));
+        let sources = label_sources(&item_rows(labels)?, settings.label_asset.as_deref(), &access)?;
+        let classes = classes(&sources, &settings.ignore)?;
+        let reader = LabelReader::open(&sources, &classes).map_err(Fault::from)?;
+        if !reader.touches(&chips.geobox) {
+            let items: Vec<&str> = sources.iter().map(|source| source.item.as_str()).take(3).collect();
+            let message = format!("the labels of {} lie outside of the chips' grid", items.join(", "));
+            return Err(Fault::new("", "label.outside", message).hint("search labels of the chips' area").into());
+        }
+        let samples = chips.chips();
+        let config = config(&settings, &classes, samples, host)?;
+        let contract = planned_contract(&offers(&chips)?, &config).map_err(|error| {
+            let field = if matches!(error, TrainError::Preset { .. }) { "/preset" } else { "" };
+            vec![Fault { field: field.into(), ..Fault::from(errors::train(&error)) }]
+        })?;
+        let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
+        if let Some(out) = out.as_deref().filter(|out| settings.exists != Exists::Replace && out.exists()) {
+            let message = format!("{} is already there", out.display());
+            return Err(Fault::new("/out", "output.exists", message).hint("set `exists: replace`, or choose another folder").into());
+        }
+        let pixels: usize = chips.modalities.values().map(|m| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2)).sum();
+        let held: Option<[f64; 4]> = settings.holdout.and_then(|holdout| holdout.window(&chips.geobox)).and_then(|strip| {
+            let strip = chips.geobox.window(&strip).ok()?;
+            skysense_raster::footprint(&strip).ok().map(|outline| outline.bbox)
+        });
+        // Samples are held as they came and as they are fed, and a step holds a few times its batch.
+        let working = (3 * samples * pixels + 40 * settings.batch * pixels) as u64 + (384 << 20);
+        let facts = json!({"contract": contract, "path": out, "holdout": held});
+        Ok(NodePlan::new(model_schema())
+            .facts(facts)
+            .cost("training_chips", samples as f64, "")
+            .cost("training_steps", config.steps as f64, "")
+            .memory(working, 1 << 20)
+            .state(json!(State { chips, labels: sources, classes })))
+    }
+
+    fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        let state: State = serde_json::from_value(plan.state)
+            .map_err(|error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again"))?;
+        let mut work = Some((settings, state, inputs.require("chips")?, host));
+        Ok(Box::new(std::iter::from_fn(move || work.take().map(|(settings, state, chips, host)| train(&settings, state, chips, &host)))))
+    }
+}
+
+/// The settings of training.
+fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -> Result<FinetuneConfig, Vec<Fault>> {
+    if settings.steps.is_some() && settings.epochs.is_some() {
+        return Err(Fault::new("/epochs", "settings.invalid", "steps and epochs are both given: keep one").into());
+    }
+    if settings.epochs.is_some_and(|epochs| !(epochs.is_finite() && epochs > 0.0)) {
+        return Err(Fault::new("/epochs", "settings.invalid", format!("epochs is {:?}, expected more than 0", settings.epochs)).into());
+    }
+    let ignored = unused(classes).map_err(|message| vec![Fault::new("/ignore", "label.classes", message)])?;
+    let mut config = FinetuneConfig::new(&settings.name, classes.to_vec());
+    config.start = match &settings.start {
+        Some(start) => Start::Package(path(&host.about().base, start)),
+        None => Start::Preset(settings.preset.clone()),
+    };
+    config.ignore = vec![ignored];
+    let of_epochs = |epochs: f64| ((epochs * samples as f64 / settings.batch.max(1) as f64).ceil() as usize).max(1);
+    // With a time budget alone, time and not a count of steps is the limit.
+    let open = if settings.seconds.is_some() { 5000 } else { config.steps };
+    config.steps = settings.steps.or(settings.epochs.map(of_epochs)).unwrap_or(open);
+    config.seconds = settings.seconds;
+    config.batch = settings.batch;
+    config.learning_rate = settings.learning_rate.unwrap_or(config.learning_rate);
+    config.class_weights = match settings.class_weights {
+        Weights::Equal => ClassWeights::Equal,
+        Weights::Balanced => ClassWeights::MedianFrequency,
+    };
+    config.frozen = settings.frozen;
+    config.seed = settings.seed;
+    config.validation = settings.validation;
+    config.licence.clone_from(&settings.licence);
+    Ok(config)
+}
+
+fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
+    let scratch = host.scratch();
+    let target = match (&settings.out, &scratch) {
+        (Some(out), _) => path(&host.about().base, out),
+        (None, Some(scratch)) => scratch.join("model"),
+        (None, None) => return Err(NodeError::new("scratch.missing", "the run has no folder for the model").hint("set `out`")),
+    };
+    // A run that goes on after it was killed finds the package that it had finished itself.
+    if host.about().resumed
+        && let Ok(package) = Package::open(&target)
+        && package.contract().name == settings.name
+    {
+        return row(&package);
+    }
+    let labels = LabelReader::open(&state.labels, &state.classes)?;
+    let samples = samples(chips, &state.chips, &labels, settings.holdout.as_ref(), host)?;
+    host.count("training_samples", samples.len() as u64);
+    if samples.is_empty() {
+        return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout").hint("make the holdout smaller, or check that labels and chips lie at the same place"));
+    }
+    let mut config = config(settings, &state.classes, samples.len(), host).map_err(|faults| {
+        NodeError::new("settings.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
+    })?;
+    config.checkpoint = scratch.map(|scratch| scratch.join("checkpoints"));
+    let offers = offers(&state.chips).map_err(|faults| NodeError::new("facts.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; ")))?;
+    let trained = finetune(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
+    drop(samples);
+    tell(&trained, host);
+    let package = write(&trained, &target, settings, &state.chips)?;
+    row(&package)
+}
+
+/// Writes the package; one that is there is put aside until the new one is whole.
+fn write(trained: &Trained, target: &Path, settings: &Settings, chips: &ChipFacts) -> Result<Package, NodeError> {
+    let outline = skysense_raster::footprint(&chips.geobox).map_err(|error| errors::raster(&error))?;
+    let period = chips.periods.first().zip(chips.periods.last()).map(|(first, last)| (first.start.clone(), last.end.clone()));
+    let context = MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
+    let fault = |error: std::io::Error| NodeError::from_error("output.write", &error).at("path", target.display()).hint("check the folder and its permissions");
+    if !target.exists() {
+        return export(trained, target, &context).map_err(|error| errors::train(&error));
+    }
+    if settings.out.is_some() && (settings.exists != Exists::Replace || !target.join(skysense_contract::CONTRACT_FILE).exists()) {
+        return Err(NodeError::new("output.exists", format!("{} is already there and is not replaced", target.display())).hint("set `exists: replace` for a model package, or choose another folder"));
+    }
+    let mut name = target.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    let new = target.with_file_name(name);
+    if new.exists() {
+        std::fs::remove_dir_all(&new).map_err(fault)?;
+    }
+    export(trained, &new, &context).map_err(|error| errors::train(&error))?;
+    std::fs::remove_dir_all(target).map_err(fault)?;
+    std::fs::rename(&new, target).map_err(fault)?;
+    Package::open(target).map_err(|error| errors::contract(&error))
+}
+
+fn tell(trained: &Trained, host: &Host) {
+    let percent = |share: f64| (1000.0 * share).round() / 10.0;
+    let validation = trained.validation.as_ref().map_or_else(String::new, |scores| {
+        format!(", {} % on {} pixels of blocks that were not learned from", percent(scores.overall_accuracy), scores.pixels)
+    });
+    let training = percent(trained.training.overall_accuracy);
+    host.log(Level::Info, format!("{} steps: {training} % of {} training pixels are right{validation}", trained.steps, trained.training.pixels));
+    let scores = BTreeMap::from([("training", Some(&trained.training)), ("validation", trained.validation.as_ref())]);
+    host.report("decision", &json!({"what": "training", "value": scores, "why": format!("{} steps", trained.steps)}));
+}
+
+fn row(package: &Package) -> Result<RecordBatch, NodeError> {
+    let contract = serde_json::to_string(package.contract()).map_err(|error| NodeError::from_error("model.invalid", &error))?;
+    let path = std::path::absolute(package.folder()).unwrap_or_else(|_| package.folder().to_path_buf());
+    ModelBuilder { path: path.display().to_string(), contract }.finish().map_err(|error| errors::edge(&error))
+}
+
+/// Tells the host how far training is.
+struct Teller<'a>(&'a Host);
+
+impl Hooks for Teller<'_> {
+    fn progress(&mut self, progress: &Progress) {
+        self.0.progress(progress.step as u64, Some(progress.steps as u64), "steps");
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
