@@ -56,10 +56,7 @@ impl Affine {
 
     /// World coordinates of a pixel position; `(0, 0)` is the outer corner of the first pixel.
     pub fn apply(self, column: f64, row: f64) -> (f64, f64) {
-        (
-            self.a * column + self.b * row + self.c,
-            self.d * column + self.e * row + self.f,
-        )
+        (self.a * column + self.b * row + self.c, self.d * column + self.e * row + self.f)
     }
 
     /// The same grid with its origin moved to pixel `(column, row)`.
@@ -70,13 +67,7 @@ impl Affine {
 
     /// The same origin with pixels `factor` times as large.
     pub fn scaled(self, factor: f64) -> Self {
-        Self {
-            a: self.a * factor,
-            b: self.b * factor,
-            d: self.d * factor,
-            e: self.e * factor,
-            ..self
-        }
+        Self { a: self.a * factor, b: self.b * factor, d: self.d * factor, e: self.e * factor, ..self }
     }
 
     /// The map from world to pixel coordinates.
@@ -90,14 +81,7 @@ impl Affine {
         }
         let (a, b) = (self.e / determinant, -self.b / determinant);
         let (d, e) = (-self.d / determinant, self.a / determinant);
-        Ok(Self {
-            a,
-            b,
-            c: -(a * self.c + b * self.f),
-            d,
-            e,
-            f: -(d * self.c + e * self.f),
-        })
+        Ok(Self { a, b, c: -(a * self.c + b * self.f), d, e, f: -(d * self.c + e * self.f) })
     }
 
     /// Pixel width and height in units of the coordinate reference system, both positive.

@@ -54,10 +54,7 @@ impl Crs {
 
     /// The EPSG code, where the definition is one.
     pub fn epsg_code(&self) -> Option<u32> {
-        self.0
-            .get(..5)
-            .filter(|prefix| prefix.eq_ignore_ascii_case("EPSG:"))
-            .and_then(|_| self.0[5..].parse().ok())
+        self.0.get(..5).filter(|prefix| prefix.eq_ignore_ascii_case("EPSG:")).and_then(|_| self.0[5..].parse().ok())
     }
 }
 

@@ -16,7 +16,9 @@ pub enum GridError {
         value: f64,
     },
     /// A chip size or overlap that cannot tile anything.
-    #[error("chip size {size} px with overlap {overlap} px: the size must be positive and the overlap smaller than half of it")]
+    #[error(
+        "chip size {size} px with overlap {overlap} px: the size must be positive and the overlap smaller than half of it"
+    )]
     Chips {
         /// Chip size in pixels.
         size: usize,

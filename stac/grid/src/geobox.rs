@@ -37,7 +37,13 @@ impl GeoBox {
     /// # Errors
     /// A bound that is not finite, or a resolution that gives no pixel.
     pub fn covering(crs: Crs, bounds: [f64; 4], resolution: f64, anchor: (f64, f64)) -> Result<Self> {
-        for (name, value) in [("west", bounds[0]), ("south", bounds[1]), ("east", bounds[2]), ("north", bounds[3]), ("resolution", resolution)] {
+        for (name, value) in [
+            ("west", bounds[0]),
+            ("south", bounds[1]),
+            ("east", bounds[2]),
+            ("north", bounds[3]),
+            ("resolution", resolution),
+        ] {
             if !value.is_finite() {
                 return Err(GridError::NotFinite { name, value });
             }
@@ -54,7 +60,9 @@ impl GeoBox {
     /// `[west, south, east, north]` of the outer pixel edges in the grid's own coordinates.
     pub fn bounds(&self) -> [f64; 4] {
         let corners = self.corners();
-        let fold = |pick: fn(&(f64, f64)) -> f64, better: fn(f64, f64) -> f64| corners.iter().map(pick).reduce(better).unwrap_or(f64::NAN);
+        let fold = |pick: fn(&(f64, f64)) -> f64, better: fn(f64, f64) -> f64| {
+            corners.iter().map(pick).reduce(better).unwrap_or(f64::NAN)
+        };
         [fold(|c| c.0, f64::min), fold(|c| c.1, f64::min), fold(|c| c.0, f64::max), fold(|c| c.1, f64::max)]
     }
 
@@ -74,7 +82,12 @@ impl GeoBox {
     /// # Errors
     /// A window without pixels.
     pub fn window(&self, window: &Window) -> Result<Self> {
-        Self::new(self.crs.clone(), self.transform.translated(window.x as f64, window.y as f64), window.width, window.height)
+        Self::new(
+            self.crs.clone(),
+            self.transform.translated(window.x as f64, window.y as f64),
+            window.width,
+            window.height,
+        )
     }
 
     /// The same footprint with pixels `factor` times finer.
@@ -82,7 +95,12 @@ impl GeoBox {
     /// # Errors
     /// A shape with more pixels than GDAL counts.
     pub fn finer(&self, factor: usize) -> Result<Self> {
-        Self::new(self.crs.clone(), self.transform.scaled(1.0 / factor as f64), self.width * factor, self.height * factor)
+        Self::new(
+            self.crs.clone(),
+            self.transform.scaled(1.0 / factor as f64),
+            self.width * factor,
+            self.height * factor,
+        )
     }
 
     /// The whole grid as a window.

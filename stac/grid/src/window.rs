@@ -35,12 +35,7 @@ impl Window {
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let (right, bottom) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
-        (right > x && bottom > y).then(|| Self {
-            x,
-            y,
-            width: (right - x) as usize,
-            height: (bottom - y) as usize,
-        })
+        (right > x && bottom > y).then(|| Self { x, y, width: (right - x) as usize, height: (bottom - y) as usize })
     }
 
     /// The same pixels seen from a grid whose origin is `(x, y)` of this one.

@@ -95,7 +95,18 @@ pub fn simulate(spec: &SceneSpec, out: impl AsRef<Path>) -> Result<SceneReport> 
     let catalog = folder.finish()?;
     let bbox_of = |geobox| Place { zone: layout.zone, geobox }.bbox();
     let (bbox, hr_bbox) = (bbox_of(&layout.area), layout.hr.as_ref().map(bbox_of));
-    Ok(SceneReport { catalog, items, grid: layout.area, hr_grid: layout.hr, bbox, hr_bbox, dates, classes, rasters, bytes })
+    Ok(SceneReport {
+        catalog,
+        items,
+        grid: layout.area,
+        hr_grid: layout.hr,
+        bbox,
+        hr_bbox,
+        dates,
+        classes,
+        rasters,
+        bytes,
+    })
 }
 
 /// Draws one scene into one folder.

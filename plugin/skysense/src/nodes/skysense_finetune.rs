@@ -7,7 +7,9 @@ use arrow::array::RecordBatch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use skysense_abi::{BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs};
+use skysense_abi::{
+    BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
+};
 use skysense_catalog::{Access, Exists};
 use skysense_contract::{Class, MlmContext, Package};
 use skysense_edges::{ChipFacts, ItemFacts, ModelBuilder, model_schema};
@@ -149,8 +151,12 @@ impl Node for SkysenseFinetune {
     }
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
-        let chips: ChipFacts = serde_json::from_value(inputs.require("chips")?.facts.clone())
-            .map_err(|error| vec![Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}")).hint("connect raster.chips")])?;
+        let chips: ChipFacts = serde_json::from_value(inputs.require("chips")?.facts.clone()).map_err(|error| {
+            vec![
+                Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}"))
+                    .hint("connect raster.chips"),
+            ]
+        })?;
         let labels = inputs.require("labels")?;
         let facts: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
         let access = Access::new(facts.allow_paths.into_iter().map(PathBuf::from));
@@ -171,13 +177,20 @@ impl Node for SkysenseFinetune {
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
         if let Some(out) = out.as_deref().filter(|out| settings.exists != Exists::Replace && out.exists()) {
             let message = format!("{} is already there", out.display());
-            return Err(Fault::new("/out", "output.exists", message).hint("set `exists: replace`, or choose another folder").into());
+            return Err(Fault::new("/out", "output.exists", message)
+                .hint("set `exists: replace`, or choose another folder")
+                .into());
         }
-        let pixels: usize = chips.modalities.values().map(|m| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2)).sum();
-        let held: Option<[f64; 4]> = settings.holdout.and_then(|holdout| holdout.window(&chips.geobox)).and_then(|strip| {
-            let strip = chips.geobox.window(&strip).ok()?;
-            skysense_raster::footprint(&strip).ok().map(|outline| outline.bbox)
-        });
+        let pixels: usize = chips
+            .modalities
+            .values()
+            .map(|m| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2))
+            .sum();
+        let held: Option<[f64; 4]> =
+            settings.holdout.and_then(|holdout| holdout.window(&chips.geobox)).and_then(|strip| {
+                let strip = chips.geobox.window(&strip).ok()?;
+                skysense_raster::footprint(&strip).ok().map(|outline| outline.bbox)
+            });
         // Samples are held as they came and as they are fed, and a step holds a few times its batch.
         let working = (3 * samples * pixels + 40 * settings.batch * pixels) as u64 + (384 << 20);
         let facts = json!({"contract": contract, "path": out, "holdout": held});
@@ -193,7 +206,9 @@ impl Node for SkysenseFinetune {
         let state: State = serde_json::from_value(plan.state)
             .map_err(|error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again"))?;
         let mut work = Some((settings, state, inputs.require("chips")?, host));
-        Ok(Box::new(std::iter::from_fn(move || work.take().map(|(settings, state, chips, host)| train(&settings, state, chips, &host)))))
+        Ok(Box::new(std::iter::from_fn(move || {
+            work.take().map(|(settings, state, chips, host)| train(&settings, state, chips, &host))
+        })))
     }
 }
 
@@ -203,7 +218,12 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
         return Err(Fault::new("/epochs", "settings.invalid", "steps and epochs are both given: keep one").into());
     }
     if settings.epochs.is_some_and(|epochs| !(epochs.is_finite() && epochs > 0.0)) {
-        return Err(Fault::new("/epochs", "settings.invalid", format!("epochs is {:?}, expected more than 0", settings.epochs)).into());
+        return Err(Fault::new(
+            "/epochs",
+            "settings.invalid",
+            format!("epochs is {:?}, expected more than 0", settings.epochs),
+        )
+        .into());
     }
     let ignored = unused(classes).map_err(|message| vec![Fault::new("/ignore", "label.classes", message)])?;
     let mut config = FinetuneConfig::new(&settings.name, classes.to_vec());
@@ -235,7 +255,9 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
     let target = match (&settings.out, &scratch) {
         (Some(out), _) => path(&host.about().base, out),
         (None, Some(scratch)) => scratch.join("model"),
-        (None, None) => return Err(NodeError::new("scratch.missing", "the run has no folder for the model").hint("set `out`")),
+        (None, None) => {
+            return Err(NodeError::new("scratch.missing", "the run has no folder for the model").hint("set `out`"));
+        }
     };
     // A run that goes on after it was killed finds the package that it had finished itself.
     if host.about().resumed
@@ -248,13 +270,16 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
     let samples = samples(chips, &state.chips, &labels, settings.holdout.as_ref(), host)?;
     host.count("training_samples", samples.len() as u64);
     if samples.is_empty() {
-        return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout").hint("make the holdout smaller, or check that labels and chips lie at the same place"));
+        return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout")
+            .hint("make the holdout smaller, or check that labels and chips lie at the same place"));
     }
     let mut config = config(settings, &state.classes, samples.len(), host).map_err(|faults| {
         NodeError::new("settings.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
     })?;
     config.checkpoint = scratch.map(|scratch| scratch.join("checkpoints"));
-    let offers = offers(&state.chips).map_err(|faults| NodeError::new("facts.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; ")))?;
+    let offers = offers(&state.chips).map_err(|faults| {
+        NodeError::new("facts.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
+    })?;
     let trained = finetune(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
     drop(samples);
     tell(&trained, host);
@@ -265,14 +290,25 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
 /// Writes the package; one that is there is put aside until the new one is whole.
 fn write(trained: &Trained, target: &Path, settings: &Settings, chips: &ChipFacts) -> Result<Package, NodeError> {
     let outline = skysense_raster::footprint(&chips.geobox).map_err(|error| errors::raster(&error))?;
-    let period = chips.periods.first().zip(chips.periods.last()).map(|(first, last)| (first.start.clone(), last.end.clone()));
+    let period =
+        chips.periods.first().zip(chips.periods.last()).map(|(first, last)| (first.start.clone(), last.end.clone()));
     let context = MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
-    let fault = |error: std::io::Error| NodeError::from_error("output.write", &error).at("path", target.display()).hint("check the folder and its permissions");
+    let fault = |error: std::io::Error| {
+        NodeError::from_error("output.write", &error)
+            .at("path", target.display())
+            .hint("check the folder and its permissions")
+    };
     if !target.exists() {
         return export(trained, target, &context).map_err(|error| errors::train(&error));
     }
-    if settings.out.is_some() && (settings.exists != Exists::Replace || !target.join(skysense_contract::CONTRACT_FILE).exists()) {
-        return Err(NodeError::new("output.exists", format!("{} is already there and is not replaced", target.display())).hint("set `exists: replace` for a model package, or choose another folder"));
+    if settings.out.is_some()
+        && (settings.exists != Exists::Replace || !target.join(skysense_contract::CONTRACT_FILE).exists())
+    {
+        return Err(NodeError::new(
+            "output.exists",
+            format!("{} is already there and is not replaced", target.display()),
+        )
+        .hint("set `exists: replace` for a model package, or choose another folder"));
     }
     let mut name = target.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
@@ -289,16 +325,27 @@ fn write(trained: &Trained, target: &Path, settings: &Settings, chips: &ChipFact
 fn tell(trained: &Trained, host: &Host) {
     let percent = |share: f64| (1000.0 * share).round() / 10.0;
     let validation = trained.validation.as_ref().map_or_else(String::new, |scores| {
-        format!(", {} % on {} pixels of blocks that were not learned from", percent(scores.overall_accuracy), scores.pixels)
+        format!(
+            ", {} % on {} pixels of blocks that were not learned from",
+            percent(scores.overall_accuracy),
+            scores.pixels
+        )
     });
     let training = percent(trained.training.overall_accuracy);
-    host.log(Level::Info, format!("{} steps: {training} % of {} training pixels are right{validation}", trained.steps, trained.training.pixels));
+    host.log(
+        Level::Info,
+        format!(
+            "{} steps: {training} % of {} training pixels are right{validation}",
+            trained.steps, trained.training.pixels
+        ),
+    );
     let scores = BTreeMap::from([("training", Some(&trained.training)), ("validation", trained.validation.as_ref())]);
     host.report("decision", &json!({"what": "training", "value": scores, "why": format!("{} steps", trained.steps)}));
 }
 
 fn row(package: &Package) -> Result<RecordBatch, NodeError> {
-    let contract = serde_json::to_string(package.contract()).map_err(|error| NodeError::from_error("model.invalid", &error))?;
+    let contract =
+        serde_json::to_string(package.contract()).map_err(|error| NodeError::from_error("model.invalid", &error))?;
     let path = std::path::absolute(package.folder()).unwrap_or_else(|_| package.folder().to_path_buf());
     ModelBuilder { path: path.display().to_string(), contract }.finish().map_err(|error| errors::edge(&error))
 }

@@ -15,7 +15,13 @@ use crate::errors;
 ///
 /// # Errors
 /// Chips or labels that cannot be read, and cancellation.
-pub(crate) fn samples(chips: RunInput, facts: &ChipFacts, labels: &LabelReader, holdout: Option<&Holdout>, host: &Host) -> Result<Vec<Sample>, NodeError> {
+pub(crate) fn samples(
+    chips: RunInput,
+    facts: &ChipFacts,
+    labels: &LabelReader,
+    holdout: Option<&Holdout>,
+    host: &Host,
+) -> Result<Vec<Sample>, NodeError> {
     let mut samples = Vec::new();
     for batch in chips {
         host.check_cancelled()?;
@@ -41,7 +47,11 @@ pub(crate) fn samples(chips: RunInput, facts: &ChipFacts, labels: &LabelReader, 
 fn series(chips: &ChipBatch, row: usize) -> BTreeMap<Modality, SampleSeries> {
     let one = |modality: Modality| {
         let series = chips.series(modality.name(), row)?;
-        let sample = SampleSeries { pixels: series.pixels.to_f32(), valid: series.valid.to_vec(), datetimes: series.datetimes.to_vec() };
+        let sample = SampleSeries {
+            pixels: series.pixels.to_f32(),
+            valid: series.valid.to_vec(),
+            datetimes: series.datetimes.to_vec(),
+        };
         Some((modality, sample))
     };
     Modality::ALL.into_iter().filter_map(one).collect()
