@@ -120,8 +120,14 @@ impl Fusion {
         let x = self.porj_linear.forward(sequences);
         let extra = self.cls_token.val().expand([sequence, 1, channels]);
         let x = Tensor::cat(vec![extra, x], 1);
-        let x = self.layers.iter().fold(x, |x, layer| layer.forward(x, hidden));
-        x.narrow(1, 0, 1).reshape([sequence, channels])
+        // Nothing but the extra token is read of the last layer.
+        let first = match self.layers.split_last() {
+            Some((last, before)) => {
+                last.forward_first(before.iter().fold(x, |x, layer| layer.forward(x, hidden)), hidden)
+            }
+            None => x.narrow(1, 0, 1),
+        };
+        first.reshape([sequence, channels])
     }
 
     /// The nodes of [`Fusion::forward`] on a grid of `height` × `width`.
@@ -158,10 +164,15 @@ impl Fusion {
         let (axes_a, axes_b) = (graph.ints(&[1]), graph.ints(&[1]));
         let hidden = graph.op("Unsqueeze", &[&seen, &axes_a], &[]);
         let hidden = graph.op("Unsqueeze", &[&hidden, &axes_b], &[]);
-        for layer in &self.layers {
-            x = layer.onnx(graph, &x, Some(&hidden));
-        }
-        let first = graph.slice(&x, 1, 0, 1);
+        let first = match self.layers.split_last() {
+            Some((last, before)) => {
+                for layer in before {
+                    x = layer.onnx(graph, &x, Some(&hidden));
+                }
+                last.onnx_first(graph, &x, Some(&hidden))
+            }
+            None => graph.slice(&x, 1, 0, 1),
+        };
         let map = graph.reshape(&first, &[-1, height as i64, width as i64, channels]);
         graph.permute(&map, &[0, 3, 1, 2])
     }

@@ -53,6 +53,17 @@ impl TransformerLayer {
     /// seen, [`HIDDEN`] for others. Members of one group are the positions of one chip, which lack the same dates.
     pub(crate) fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
         let x = x.clone() + self.attn.forward(self.ln1.forward(x), hidden);
+        self.widen(x)
+    }
+
+    /// What [`TransformerLayer::forward`] gives for the first token alone, `[group · member, 1, channel]`, without
+    /// the work on the others: the last layer of a stack whose first token is all that is read.
+    pub(crate) fn forward_first(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+        let first = x.clone().narrow(1, 0, 1);
+        self.widen(first + self.attn.forward_first(self.ln1.forward(x), hidden))
+    }
+
+    fn widen(&self, x: Tensor<3>) -> Tensor<3> {
         x.clone() + self.drop_path.forward(self.ffn.forward(self.ln2.forward(x)))
     }
 
@@ -60,7 +71,19 @@ impl TransformerLayer {
     pub(crate) fn onnx(&self, graph: &mut Graph, x: &Value, hidden: Option<&Value>) -> Value {
         let normed = self.ln1.onnx(graph, x);
         let branch = self.attn.onnx(graph, &normed, hidden);
-        let x = graph.op("Add", &[x, &branch], &[]);
+        self.widen_onnx(graph, x, &branch)
+    }
+
+    /// The nodes of [`TransformerLayer::forward_first`].
+    pub(crate) fn onnx_first(&self, graph: &mut Graph, x: &Value, hidden: Option<&Value>) -> Value {
+        let normed = self.ln1.onnx(graph, x);
+        let branch = self.attn.onnx_first(graph, &normed, hidden);
+        let first = graph.slice(x, 1, 0, 1);
+        self.widen_onnx(graph, &first, &branch)
+    }
+
+    fn widen_onnx(&self, graph: &mut Graph, x: &Value, attended: &Value) -> Value {
+        let x = graph.op("Add", &[x, attended], &[]);
         let normed = self.ln2.onnx(graph, &x);
         let branch = self.ffn.onnx(graph, &normed);
         graph.op("Add", &[&x, &branch], &[])
@@ -85,28 +108,62 @@ impl Attention {
     }
 
     fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
-        let [batch, token, channel] = x.dims();
-        let width = channel / self.heads;
-        let packed = self.in_proj.forward(x).reshape([batch, token, 3, self.heads, width]).permute([2, 0, 3, 1, 4]);
-        let part = |index: usize| packed.clone().narrow(0, index, 1).reshape([batch, self.heads, token, width]);
-        let query = part(0) * (width as f64).powf(-0.5);
-        let logits = query.matmul(part(1).swap_dims(2, 3));
-        let weights = softmax(hide(logits, hidden), 3);
-        let joined = weights.matmul(part(2)).swap_dims(1, 2).reshape([batch, token, channel]);
+        let [query, key, value] = self.heads_of(self.in_proj.forward(x));
+        self.attend(query, key, value, hidden)
+    }
+
+    /// As [`Attention::forward`] for the query of the first token alone.
+    fn forward_first(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+        let [_, _, channel] = x.dims();
+        let [query] = self.heads_of(self.in_proj.forward_part(x.clone().narrow(1, 0, 1), 0..channel));
+        let [key, value] = self.heads_of(self.in_proj.forward_part(x, channel..3 * channel));
+        self.attend(query, key, value, hidden)
+    }
+
+    /// `[batch, token, part · channel]` → for each part `[batch, head, token, channel / head]`.
+    fn heads_of<const PARTS: usize>(&self, packed: Tensor<3>) -> [Tensor<4>; PARTS] {
+        let [batch, token, channels] = packed.dims();
+        let width = channels / PARTS / self.heads;
+        let packed = packed.reshape([batch, token, PARTS, self.heads, width]).permute([2, 0, 3, 1, 4]);
+        std::array::from_fn(|part| packed.clone().narrow(0, part, 1).reshape([batch, self.heads, token, width]))
+    }
+
+    fn attend(&self, query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+        let [batch, heads, token, width] = query.dims();
+        let query = query * (width as f64).powf(-0.5);
+        let weights = softmax(hide(query.matmul(key.swap_dims(2, 3)), hidden), 3);
+        let joined = weights.matmul(value).swap_dims(1, 2).reshape([batch, token, heads * width]);
         self.out_proj.forward(joined)
     }
 
     fn onnx(&self, graph: &mut Graph, x: &Value, hidden: Option<&Value>) -> Value {
-        let channel = self.out_proj.weight.dims()[0];
-        let (heads, width) = (self.heads as i64, (channel / self.heads) as i64);
         let packed = self.in_proj.onnx(graph, x);
-        let packed = graph.reshape(&packed, &[0, 0, 3, heads, width]);
+        let [query, key, value] = self.heads_of_onnx(graph, &packed);
+        self.attend_onnx(graph, [query, key, value], hidden)
+    }
+
+    fn onnx_first(&self, graph: &mut Graph, x: &Value, hidden: Option<&Value>) -> Value {
+        let channel = self.channels();
+        let first = graph.slice(x, 1, 0, 1);
+        let query = self.in_proj.onnx_part(graph, &first, 0..channel);
+        let packed = self.in_proj.onnx_part(graph, x, channel..3 * channel);
+        let [query] = self.heads_of_onnx(graph, &query);
+        let [key, value] = self.heads_of_onnx(graph, &packed);
+        self.attend_onnx(graph, [query, key, value], hidden)
+    }
+
+    fn heads_of_onnx<const PARTS: usize>(&self, graph: &mut Graph, packed: &Value) -> [Value; PARTS] {
+        let (heads, width) = (self.heads as i64, (self.channels() / self.heads) as i64);
+        let packed = graph.reshape(packed, &[0, 0, PARTS as i64, heads, width]);
         let packed = graph.permute(&packed, &[2, 0, 3, 1, 4]);
-        let part = |index: i64, graph: &mut Graph| {
-            let index = graph.int(index);
-            graph.op("Gather", &[&packed, &index], &[("axis", Attribute::Int(0))])
-        };
-        let (query, key, value) = (part(0, graph), part(1, graph), part(2, graph));
+        std::array::from_fn(|part| {
+            let part = graph.int(part as i64);
+            graph.op("Gather", &[&packed, &part], &[("axis", Attribute::Int(0))])
+        })
+    }
+
+    fn attend_onnx(&self, graph: &mut Graph, [query, key, value]: [Value; 3], hidden: Option<&Value>) -> Value {
+        let width = self.channels() / self.heads;
         let scale = graph.float((width as f32).powf(-0.5));
         let query = graph.op("Mul", &[&query, &scale], &[]);
         let key = graph.permute(&key, &[0, 1, 3, 2]);
@@ -117,25 +174,29 @@ impl Attention {
         let weights = graph.op("Softmax", &[&logits], &[("axis", Attribute::Int(-1))]);
         let joined = graph.op("MatMul", &[&weights, &value], &[]);
         let joined = graph.permute(&joined, &[0, 2, 1, 3]);
-        let joined = graph.reshape(&joined, &[0, 0, channel as i64]);
+        let joined = graph.reshape(&joined, &[0, 0, self.channels() as i64]);
         self.out_proj.onnx(graph, &joined)
+    }
+
+    fn channels(&self) -> usize {
+        self.out_proj.weight.dims()[0]
     }
 }
 
-/// Adds `hidden` `[group, 1, 1, token]` to logits `[group · member, head, token, token]`.
+/// Adds `hidden` `[group, 1, 1, key]` to logits `[group · member, head, query, key]`.
 fn hide(logits: Tensor<4>, hidden: Option<&Tensor<4>>) -> Tensor<4> {
     let Some(hidden) = hidden else { return logits };
-    let [batch, heads, token, _] = logits.dims();
+    let [batch, heads, query, key] = logits.dims();
     let group = hidden.dims()[0];
-    let grouped = logits.reshape([group, batch / group * heads, token, token]) + hidden.clone();
-    grouped.reshape([batch, heads, token, token])
+    let grouped = logits.reshape([group, batch / group * heads, query, key]) + hidden.clone();
+    grouped.reshape([batch, heads, query, key])
 }
 
 fn hide_onnx(graph: &mut Graph, logits: &Value, hidden: &Value) -> Value {
     let shape = graph.op("Shape", &[logits], &[]);
-    let token = graph.side(logits, 3);
+    let (query, key) = (graph.side(logits, 2), graph.side(logits, 3));
     let (group, rest) = (graph.side(hidden, 0), graph.ints(&[-1]));
-    let grouped = graph.concat(&[&group, &rest, &token, &token], 0);
+    let grouped = graph.concat(&[&group, &rest, &query, &key], 0);
     let grouped = graph.op("Reshape", &[logits, &grouped], &[]);
     let grouped = graph.op("Add", &[&grouped, hidden], &[]);
     graph.op("Reshape", &[&grouped, &shape], &[])
