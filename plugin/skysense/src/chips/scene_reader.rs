@@ -5,13 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use skysense_abi::{Host, Level, NodeError};
-use skysense_catalog::{Access, Mask, Radiometry, RasterSource, Scene};
+use skysense_catalog::{Mask, Radiometry, RasterSource, Scene};
 use skysense_grid::GeoBox;
 use skysense_raster::{self as raster, Header, Pixels, Resampling};
 
 use super::chip_plan::{ChipPlan, PlannedDate, PlannedModality};
-use super::inspect::{open_source, place};
-use crate::errors;
+use super::opener::Opener;
 use crate::nodes::raster_chips::ResamplingName;
 use crate::settings::OnError;
 
@@ -26,7 +25,7 @@ pub(crate) struct DatePixels {
 
 /// Reads dates; keeps what it learns of files and of failures.
 pub(crate) struct SceneReader {
-    access: Access,
+    opener: Opener,
     resampling: Resampling,
     on_error: OnError,
     headers: Mutex<BTreeMap<(String, usize), Header>>,
@@ -49,7 +48,7 @@ impl SceneReader {
             ResamplingName::Average => Resampling::Average,
         };
         Self {
-            access: plan.access.clone(),
+            opener: Opener::new(plan.access.clone()),
             resampling,
             on_error: plan.on_error,
             headers: Mutex::default(),
@@ -140,27 +139,27 @@ impl SceneReader {
             Part::Band(source) => source,
             Part::Mask(mask) => &mask.source,
         };
-        let wrap = |error: raster::RasterError| place(errors::raster(&error), source);
-        let opened = open_source(source, &self.access)?;
-        let key = (opened.href.clone(), opened.band);
-        let known = self.headers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let header = match known {
-            Some(header) => header,
-            None => {
-                let header = raster::header(&opened).map_err(wrap)?;
-                self.headers.lock().unwrap_or_else(PoisonError::into_inner).insert(key, header.clone());
-                header
+        // Signatures change, the file behind them does not.
+        let key = (source.href.clone(), source.band_index);
+        self.opener.open(source, |opened| {
+            let known = self.headers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+            let header = match known {
+                Some(header) => header,
+                None => {
+                    let header = raster::header(opened)?;
+                    self.headers.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), header.clone());
+                    header
+                }
+            };
+            match (part, source.radiometry) {
+                (Part::Mask(_), _) => raster::read(opened, &header, dst, Resampling::Nearest),
+                (_, Radiometry::Backscatter(unit)) => {
+                    let power = move |number: f64| unit.power(number).unwrap_or(f64::NAN);
+                    raster::read_changed(opened, &header, dst, self.resampling, &power)
+                }
+                _ => raster::read(opened, &header, dst, self.resampling),
             }
-        };
-        match (part, source.radiometry) {
-            (Part::Mask(_), _) => raster::read(&opened, &header, dst, Resampling::Nearest),
-            (_, Radiometry::Backscatter(unit)) => {
-                let power = move |number: f64| unit.power(number).unwrap_or(f64::NAN);
-                raster::read_changed(&opened, &header, dst, self.resampling, &power)
-            }
-            _ => raster::read(&opened, &header, dst, self.resampling),
-        }
-        .map_err(wrap)
+        })
     }
 }
 
