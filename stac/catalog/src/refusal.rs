@@ -43,7 +43,7 @@ pub enum Refusal {
     },
     /// Radar in ground-range geometry, with uncalibrated amplitudes.
     #[error(
-        "item `{item}`: ground-range amplitudes tied to the Earth by ground control points only, without calibration; use a terrain-corrected collection (sentinel-1-rtc), or state the calibration with `radiometry: {{unit: amplitude, calibration_db: <dB>}}`"
+        "item `{item}`: ground-range amplitudes tied to the Earth by ground control points only, without calibration; use a terrain-corrected collection (sentinel-1-rtc), or state the calibration in the workflow with `radiometry: {{sentinel-1-grd: {{unit: amplitude, calibration_db: <dB>}}}}`; its control points then place it"
     )]
     Uncalibrated {
         /// The item.
@@ -51,7 +51,7 @@ pub enum Refusal {
     },
     /// The unit of radar values cannot be told.
     #[error(
-        "item `{item}`, asset `{asset}`: {found}; state it in the workflow with `radiometry: {{unit: linear|decibel|amplitude|scaled_decibel}}`"
+        "item `{item}`, asset `{asset}`: {found}; state it in the workflow with `radiometry: {{<collection>: {{unit: linear|decibel|amplitude|scaled_decibel}}}}`"
     )]
     UnknownUnit {
         /// The item.

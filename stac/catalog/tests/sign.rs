@@ -23,7 +23,7 @@ fn root() -> Root {
 #[test]
 fn a_token_is_asked_once_per_container_and_kept() {
     let server = tokens(&[45]);
-    let signer = Signer::at(&server.url).unwrap();
+    let signer = Signer::at(&server.url);
     assert_eq!(signer.sign(&root(), HREF).unwrap(), format!("{HREF}?se=1&sig=geheim"));
     assert_eq!(signer.sign(&root(), &format!("{HREF}?a=1")).unwrap(), format!("{HREF}?a=1&se=1&sig=geheim"));
     assert_eq!(
@@ -36,16 +36,16 @@ fn a_token_is_asked_once_per_container_and_kept() {
 #[test]
 fn expired_tokens_are_not_handed_out() {
     let mended = tokens(&[-10, 1, 45]);
-    assert!(Signer::at(&mended.url).unwrap().sign(&root(), HREF).is_ok());
+    assert!(Signer::at(&mended.url).sign(&root(), HREF).is_ok());
     let never = tokens(&[-10]);
-    let message = Signer::at(&never.url).unwrap().sign(&root(), HREF).unwrap_err().to_string();
+    let message = Signer::at(&never.url).sign(&root(), HREF).unwrap_err().to_string();
     assert!(message.contains("a token that ends at") && !message.contains("geheim"), "{message}");
 }
 
 #[test]
 fn other_hrefs_stay_as_they_are() {
     let server = tokens(&[45]);
-    let signer = Signer::at(&server.url).unwrap();
+    let signer = Signer::at(&server.url);
     let elsewhere = Root::Remote("https://host/".into());
     for (root, href) in [
         (root(), "https://host/x.tif".to_owned()),
@@ -57,4 +57,38 @@ fn other_hrefs_stay_as_they_are() {
         assert_eq!(signer.sign(&root, &href).unwrap(), href);
     }
     assert_eq!(server.asked().len(), 0);
+}
+
+#[test]
+fn a_refused_signature_is_replaced_once_for_all_readers() {
+    let server = Server::start(move |_, _, count| {
+        let expiry = chrono::Utc::now() + chrono::TimeDelta::minutes(45);
+        Reply::json(&json!({"token": format!("se={count}&sig=geheim{count}"), "msft:expiry": expiry.to_rfc3339()}))
+    });
+    let signer = Signer::at(&server.url);
+    let refused = signer.sign(&root(), HREF).unwrap();
+    assert!(refused.ends_with("sig=geheim0"));
+    // Two readers were refused with the same signature: one new token serves both.
+    for _ in 0..2 {
+        assert_eq!(signer.sign_again(&root(), &refused).unwrap(), Some(format!("{HREF}?se=1&sig=geheim1")));
+    }
+    assert_eq!(server.asked().len(), 2);
+    // An href that came signed, long ago, loses its old signature.
+    let old = format!("{HREF}?a=1&se=2021&sig=alt");
+    assert_eq!(signer.sign(&root(), &old).unwrap(), old);
+    assert_eq!(signer.sign_again(&root(), &old).unwrap(), Some(format!("{HREF}?a=1&se=1&sig=geheim1")));
+    assert_eq!(signer.sign_again(&root(), "https://host/x.tif").unwrap(), None);
+}
+
+#[test]
+fn another_host_can_be_signed_for() {
+    let server = tokens(&[45]);
+    let signer = Signer::at(&server.url).also_for("store.example.org:8080");
+    let elsewhere = Root::Remote("https://catalog.example.org/".into());
+    let href = "http://store.example.org:8080/scenes/B04.tif";
+    assert_eq!(signer.sign(&elsewhere, href).unwrap(), format!("{href}?se=1&sig=geheim"));
+    assert_eq!(server.asked()[0].path, "/store.example.org/scenes");
+    for other in ["http://store.example.org/scenes/B04.tif", "http://store.example.org:8080/"] {
+        assert_eq!(signer.sign(&elsewhere, other).unwrap(), other);
+    }
 }

@@ -108,8 +108,51 @@ impl std::fmt::Display for DType {
     }
 }
 
-mod sealed {
-    pub trait Sealed {}
+pub(crate) mod sealed {
+    use std::ops::{Add, AddAssign, Div, Mul, Sub};
+
+    /// A floating-point number in which weighted pixels are added up.
+    pub trait Real:
+        Copy
+        + Default
+        + PartialOrd
+        + Add<Output = Self>
+        + Sub<Output = Self>
+        + Mul<Output = Self>
+        + Div<Output = Self>
+        + AddAssign
+    {
+        /// 1.
+        const ONE: Self;
+        /// The nearest number.
+        fn of(value: f64) -> Self;
+    }
+
+    impl Real for f32 {
+        const ONE: Self = 1.0;
+        #[inline]
+        fn of(value: f64) -> Self {
+            value as Self
+        }
+    }
+
+    impl Real for f64 {
+        const ONE: Self = 1.0;
+        #[inline]
+        fn of(value: f64) -> Self {
+            value
+        }
+    }
+
+    /// How pixels of a type are added up: in 32 bits where those hold all of its digits.
+    pub trait Sealed {
+        /// The type of sums and weights.
+        type Sum: Real;
+        /// The pixel as a summand.
+        fn to_sum(self) -> Self::Sum;
+        /// As `Sample::from_f64` for sums of weights that make about 1.
+        fn from_sum(sum: Self::Sum) -> Self;
+    }
 }
 
 /// A Rust type that holds a pixel.
@@ -124,9 +167,26 @@ pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + Send + Sync + 's
     fn is_finite(self) -> bool;
 }
 
+/// Adding and taking away this number rounds to even, in one instruction each on any processor, where values are
+/// smaller than 2^22; sums of 16-bit pixels are.
+const ROUND_F32: f32 = 12_582_912.0;
+/// Likewise for values smaller than 2^51.
+const ROUND_F64: f64 = 6_755_399_441_055_744.0;
+
 macro_rules! sample {
-    ($($type:ty => $dtype:ident, $round:expr, $finite:expr;)*) => {$(
-        impl sealed::Sealed for $type {}
+    ($($type:ty => $dtype:ident, $sum:ty, $round:expr, $finite:expr, $from_sum:expr;)*) => {$(
+        impl sealed::Sealed for $type {
+            type Sum = $sum;
+            #[inline]
+            fn to_sum(self) -> $sum {
+                self as $sum
+            }
+            #[inline]
+            fn from_sum(sum: $sum) -> Self {
+                let round: fn($sum) -> $sum = $from_sum;
+                round(sum) as Self
+            }
+        }
         impl Sample for $type {
             const DTYPE: DType = DType::$dtype;
             #[inline]
@@ -148,17 +208,18 @@ macro_rules! sample {
 }
 
 sample! {
-    u8 => UInt8, f64::round_ties_even, |_| true;
-    u16 => UInt16, f64::round_ties_even, |_| true;
-    i16 => Int16, f64::round_ties_even, |_| true;
-    u32 => UInt32, f64::round_ties_even, |_| true;
-    i32 => Int32, f64::round_ties_even, |_| true;
-    f32 => Float32, |value| value, |value| value.is_finite();
-    f64 => Float64, |value| value, |value| value.is_finite();
+    u8 => UInt8, f32, f64::round_ties_even, |_| true, |sum| (sum + ROUND_F32) - ROUND_F32;
+    u16 => UInt16, f32, f64::round_ties_even, |_| true, |sum| (sum + ROUND_F32) - ROUND_F32;
+    i16 => Int16, f32, f64::round_ties_even, |_| true, |sum| (sum + ROUND_F32) - ROUND_F32;
+    u32 => UInt32, f64, f64::round_ties_even, |_| true, |sum| (sum + ROUND_F64) - ROUND_F64;
+    i32 => Int32, f64, f64::round_ties_even, |_| true, |sum| (sum + ROUND_F64) - ROUND_F64;
+    f32 => Float32, f32, |value| value, |value| value.is_finite(), |sum| sum;
+    f64 => Float64, f64, |value| value, |value| value.is_finite(), |sum| sum;
 }
 
 #[cfg(test)]
 mod tests {
+    use super::sealed::Sealed;
     use super::*;
 
     #[test]
@@ -168,6 +229,19 @@ mod tests {
         assert_eq!(i16::from_f64(1e9), i16::MAX);
         assert_eq!(u16::from_f64(f64::NAN), 0);
         assert_eq!(f32::from_f64(0.25), 0.25);
+    }
+
+    #[test]
+    fn sums_are_rounded_as_values_are() {
+        for value in [-70_000.25_f32, -32_768.5, -2.5, -0.5, 0.0, 0.5, 1.5, 254.5, 255.5, 65_534.5, 65_535.5, 110_000.0]
+        {
+            let wanted = f64::from(value);
+            assert_eq!(u8::from_sum(value), u8::from_f64(wanted), "{value}");
+            assert_eq!(u16::from_sum(value), u16::from_f64(wanted), "{value}");
+            assert_eq!(i16::from_sum(value), i16::from_f64(wanted), "{value}");
+            assert_eq!(i32::from_sum(wanted * 1e4), i32::from_f64(wanted * 1e4), "{value}");
+            assert_eq!(u32::from_sum(wanted * 1e4), u32::from_f64(wanted * 1e4), "{value}");
+        }
     }
 
     #[test]

@@ -147,5 +147,17 @@ pub enum RasterError {
     },
 }
 
+impl RasterError {
+    /// Whether a server refused the file for want of credentials, as it does when a signature has expired.
+    pub fn is_refused(&self) -> bool {
+        let (Self::Open { message, .. } | Self::Read { message, .. }) = self else { return false };
+        let codes = ["401", "403"];
+        // GDAL's words differ between versions, the number is always there; in a path it stands between other signs.
+        message
+            .split(|c: char| c.is_whitespace() || matches!(c, '=' | ':' | ';' | ',' | '.' | '(' | ')'))
+            .any(|word| codes.contains(&word))
+    }
+}
+
 /// The result of reading or writing rasters.
 pub type Result<T> = std::result::Result<T, RasterError>;

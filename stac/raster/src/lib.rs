@@ -9,12 +9,15 @@
 
 mod blend;
 mod cog;
+mod combine;
 mod crs;
 mod dtype;
 mod error;
 mod footprint;
 mod header;
 mod kernel;
+mod lattice;
+mod locate;
 mod mapping;
 mod messages;
 mod pixels;
@@ -22,8 +25,10 @@ mod pool;
 mod probe;
 mod read;
 mod resample;
+mod separable;
 mod setup;
 mod source;
+mod warped;
 
 pub use blend::{Blender, Rows};
 pub use cog::{BandSpec, BandStatistics, CogInfo, CogSpec, CogWriter, Compression, Content, checksum};

@@ -45,6 +45,22 @@ impl Rect {
     pub(crate) fn area(&self) -> usize {
         self.width * self.height
     }
+
+    /// The smallest rectangle that holds both.
+    pub(crate) fn around(&self, other: &Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let right = (self.x + self.width).max(other.x + other.width);
+        let bottom = (self.y + self.height).max(other.y + other.height);
+        Self { x, y, width: right - x, height: bottom - y }
+    }
+}
+
+/// Whether the pixels of a rectangle were measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measured {
+    All,
+    Some,
+    None,
 }
 
 /// A window of a band in memory.
@@ -58,6 +74,26 @@ pub(crate) struct Patch<T> {
 }
 
 impl<T: Sample> Patch<T> {
+    /// The place of a pixel of the level in `values`.
+    #[inline]
+    pub(crate) fn place(&self, x: usize, y: usize) -> usize {
+        (y - self.rect.y) * self.rect.width + x - self.rect.x
+    }
+
+    /// Whether the pixels of a rectangle inside the patch were measured.
+    pub(crate) fn measured(&self, rect: Rect) -> Measured {
+        let Some(valid) = &self.valid else { return Measured::All };
+        let rows = (rect.y..rect.y + rect.height).map(|y| &valid[self.place(rect.x, y)..][..rect.width]);
+        let (mut all, mut any) = (1, 0);
+        for row in rows {
+            (all, any) = row.iter().fold((all, any), |(all, any), &valid| (all & valid, any | valid));
+            if all == 0 && any != 0 {
+                return Measured::Some;
+            }
+        }
+        if all != 0 { Measured::All } else { Measured::None }
+    }
+
     /// Applies `change` to each valid value; what is not finite afterwards is invalid.
     pub(crate) fn change(&mut self, change: &(dyn Fn(f64) -> f64 + Sync)) {
         for at in 0..self.values.len() {
@@ -192,8 +228,18 @@ impl<'a> Level<'a> {
 /// Which values are measured: neither nodata nor, in floats, NaN or infinite. `None` where all are.
 fn judge<T: Sample>(values: &[T], dtype: DType, nodata: Option<f64>) -> Option<Vec<u8>> {
     let nodata = nodata.and_then(|nodata| held::<T>(nodata, dtype));
-    let measured = |value: T| value.is_finite() && Some(value) != nodata;
-    if nodata.is_none() && !dtype.is_float() || values.iter().all(|&value| measured(value)) {
+    // Each of the loops is one comparison per pixel without a branch, which the compiler does many at a time.
+    match (nodata, dtype.is_float()) {
+        (None, false) => None,
+        (Some(nodata), false) => mark(values, |value| value != nodata),
+        (None, true) => mark(values, |value| value.is_finite()),
+        (Some(nodata), true) => mark(values, |value| value.is_finite() & (value != nodata)),
+    }
+}
+
+fn mark<T: Sample>(values: &[T], measured: impl Fn(T) -> bool) -> Option<Vec<u8>> {
+    let whole = |part: &[T]| part.iter().fold(true, |all, &value| all & measured(value));
+    if values.chunks(4096).all(whole) {
         return None;
     }
     Some(values.iter().map(|&value| u8::from(measured(value))).collect())

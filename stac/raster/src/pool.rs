@@ -35,10 +35,19 @@ impl Lease {
         &self.handle.as_ref().expect("a lease holds its handle until it is dropped or discarded").dataset
     }
 
-    /// Closes the file: after a read error its cache may hold half a block.
-    pub(crate) fn discard(mut self) {
-        if let Some(handle) = self.handle.take() {
-            forget_remote(&handle.path);
+    /// Closes the file after a read error, since its cache may hold half a block, and returns what to tell.
+    ///
+    /// Of a server that begins to refuse while a file is open GDAL says no more than that bytes are missing; opening
+    /// the file anew tells.
+    pub(crate) fn failed(mut self, source: &Source, error: RasterError) -> RasterError {
+        let Some(handle) = self.handle.take() else { return error };
+        let path = handle.path.clone();
+        drop(handle);
+        forget_remote(&path);
+        let lost = path.starts_with("/vsi") && matches!(error, RasterError::Read { .. });
+        match lost.then(|| open(source)) {
+            Some(Err(refused)) if refused.is_refused() => refused,
+            _ => error,
         }
     }
 }

@@ -58,10 +58,7 @@ pub fn pixel_statistics(source: &Source, header: &Header) -> Result<Option<Pixel
     let rect = Rect { x: (level.width - width) / 2, y: (level.height - height) / 2, width, height };
     let patch = match level.read::<f64>(rect) {
         Ok(patch) => patch,
-        Err(error) => {
-            lease.discard();
-            return Err(error);
-        }
+        Err(error) => return Err(lease.failed(source, error)),
     };
     let valid = |at: usize| patch.valid.as_ref().is_none_or(|valid| valid[at] != 0);
     let mut values: Vec<f64> =

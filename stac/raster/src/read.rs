@@ -78,11 +78,7 @@ fn fill<T: Sample>(
     before: Option<Before<'_>>,
 ) -> Result<Pixels<T>> {
     let lease = pool::open(source)?;
-    let result = fill_from(&lease, source, header, dst, resampling, before);
-    if result.is_err() {
-        lease.discard();
-    }
-    result
+    fill_from(&lease, source, header, dst, resampling, before).map_err(|error| lease.failed(source, error))
 }
 
 fn fill_from<T: Sample>(

@@ -1,7 +1,7 @@
 //! GDAL's settings, made once for the process, and what was found.
 
 use std::ffi::CString;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 use serde::Serialize;
 
@@ -23,13 +23,16 @@ pub struct Options {
     pub timeout_seconds: u32,
     /// How often a request is tried again after a server fault or a broken connection.
     pub retries: u32,
-    /// Files that stay open between reads.
+    /// Files that stay open between reads; at most half of what the system allows the process.
+    ///
+    /// The bands and dates of a scene are read window by window: where fewer files stay open than a scene has, each
+    /// of them is opened and decoded anew for each window.
     pub open_files: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, remote_cache_bytes: 32 << 20, timeout_seconds: 60, retries: 4, open_files: 64 }
+        Self { cache_bytes: 256 << 20, remote_cache_bytes: 32 << 20, timeout_seconds: 60, retries: 4, open_files: 384 }
     }
 }
 
@@ -65,7 +68,24 @@ pub(crate) fn ensure() -> Result<()> {
 
 /// How many files stay open.
 pub(crate) fn open_files() -> usize {
-    CURRENT.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(64, |options| options.open_files)
+    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let wanted = current.as_ref().map_or_else(|| Options::default().open_files, |options| options.open_files);
+    static ALLOWED: OnceLock<usize> = OnceLock::new();
+    wanted.min(*ALLOWED.get_or_init(|| allowed_files() / 2))
+}
+
+/// How many files the system lets the process open.
+#[cfg(unix)]
+fn allowed_files() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid pointer to a structure of the right type.
+    let code = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    if code == 0 { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 256 }
+}
+
+#[cfg(not(unix))]
+fn allowed_files() -> usize {
+    512
 }
 
 fn configure(options: &Options) -> gdal::errors::Result<()> {

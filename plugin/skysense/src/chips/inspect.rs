@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use skysense_abi::{Host, Level, NodeError};
-use skysense_catalog::{Access, DataType, Location, PixelStatistics, RasterSource, Scene, Verdict};
-use skysense_raster::{self as raster, Header, Source};
+use skysense_catalog::{DataType, PixelStatistics, RasterSource, Scene, Verdict};
+use skysense_raster::{self as raster, Header};
 
-use crate::errors;
+use super::opener::Opener;
 
 /// What was found in a scene's files.
 #[derive(Debug, Clone)]
@@ -22,49 +22,16 @@ pub(crate) struct Inspected {
     pub(crate) probe_bytes: u64,
 }
 
-/// The raster source of a catalog's source, if the catalog may reach it.
-pub(crate) fn open_source(source: &RasterSource, access: &Access) -> Result<Source, NodeError> {
-    let mut first_error = None;
-    for href in std::iter::once(&source.href).chain(&source.alternates) {
-        match access.raster(&source.root, href) {
-            Ok(location) => {
-                let href = match location {
-                    Location::File(path) => path.display().to_string(),
-                    Location::Http(url) => url.to_string(),
-                    Location::S3 { bucket, key } => format!("s3://{bucket}/{key}"),
-                };
-                let name = format!("item {}, asset {}", source.item, source.asset);
-                return Ok(Source::new(name, href)
-                    .with_band(source.band_index)
-                    .with_nodata(source.nodata)
-                    .with_claimed(source.claimed.clone()));
-            }
-            Err(error) => first_error = first_error.or(Some(error)),
-        }
-    }
-    let error = match first_error {
-        Some(error) => errors::catalog(&error),
-        None => NodeError::new("asset.href", "the asset has no href"),
-    };
-    Err(error.at("item", &source.item).at("asset", &source.asset))
-}
-
-/// An error of a source, with its item and asset.
-pub(crate) fn place(error: NodeError, source: &RasterSource) -> NodeError {
-    error.at("item", &source.item).at("asset", &source.asset).at("href", skysense_catalog::redact(&source.href))
-}
-
 /// Opens every file of the scene once, and settles its radiometry.
 ///
 /// # Errors
 /// The first asset that cannot be opened, and radiometry that pixels deny or that nothing settles.
-pub(crate) fn inspect(mut scene: Scene, access: &Access, host: &Host) -> Result<Inspected, NodeError> {
+pub(crate) fn inspect(mut scene: Scene, opener: &Opener, host: &Host) -> Result<Inspected, NodeError> {
     let sources: Vec<&RasterSource> = scene.bands.iter().chain(scene.masks.iter().map(|mask| &mask.source)).collect();
     let found: Vec<Result<_, NodeError>> = sources
         .par_iter()
         .map(|source| {
-            let opened = open_source(source, access)?;
-            let header = raster::header(&opened).map_err(|error| place(errors::raster(&error), source))?;
+            let header = opener.open(source, raster::header)?;
             Ok(((source.asset.clone(), source.band_index), header))
         })
         .collect();
@@ -74,18 +41,18 @@ pub(crate) fn inspect(mut scene: Scene, access: &Access, host: &Host) -> Result<
         host.report("decision", &serde_json::json!({"what": "header", "value": note, "why": "the file is believed where catalog and file disagree", "item": scene.item}));
     }
     let mut inspected = Inspected { scene: scene.clone(), headers, ranges: BTreeMap::new(), probe_bytes: 0 };
-    settle(&mut scene, &mut inspected, access)?;
-    stretch(&scene, &mut inspected, access)?;
+    settle(&mut scene, &mut inspected, opener)?;
+    stretch(&scene, &mut inspected, opener)?;
     inspected.scene = scene;
     Ok(inspected)
 }
 
 /// Compares the decision on radiometry with pixels, where it asks for that.
-fn settle(scene: &mut Scene, inspected: &mut Inspected, access: &Access) -> Result<(), NodeError> {
+fn settle(scene: &mut Scene, inspected: &mut Inspected, opener: &Opener) -> Result<(), NodeError> {
     let Some(check) = scene.decision.check.clone() else { return Ok(()) };
     let mut darkest: Option<PixelStatistics> = None;
     for source in scene.bands.iter().filter(|source| check.bands.contains(&source.band)) {
-        let Some(found) = statistics(source, inspected, access)? else { continue };
+        let Some(found) = statistics(source, inspected, opener)? else { continue };
         let found = PixelStatistics { count: found.count as u64, p01: found.p01, p50: found.p50, p99: found.p99 };
         if darkest.is_none_or(|darkest| found.p01 < darkest.p01) {
             darkest = Some(found);
@@ -113,7 +80,7 @@ fn settle(scene: &mut Scene, inspected: &mut Inspected, access: &Access) -> Resu
 }
 
 /// The range of display values that are wider than a byte.
-fn stretch(scene: &Scene, inspected: &mut Inspected, access: &Access) -> Result<(), NodeError> {
+fn stretch(scene: &Scene, inspected: &mut Inspected, opener: &Opener) -> Result<(), NodeError> {
     if scene.modality != skysense_catalog::Modality::Hr {
         return Ok(());
     }
@@ -122,7 +89,7 @@ fn stretch(scene: &Scene, inspected: &mut Inspected, access: &Access) -> Result<
         if header.is_some_and(|header| header.dtype == raster::DType::UInt8) || source.dtype == Some(DataType::Uint8) {
             continue;
         }
-        if let Some(found) = statistics(source, inspected, access)? {
+        if let Some(found) = statistics(source, inspected, opener)? {
             inspected.ranges.insert(source.band.clone(), (found.p01, found.p99));
         }
     }
@@ -132,11 +99,10 @@ fn stretch(scene: &Scene, inspected: &mut Inspected, access: &Access) -> Result<
 fn statistics(
     source: &RasterSource,
     inspected: &mut Inspected,
-    access: &Access,
+    opener: &Opener,
 ) -> Result<Option<raster::PixelStatistics>, NodeError> {
     let Some(header) = inspected.headers.get(&(source.asset.clone(), source.band_index)) else { return Ok(None) };
-    let opened = open_source(source, access)?;
-    let found = raster::pixel_statistics(&opened, header).map_err(|error| place(errors::raster(&error), source))?;
+    let found = opener.open(source, |opened| raster::pixel_statistics(opened, header))?;
     inspected.probe_bytes += found.as_ref().map_or(0, |found| found.bytes);
     Ok(found)
 }

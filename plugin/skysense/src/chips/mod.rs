@@ -11,6 +11,7 @@ mod cost;
 mod dates;
 mod gather;
 mod inspect;
+mod opener;
 mod period;
 mod scene_reader;
 mod segment;

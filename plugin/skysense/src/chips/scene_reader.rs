@@ -5,13 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use skysense_abi::{Host, Level, NodeError};
-use skysense_catalog::{Access, Mask, Radiometry, RasterSource, Scene};
-use skysense_grid::GeoBox;
+use skysense_catalog::{Mask, Radiometry, RasterSource, Scene};
+use skysense_grid::{GeoBox, Window};
 use skysense_raster::{self as raster, Header, Pixels, Resampling};
 
 use super::chip_plan::{ChipPlan, PlannedDate, PlannedModality};
-use super::inspect::{open_source, place};
-use crate::errors;
+use super::opener::Opener;
 use crate::nodes::raster_chips::ResamplingName;
 use crate::settings::OnError;
 
@@ -26,7 +25,7 @@ pub(crate) struct DatePixels {
 
 /// Reads dates; keeps what it learns of files and of failures.
 pub(crate) struct SceneReader {
-    access: Access,
+    opener: Opener,
     resampling: Resampling,
     on_error: OnError,
     headers: Mutex<BTreeMap<(String, usize), Header>>,
@@ -49,7 +48,7 @@ impl SceneReader {
             ResamplingName::Average => Resampling::Average,
         };
         Self {
-            access: plan.access.clone(),
+            opener: Opener::new(plan.access.clone()),
             resampling,
             on_error: plan.on_error,
             headers: Mutex::default(),
@@ -72,11 +71,10 @@ impl SceneReader {
         let mut out = DatePixels { values: vec![0.0; modality.bands.len() * area], valid: vec![0; area] };
         for scene in &date.scenes {
             self.host.check_cancelled()?;
-            if out.valid.iter().all(|&v| v != 0) {
-                break;
-            }
-            match self.scene(scene, modality, dst) {
-                Ok(layer) => lay(&mut out, &layer, area),
+            let Some(window) = missing(&out.valid, dst.width) else { break };
+            let part = dst.window(&window).map_err(|error| NodeError::from_error("plan.invalid", &error))?;
+            match self.scene(scene, modality, &part) {
+                Ok(layer) => lay(&mut out, &layer, dst.width, &window),
                 Err(error) if error.is_cancelled() || self.on_error == OnError::Fail => return Err(error),
                 Err(error) if self.on_error == OnError::Skip => return Ok(Err(error)),
                 Err(error) => self.note(scene, &error),
@@ -140,27 +138,27 @@ impl SceneReader {
             Part::Band(source) => source,
             Part::Mask(mask) => &mask.source,
         };
-        let wrap = |error: raster::RasterError| place(errors::raster(&error), source);
-        let opened = open_source(source, &self.access)?;
-        let key = (opened.href.clone(), opened.band);
-        let known = self.headers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let header = match known {
-            Some(header) => header,
-            None => {
-                let header = raster::header(&opened).map_err(wrap)?;
-                self.headers.lock().unwrap_or_else(PoisonError::into_inner).insert(key, header.clone());
-                header
+        // Signatures change, the file behind them does not.
+        let key = (source.href.clone(), source.band_index);
+        self.opener.open(source, |opened| {
+            let known = self.headers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+            let header = match known {
+                Some(header) => header,
+                None => {
+                    let header = raster::header(opened)?;
+                    self.headers.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), header.clone());
+                    header
+                }
+            };
+            match (part, source.radiometry) {
+                (Part::Mask(_), _) => raster::read(opened, &header, dst, Resampling::Nearest),
+                (_, Radiometry::Backscatter(unit)) => {
+                    let power = move |number: f64| unit.power(number).unwrap_or(f64::NAN);
+                    raster::read_changed(opened, &header, dst, self.resampling, &power)
+                }
+                _ => raster::read(opened, &header, dst, self.resampling),
             }
-        };
-        match (part, source.radiometry) {
-            (Part::Mask(_), _) => raster::read(&opened, &header, dst, Resampling::Nearest),
-            (_, Radiometry::Backscatter(unit)) => {
-                let power = move |number: f64| unit.power(number).unwrap_or(f64::NAN);
-                raster::read_changed(&opened, &header, dst, self.resampling, &power)
-            }
-            _ => raster::read(&opened, &header, dst, self.resampling),
-        }
-        .map_err(wrap)
+        })
     }
 }
 
@@ -174,16 +172,25 @@ fn convert(value: f32, radiometry: Radiometry, stretch: Option<&(f64, f64)>) -> 
     }
 }
 
-/// Lays a scene under what is there already.
-fn lay(out: &mut DatePixels, layer: &DatePixels, area: usize) {
-    for pixel in 0..area {
-        if out.valid[pixel] == 0 && layer.valid[pixel] != 0 {
+/// The smallest window with all pixels that are not valid yet; a pixel's value is the same in any window.
+fn missing(valid: &[u8], width: usize) -> Option<Window> {
+    let rows = || valid.chunks_exact(width.max(1)).enumerate().filter(|(_, row)| row.contains(&0));
+    let (top, bottom) = (rows().next()?.0, rows().last()?.0);
+    let left = rows().filter_map(|(_, row)| row.iter().position(|&valid| valid == 0)).min()?;
+    let right = rows().filter_map(|(_, row)| row.iter().rposition(|&valid| valid == 0)).max()?;
+    Some(Window { x: left as i64, y: top as i64, width: right + 1 - left, height: bottom + 1 - top })
+}
+
+/// Lays a scene, read for a window, under what is there already.
+fn lay(out: &mut DatePixels, layer: &DatePixels, width: usize, window: &Window) {
+    let (area, part) = (out.valid.len(), layer.valid.len());
+    for from in 0..part {
+        let (x, y) = (window.x as usize + from % window.width, window.y as usize + from / window.width);
+        let pixel = y * width + x;
+        if out.valid[pixel] == 0 && layer.valid[from] != 0 {
             out.valid[pixel] = 1;
-            let mut at = pixel;
-            while at < out.values.len() {
-                out.values[at] = layer.values[at];
-                at += area;
-            }
+            let into = out.values[pixel..].iter_mut().step_by(area);
+            into.zip(layer.values[from..].iter().step_by(part)).for_each(|(value, &new)| *value = new);
         }
     }
 }
@@ -202,11 +209,24 @@ mod tests {
     }
 
     #[test]
-    fn the_first_valid_scene_wins() {
-        let layer = |value: f32, valid: [u8; 2]| DatePixels { values: vec![value; 4], valid: valid.to_vec() };
-        let mut out = layer(0.0, [0, 0]);
-        lay(&mut out, &layer(1.0, [1, 0]), 2);
-        lay(&mut out, &layer(2.0, [1, 1]), 2);
-        assert_eq!((out.values, out.valid), (vec![1.0, 2.0, 1.0, 2.0], vec![1, 1]));
+    fn the_first_valid_scene_wins_and_later_ones_are_read_where_it_is_not() {
+        // Two bands of three by two pixels.
+        let mut out = DatePixels { values: vec![0.0; 12], valid: vec![0; 6] };
+        let whole = Window { x: 0, y: 0, width: 3, height: 2 };
+        assert_eq!(missing(&out.valid, 3), Some(whole));
+        let first = DatePixels { values: vec![1.0; 12], valid: vec![1, 1, 1, 1, 0, 0] };
+        lay(&mut out, &first, 3, &whole);
+        let rest = Window { x: 1, y: 1, width: 2, height: 1 };
+        assert_eq!(missing(&out.valid, 3), Some(rest));
+        lay(&mut out, &DatePixels { values: vec![2.0, 3.0, 4.0, 5.0], valid: vec![1, 0] }, 3, &rest);
+        assert_eq!(out.valid, [1, 1, 1, 1, 1, 0]);
+        assert_eq!(out.values, [1.0, 1.0, 1.0, 1.0, 2.0, 0.0, 1.0, 1.0, 1.0, 1.0, 4.0, 0.0]);
+        lay(
+            &mut out,
+            &DatePixels { values: vec![6.0, 7.0], valid: vec![1] },
+            3,
+            &Window { x: 2, y: 1, width: 1, height: 1 },
+        );
+        assert_eq!(missing(&out.valid, 3), None);
     }
 }

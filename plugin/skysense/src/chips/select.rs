@@ -12,6 +12,7 @@ use super::cost::{Costs, columns, costs, unit};
 use super::dates::{Candidate, choose};
 use super::gather::{Gathered, gather};
 use super::inspect::{Inspected, inspect};
+use super::opener::Opener;
 use super::period::Length;
 use super::segment::block_cache;
 use super::target::target;
@@ -196,6 +197,7 @@ fn select(
         .num_threads(OPENERS)
         .build()
         .map_err(|error| Fault::new("", "threads", error.to_string()))?;
+    let opener = Opener::new(gathered.access.clone());
     let mut inspected: BTreeMap<String, Inspected> = BTreeMap::new();
     let mut refusals = Vec::new();
     loop {
@@ -211,9 +213,7 @@ fn select(
             return if periods.is_empty() { Err(nothing_left(&refusals)) } else { Ok((periods, inspected)) };
         }
         let found: Vec<_> = pool.install(|| {
-            open.par_iter()
-                .map(|scene| (scene.item.clone(), inspect((*scene).clone(), &gathered.access, host)))
-                .collect()
+            open.par_iter().map(|scene| (scene.item.clone(), inspect((*scene).clone(), &opener, host))).collect()
         });
         let mut refused = BTreeSet::new();
         for (item, result) in found {

@@ -87,34 +87,52 @@ fn layer(scene: &Value, date: usize, band: usize) -> Layer {
 
 /// Reads a strip, lays its granules over each other and cuts it into chips; sum and number of valid values.
 fn cut<T: Sample>(layer: &Layer, strip: &GeoBox, resampling: Resampling) -> (f64, u64) {
-    let mut whole: Option<Pixels<T>> = None;
+    let mut whole: Pixels<T> = Pixels::invalid(strip.width, strip.height);
     for (source, header) in &layer.granules {
-        if whole.as_ref().is_some_and(|pixels| pixels.valid.iter().all(|&valid| valid != 0)) {
-            break;
-        }
-        let found = read_typed::<T>(source, header, strip, resampling).unwrap();
-        match &mut whole {
-            None => whole = Some(found),
-            Some(whole) => {
-                for at in 0..whole.valid.len() {
-                    if whole.valid[at] == 0 && found.valid[at] != 0 {
-                        (whole.values[at], whole.valid[at]) = (found.values[at], 1);
-                    }
-                }
+        let Some(missing) = missing(&whole) else { break };
+        let found = read_typed::<T>(source, header, &strip.window(&missing).unwrap(), resampling).unwrap();
+        lay(&mut whole, &found, &missing);
+    }
+    let mut chip: Vec<T> = Vec::new();
+    let mut sum = 0.0;
+    for left in (0..whole.width).step_by(CHIP) {
+        let width = CHIP.min(whole.width - left);
+        chip.clear();
+        (0..whole.height).for_each(|row| chip.extend_from_slice(&whole.values[row * whole.width + left..][..width]));
+        sum += total(std::hint::black_box(&chip));
+    }
+    (sum, whole.valid.iter().map(|&valid| u64::from(valid)).sum())
+}
+
+/// The smallest window with all pixels that nothing was laid on.
+fn missing<T>(whole: &Pixels<T>) -> Option<Window> {
+    let rows = || whole.valid.chunks_exact(whole.width).enumerate().filter(|(_, row)| row.contains(&0));
+    let (top, bottom) = (rows().next()?.0, rows().last()?.0);
+    let left = rows().filter_map(|(_, row)| row.iter().position(|&valid| valid == 0)).min()?;
+    let right = rows().filter_map(|(_, row)| row.iter().rposition(|&valid| valid == 0)).max()?;
+    Some(Window { x: left as i64, y: top as i64, width: right + 1 - left, height: bottom + 1 - top })
+}
+
+fn lay<T: Sample>(whole: &mut Pixels<T>, found: &Pixels<T>, window: &Window) {
+    for row in 0..found.height {
+        let to = (window.y as usize + row) * whole.width + window.x as usize;
+        let values = whole.values[to..to + found.width].iter_mut().zip(&mut whole.valid[to..to + found.width]);
+        let from = row * found.width..(row + 1) * found.width;
+        for ((value, valid), (&new, &seen)) in values.zip(found.values[from.clone()].iter().zip(&found.valid[from])) {
+            if *valid == 0 && seen != 0 {
+                (*value, *valid) = (new, 1);
             }
         }
     }
-    let whole = whole.unwrap();
-    let mut sum = 0.0;
-    let mut count = 0;
-    for left in (0..whole.width).step_by(CHIP) {
-        let width = CHIP.min(whole.width - left);
-        let chip: Vec<T> =
-            (0..whole.height).flat_map(|row| &whole.values[row * whole.width + left..][..width]).copied().collect();
-        sum += chip.iter().map(|value| value.to_f64()).sum::<f64>();
+}
+
+/// The sum, in partial sums that need not wait for each other.
+fn total<T: Sample>(values: &[T]) -> f64 {
+    let mut sums = [0.0; 8];
+    for part in values.chunks(8) {
+        part.iter().zip(&mut sums).for_each(|(value, sum)| *sum += value.to_f64());
     }
-    count += whole.valid.iter().map(|&valid| u64::from(valid)).sum::<u64>();
-    (sum, count)
+    sums.iter().sum()
 }
 
 /// Decodes every block of every file once: what no reader can be faster than.

@@ -12,7 +12,8 @@ use crate::support::{cog, grid, noise};
 
 type Log = Arc<Mutex<Vec<(String, usize)>>>;
 
-/// Serves one file under every path; the path says how: `/missing` 404, `/closed` 403, `/flaky` 503 once each, else well.
+/// Serves one file under every path; the path says how: `/missing` 404, `/closed` 403, `/ending` 403 from the
+/// first request beyond the file's begin on, `/flaky` 503 once each, else well.
 fn serve(body: Vec<u8>) -> (String, Log) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -50,7 +51,7 @@ fn answer(stream: TcpStream, body: &[u8], log: &Log, failed: &Mutex<HashMap<Stri
         let range = lines.iter().find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
         let (status, part, head) = if path.starts_with("/missing") {
             ("404 Not Found", &b"nothing here"[..], String::new())
-        } else if path.starts_with("/closed") {
+        } else if path.starts_with("/closed") || path.starts_with("/ending") && has_ended(failed, range.as_deref()) {
             ("403 Forbidden", &b"no"[..], String::new())
         } else if path.starts_with("/flaky") && first_time(failed, range.as_deref().unwrap_or_default()) {
             ("503 Service Unavailable", &b"later"[..], String::new())
@@ -67,6 +68,15 @@ fn answer(stream: TcpStream, body: &[u8], log: &Log, failed: &Mutex<HashMap<Stri
             return;
         }
     }
+}
+
+fn has_ended(failed: &Mutex<HashMap<String, u32>>, range: Option<&str>) -> bool {
+    let from = range.and_then(|range| range.split_once('-')).and_then(|(from, _)| from.parse::<usize>().ok());
+    let mut failed = failed.lock().unwrap();
+    if from.is_some_and(|from| from > 100_000) {
+        failed.insert("ended".into(), 1);
+    }
+    failed.contains_key("ended")
 }
 
 fn first_time(failed: &Mutex<HashMap<String, u32>>, key: &str) -> bool {
@@ -127,4 +137,20 @@ fn faults_of_a_server_name_the_item_and_no_signature() {
     assert!(closed.contains("signature") && !closed.contains("SECRET") && !missing.contains("SECRET"), "{closed}");
     let dead = header(&Source::new("item-6 / B02", "http://127.0.0.1:9/a.tif")).unwrap_err().to_string();
     assert!(dead.contains("item-6 / B02"), "{dead}");
+}
+
+#[test]
+fn a_signature_that_ends_is_told_from_other_faults() {
+    let (_folder, _, geobox, address, _) = served();
+    let fault = |path: &str| header(&Source::new("item-7 / B02", format!("{address}{path}"))).unwrap_err();
+    assert!(fault("/closed/403.tif?sig=SECRET").is_refused());
+    assert!(!fault("/missing/403.tif?sig=SECRET").is_refused());
+    // It ends while the file is open.
+    let source = Source::new("item-7 / B02", format!("{address}/ending/a.tif?sig=SECRET"));
+    let found = header(&source).unwrap();
+    let to = geobox.window(&skysense_grid::Window { x: 1500, y: 1500, width: 32, height: 32 }).unwrap();
+    let error = read(&source, &found, &to, Resampling::Nearest).unwrap_err();
+    assert!(error.is_refused() && !error.to_string().contains("SECRET"), "{error}");
+    let cut = Source::new("item-7 / B02", format!("{address}/good/a.tif"));
+    assert!(!read(&cut.with_band(3), &found, &to, Resampling::Nearest).unwrap_err().is_refused());
 }

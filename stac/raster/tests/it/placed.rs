@@ -7,7 +7,7 @@ use skysense_grid::{Affine, Crs, GeoBox};
 use skysense_raster::{DType, Georeference, Resampling, Source, centre_lon_lat, header, read};
 use tempfile::tempdir;
 
-use crate::support::{cog, grid, opened};
+use crate::support::{cog, gdalwarp, grid, opened};
 
 fn tiff(path: &std::path::Path, width: usize, height: usize, values: &[u16]) -> Dataset {
     let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
@@ -25,25 +25,60 @@ fn tiff(path: &std::path::Path, width: usize, height: usize, values: &[u16]) -> 
     dataset
 }
 
-#[test]
-fn ground_control_points_place_a_raster() {
+/// A GRD file as Sentinel-1's: a lattice of ground control points in degrees, and no transform.
+fn grd(path: &std::path::Path, size: (usize, usize), values: &[u16], place: impl Fn(f64, f64) -> (f64, f64)) -> Source {
     skysense_raster::setup(&skysense_raster::Options::default()).unwrap();
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("grd.tif");
-    // As Sentinel-1 GRD has them: a lattice of points in degrees. Here they lie on a plane, so an affine says the same.
-    let plane = GeoBox::new(Crs::epsg(4326), Affine::north_up(14.0, 46.0, 0.001), 100, 80).unwrap();
-    let values: Vec<u16> = (0..8000).map(|at| (at % 100 + 3 * (at / 100)) as u16).collect();
-    let dataset = tiff(&path, 100, 80, &values);
-    let place = |at: usize| (f64::from(at as u32 % 5) * 25.0, f64::from(at as u32 / 5) * 20.0);
+    let dataset = tiff(path, size.0, size.1, values);
     let points = (0..25).map(|at| {
-        let (column, row) = place(at);
-        let (x, y) = plane.transform.apply(column, row);
+        let (column, row) = (f64::from(at % 5) * size.0 as f64 / 4.0, f64::from(at / 5) * size.1 as f64 / 4.0);
+        let (x, y) = place(column, row);
         Gcp { id: format!("{at}"), info: String::new(), pixel: column, line: row, x, y, z: 0.0 }
     });
-    let reference = SpatialRef::from_epsg(4326).unwrap();
-    dataset.set_gcps(points.collect(), &reference).unwrap();
-    drop(dataset);
-    let (source, found) = opened(Source::new("S1A / vv", path.to_string_lossy()));
+    dataset.set_gcps(points.collect(), &SpatialRef::from_epsg(4326).unwrap()).unwrap();
+    Source::new("S1A / vv", path.to_string_lossy())
+}
+
+#[test]
+fn curved_ground_control_points_are_followed_as_gdalwarp_does() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("grd.tif");
+    // Oblique, and bent by some pixels, as an orbit over a round Earth is; the picture is as smooth as speckle is not.
+    let size = (400, 300);
+    let place = |column: f64, row: f64| {
+        let (u, v) = (column / size.0 as f64, row / size.1 as f64);
+        (14.0 + 0.4 * u - 0.06 * v + 0.01 * u * v, 46.0 - 0.28 * v - 0.05 * u + 0.012 * u * (1.0 - u))
+    };
+    let wave = |at: usize| ((at % size.0) as f64 / 11.0).sin() * ((at / size.0) as f64 / 13.0).cos();
+    let values: Vec<u16> = (0..size.0 * size.1).map(|at| (3000.0 + 1000.0 * wave(at)) as u16).collect();
+    let (source, found) = opened(grd(&path, size, &values, place));
+    let to = grid(32633, 424_000.0, 5_089_000.0, 70.0, 400, 380);
+    for (resampling, name) in [(Resampling::Bilinear, "bilinear"), (Resampling::Cubic, "cubic")] {
+        let ours = read(&source, &found, &to, resampling).unwrap();
+        let theirs = gdalwarp(&path, &to, name, &["-tps"]);
+        let both: Vec<usize> = (0..theirs.len()).filter(|&at| ours.valid[at] != 0 && theirs[at].is_finite()).collect();
+        assert!(both.len() > 60_000, "{name}: {} pixels", both.len());
+        let one = (0..theirs.len()).filter(|&at| (ours.valid[at] != 0) != theirs[at].is_finite()).count();
+        assert!(one < 2000, "{name}: {one} pixels at the edge are valid for one of both only");
+        // A hundredth of a pixel on a slope of 120 a pixel; at the edge of the picture GDAL has rules of its own.
+        let far = both.iter().filter(|&&at| (ours.values[at] - theirs[at]).abs() > 2.0).count();
+        assert!(far * 500 < both.len(), "{name}: {far} of {} pixels", both.len());
+    }
+    // The affine that a catalog makes of the bbox would be wrong by many pixels: what it says is not looked at.
+    let claim = GeoBox::new(Crs::epsg(4326), Affine::north_up(13.94, 46.0, 0.001), 460, 330).unwrap();
+    let claimed = source.clone().with_claimed(Some(claim));
+    let header = header(&claimed).unwrap();
+    let with_claim = read(&claimed, &header, &to, Resampling::Bilinear).unwrap();
+    assert_eq!(with_claim, read(&source, &found, &to, Resampling::Bilinear).unwrap());
+}
+
+#[test]
+fn ground_control_points_place_a_raster() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("grd.tif");
+    // The points lie on a plane, so an affine says the same.
+    let plane = GeoBox::new(Crs::epsg(4326), Affine::north_up(14.0, 46.0, 0.001), 100, 80).unwrap();
+    let values: Vec<u16> = (0..8000).map(|at| (at % 100 + 3 * (at / 100)) as u16).collect();
+    let (source, found) = opened(grd(&path, (100, 80), &values, |column, row| plane.transform.apply(column, row)));
     let Georeference::Gcps { count, bounds, .. } = &found.georeference else { panic!("{:?}", found.georeference) };
     assert_eq!(*count, 25);
     assert!((bounds[0] - 14.0).abs() < 1e-9 && (bounds[3] - 46.0).abs() < 1e-9, "{bounds:?}");

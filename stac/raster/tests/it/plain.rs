@@ -4,7 +4,7 @@ use skysense_grid::{GeoBox, Window};
 use skysense_raster::{Pixels, Resampling, read, read_changed, read_typed};
 use tempfile::tempdir;
 
-use crate::support::{classes, cog, gdalwarp, grid, noise, opened};
+use crate::support::{ALL, classes, cog, gdalwarp, grid, noise, opened};
 
 fn u16s(count: usize) -> Vec<u16> {
     noise(count, 10_000).into_iter().map(|value| value as u16 + 1).collect()
@@ -79,12 +79,7 @@ fn finer_and_coarser_grids_agree_with_gdalwarp() {
     let coarser = grid(32633, 500_080.0, 4_999_920.0, 80.0, 50, 40);
     let odd = grid(32633, 500_113.0, 4_999_871.0, 47.0, 60, 50);
     for (to, what) in [(&finer, "finer"), (&coarser, "coarser"), (&odd, "odd")] {
-        for (resampling, name) in [
-            (Resampling::Nearest, "near"),
-            (Resampling::Bilinear, "bilinear"),
-            (Resampling::Cubic, "cubic"),
-            (Resampling::Average, "average"),
-        ] {
+        for (resampling, name) in ALL {
             if what == "finer" && name == "average" {
                 continue; // GDAL takes whole pixels here, we take shares of their area.
             }

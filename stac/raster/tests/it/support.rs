@@ -4,21 +4,29 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use skysense_grid::{Affine, Crs, GeoBox};
-use skysense_raster::{BandSpec, CogSpec, CogWriter, Content, Header, Sample, Source, header};
+use skysense_raster::{BandSpec, CogSpec, CogWriter, Content, Header, Resampling, Sample, Source, header};
+
+/// Every way to resample, with GDAL's name for it.
+pub(crate) const ALL: [(Resampling, &str); 4] = [
+    (Resampling::Nearest, "near"),
+    (Resampling::Bilinear, "bilinear"),
+    (Resampling::Cubic, "cubic"),
+    (Resampling::Average, "average"),
+];
 
 /// A north-up grid.
-pub fn grid(epsg: u32, west: f64, north: f64, resolution: f64, width: usize, height: usize) -> GeoBox {
+pub(crate) fn grid(epsg: u32, west: f64, north: f64, resolution: f64, width: usize, height: usize) -> GeoBox {
     GeoBox::new(Crs::epsg(epsg), Affine::north_up(west, north, resolution), width, height).unwrap()
 }
 
 /// Writes a single-band COG of values.
-pub fn cog<T: Sample>(path: &Path, geobox: &GeoBox, nodata: Option<f64>, values: &[T]) -> Source {
+pub(crate) fn cog<T: Sample>(path: &Path, geobox: &GeoBox, nodata: Option<f64>, values: &[T]) -> Source {
     let spec = CogSpec::values(geobox.clone(), T::DTYPE, vec![BandSpec::named("band")], nodata);
     write(path, spec, values)
 }
 
 /// Writes a single-band COG of classes.
-pub fn classes(path: &Path, geobox: &GeoBox, values: &[u8]) -> Source {
+pub(crate) fn classes(path: &Path, geobox: &GeoBox, values: &[u8]) -> Source {
     let mut spec = CogSpec::classes(geobox.clone(), BandSpec::named("classes"), Some(255.0));
     spec.content = Content::Classes;
     write(path, spec, values)
@@ -32,13 +40,13 @@ fn write<T: Sample>(path: &Path, spec: CogSpec, values: &[T]) -> Source {
 }
 
 /// A source and its header.
-pub fn opened(source: Source) -> (Source, Header) {
+pub(crate) fn opened(source: Source) -> (Source, Header) {
     let found = header(&source).unwrap();
     (source, found)
 }
 
 /// Whole numbers below `limit` without a pattern (SplitMix64), the same each time.
-pub fn noise(count: usize, limit: u64) -> Vec<u64> {
+pub(crate) fn noise(count: usize, limit: u64) -> Vec<u64> {
     let mut state = 7_u64;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -51,7 +59,7 @@ pub fn noise(count: usize, limit: u64) -> Vec<u64> {
 }
 
 /// Runs one of GDAL's programs and returns what it prints.
-pub fn gdal(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn gdal(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output = output
         .unwrap_or_else(|error| panic!("{program}: {error}: these tests need GDAL's programs (package gdal-bin)"));
@@ -60,7 +68,7 @@ pub fn gdal(program: &str, arguments: &[&str]) -> String {
 }
 
 /// What `gdalwarp` makes of a file on a grid, as floats, with NaN where it has no data.
-pub fn gdalwarp(from: &Path, to: &GeoBox, resampling: &str, more: &[&str]) -> Vec<f32> {
+pub(crate) fn gdalwarp(from: &Path, to: &GeoBox, resampling: &str, more: &[&str]) -> Vec<f32> {
     let out: PathBuf = from.with_extension(format!("{resampling}.warped.tif"));
     let [west, south, east, north] = to.bounds().map(|bound| format!("{bound:.9}"));
     let (width, height) = (to.width.to_string(), to.height.to_string());
