@@ -67,8 +67,13 @@ impl Node for Ndvi {
             return Err(faults);
         }
         let (side, rows) = (chips.chip_size, chips.chips());
-        let model =
-            ModelFacts { name: "ndvi".into(), preset: "none".into(), weights_sha256: None, licence: "none".into() };
+        let model = ModelFacts {
+            name: "ndvi".into(),
+            preset: "none".into(),
+            weights_sha256: None,
+            licence: "none".into(),
+            path: None,
+        };
         let facts =
             MapFacts { chips, model, channels: 1, classes: Vec::new(), margin: 0, absent_bands: Default::default() };
         let bytes = (side * side * 5) as u64 + 1024;

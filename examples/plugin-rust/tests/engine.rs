@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -22,24 +21,13 @@ use skysense_grid::{Affine, Crs, GeoBox, Window};
 
 const SIDE: usize = 2;
 
-/// Builds the library (a test only gets a cdylib's Rust face, not its file) and says where it lies.
+/// The library, which cargo builds beside this test: a test of a `cdylib` cannot link it, but depends on it.
 fn library() -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "-q", "-p", "skysense-example-ndvi", "--message-format=json"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
-        let ours = message["target"]["name"] == "ndvi_plugin";
-        let file = message["filenames"].as_array()?.iter().find_map(|f| {
-            let path = PathBuf::from(f.as_str()?);
-            path.to_string_lossy().ends_with(std::env::consts::DLL_SUFFIX).then_some(path)
-        });
-        file.filter(|_| ours)
-    });
-    built.expect("cargo names the library")
+    let name = format!("{}ndvi_plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let test = std::env::current_exe().expect("a test has a file");
+    let library = test.with_file_name(name);
+    assert!(library.exists(), "{} is not there: `cargo build --workspace --lib` builds it", library.display());
+    library
 }
 
 fn schema() -> ChipSchema {

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     document::{NodeDecl, Reader},
+    fault::Fault,
     node_type::NodeType,
     value::Filled,
     violation::{Violation, violations},
@@ -22,6 +23,11 @@ pub(super) fn check(node: &NodeDecl, kind: &NodeType, filled: &Filled, reader: &
         }
     };
     for error in validator.iter_errors(&filled.value) {
+        // Finding the place of each of a hundred thousand mistakes would take longer than mending one.
+        if reader.faults.is_full() {
+            reader.faults.push(Fault::new("setting", ""));
+            continue;
+        }
         for violation in violations(&error, &kind.settings) {
             // What a param without a value would bring cannot be judged yet.
             let unknown = |open: &String| {
