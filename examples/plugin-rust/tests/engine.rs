@@ -61,7 +61,7 @@ fn facts(bands: [&str; 3]) -> Value {
     serde_json::to_value(facts).expect("facts are JSON")
 }
 
-/// One chip, two dates of blue, red, nir. Pixel 0: bare then green; 1: green then cloud that is masked;
+/// One chip, two dates of B02, B04, B08. Pixel 0: bare then green; 1: green then cloud that is masked;
 /// 2: never valid; 3: both bands 0.
 fn chips() -> RecordBatch {
     let pixels: Vec<f32> = [
@@ -102,7 +102,7 @@ impl Node for Chips {
     }
 
     fn plan(_: Nothing, _: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
-        Ok(NodePlan::new(schema().arrow()).facts(facts(["blue", "red", "nir"])))
+        Ok(NodePlan::new(schema().arrow()).facts(facts(["B02", "B04", "B08"])))
     }
 
     fn run(_: Nothing, _: NodePlan, _: RunInputs, _: Host) -> Result<BatchStream, NodeError> {
@@ -170,10 +170,10 @@ fn the_built_plugin_runs_in_the_engine() {
 #[test]
 fn bands_that_are_not_there_are_all_told_at_plan_time() {
     let plugin = Plugin::load(&library()).expect("the plugin loads");
-    let input = PlanInput::new("chip", schema().arrow(), facts(["blue", "green", "nir08"]), None);
+    let input = PlanInput::new("chip", schema().arrow(), facts(["B02", "B03", "B8A"]), None);
     let inputs = PlanInputs::default().with("chip", input);
-    let faults = plugin.plan("index.ndvi", &json!({"red": "b04"}), &inputs, &Host::new(NoHost)).unwrap_err();
+    let faults = plugin.plan("index.ndvi", &json!({"red": "red"}), &inputs, &Host::new(NoHost)).unwrap_err();
     let fields: Vec<_> = faults.iter().map(|f| f.field.as_str()).collect();
     assert_eq!(fields, ["/red", "/nir"]);
-    assert!(faults[0].message.contains("no band `b04`") && faults[0].message.contains("green"), "{faults:?}");
+    assert!(faults[0].message.contains("no band `red`") && faults[0].message.contains("B03"), "{faults:?}");
 }

@@ -21,8 +21,12 @@ const MODELS: &[(&str, &str)] = &[
     ("examples/real/treesat.yaml", "features-model"),
 ];
 
-/// What takes longer than moments even on small input: planned, not run.
-const PLANNED_ONLY: &[&str] = &[];
+/// What trains on whole real images: planned here, run by `./x quickstart --real`.
+const PLANNED_ONLY: &[&str] = &["examples/real/slovenia.yaml", "examples/real/terramesh.yaml"];
+
+/// The workflows that train the models that others need: they come first.
+const TRAINING: &[(&str, &str)] =
+    &[("examples/quickstart/map.yaml", "map-model"), ("examples/quickstart/features.yaml", "features-model")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
@@ -138,7 +142,7 @@ struct Ground {
 fn ground() -> Ground {
     let scene = work("scene").display().to_string();
     let simulate = ["simulate", "scene", "--out", &scene, "--size", "64", "--hr", "32", "--replace", "--json"];
-    let more = ["--dates", "4", "--radar-dates", "2", "--cloud", "0.05", "--season", "100,280", "--year", "2021"];
+    let more = ["--dates", "4", "--radar-dates", "4", "--cloud", "0.05", "--season", "100,280", "--year", "2021"];
     let report = with_examples(&[&simulate[..], &more].concat()).exits(0).json();
     let numbers: Vec<String> = report["hr_bbox"].as_array().expect("a box").iter().map(Value::to_string).collect();
     Ground { catalog: format!("{scene}/catalog.json"), hr_bbox: numbers.join(",") }
@@ -166,7 +170,10 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
                 let named = MODELS.iter().find(|(of, _)| *of == file).map_or("map-model", |(_, model)| *model);
                 work(named).display().to_string()
             }
-            "package" => format!("{out}-model"),
+            "package" => {
+                let named = TRAINING.iter().find(|(of, _)| *of == file).map_or("model", |(_, model)| *model);
+                work(named).display().to_string()
+            }
             "out" => out.clone(),
             "seconds" => "2".to_owned(),
             _ if !param["default"].is_null() => continue,
@@ -181,18 +188,11 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
 fn every_workflow_is_planned_and_run() {
     std::fs::remove_dir_all(work("out")).unwrap_or_default();
     let ground = ground();
-    // The models that others need come first.
-    for (file, model) in
-        [("examples/quickstart/map.yaml", "map-model"), ("examples/quickstart/features.yaml", "features-model")]
-    {
-        let mut values = params(file, &ground).expect("simulated");
-        values.extend(["-p".to_owned(), format!("package={}", work(model).display())]);
-        let path = root().join(file).display().to_string();
-        let arguments: Vec<&str> = ["run", &path].into_iter().chain(values.iter().map(String::as_str)).collect();
-        with_examples(&arguments).exits(0);
-    }
     let mut planned = 0;
-    for file in workflows() {
+    let first = |file: &String| TRAINING.iter().position(|(of, _)| of == file).unwrap_or(TRAINING.len());
+    let mut files = workflows();
+    files.sort_by_key(first);
+    for file in files {
         let Some(values) = params(&file, &ground) else {
             eprintln!("{file}: checked only, SKYSENSE_REAL_DATA is not set");
             continue;

@@ -23,17 +23,15 @@ pub(super) fn check(node: &NodeDecl, kind: &NodeType, filled: &Filled, reader: &
         }
     };
     for error in validator.iter_errors(&filled.value) {
-        // Finding the place of each of a hundred thousand mistakes would take longer than mending one.
-        if reader.faults.is_full() {
-            reader.faults.push(Fault::new("setting", ""));
-            continue;
-        }
         for violation in violations(&error, &kind.settings) {
             // What a param without a value would bring cannot be judged yet.
             let unknown = |open: &String| {
                 open.starts_with(&violation.pointer) && violation.alternatives || below(&violation.pointer, open)
             };
-            if !filled.open.iter().any(unknown) {
+            if reader.faults.is_full() {
+                // Finding the places of a hundred thousand mistakes would take longer than mending the first ones.
+                reader.faults.push(Fault::new("setting", ""));
+            } else if !filled.open.iter().any(unknown) {
                 note(node, kind, (&violation, &filled.public), reader);
             }
         }
