@@ -15,20 +15,20 @@ use skysense_edges::{
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Band that chlorophyll absorbs, by its common name.
+    /// Band that chlorophyll absorbs, by its name in the chips.
     #[serde(default = "red")]
     red: String,
-    /// Band that leaves reflect, by its common name.
+    /// Band that leaves reflect, by its name in the chips.
     #[serde(default = "nir")]
     nir: String,
 }
 
 fn red() -> String {
-    "red".into()
+    "B04".into()
 }
 
 fn nir() -> String {
-    "nir".into()
+    "B08".into()
 }
 
 /// The node.
@@ -66,15 +66,19 @@ impl Node for Ndvi {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let (side, rows) = (chips.chip_size, chips.chips());
-        let model =
-            ModelFacts { name: "ndvi".into(), preset: "none".into(), weights_sha256: None, licence: "none".into() };
+        let side = chips.chip_size;
+        let model = ModelFacts {
+            name: "ndvi".into(),
+            preset: "none".into(),
+            weights_sha256: None,
+            licence: "none".into(),
+            path: None,
+        };
         let facts =
             MapFacts { chips, model, channels: 1, classes: Vec::new(), margin: 0, absent_bands: Default::default() };
         let bytes = (side * side * 5) as u64 + 1024;
         Ok(NodePlan::new(feature_schema(1, side))
             .facts(serde_json::to_value(facts).map_err(|e| NodeError::from_error("facts", &e))?)
-            .cost("chips", rows as f64, "")
             .memory(4 * bytes, bytes)
             .state(serde_json::json!(bands)))
     }

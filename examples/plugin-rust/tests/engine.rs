@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -22,24 +21,13 @@ use skysense_grid::{Affine, Crs, GeoBox, Window};
 
 const SIDE: usize = 2;
 
-/// Builds the library (a test only gets a cdylib's Rust face, not its file) and says where it lies.
+/// The library, which cargo builds beside this test: a test of a `cdylib` cannot link it, but depends on it.
 fn library() -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "-q", "-p", "skysense-example-ndvi", "--message-format=json"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
-        let ours = message["target"]["name"] == "ndvi_plugin";
-        let file = message["filenames"].as_array()?.iter().find_map(|f| {
-            let path = PathBuf::from(f.as_str()?);
-            path.to_string_lossy().ends_with(std::env::consts::DLL_SUFFIX).then_some(path)
-        });
-        file.filter(|_| ours)
-    });
-    built.expect("cargo names the library")
+    let name = format!("{}ndvi_plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let test = std::env::current_exe().expect("a test has a file");
+    let library = test.with_file_name(name);
+    assert!(library.exists(), "{} is not there: `cargo build --workspace --lib` builds it", library.display());
+    library
 }
 
 fn schema() -> ChipSchema {
@@ -73,7 +61,7 @@ fn facts(bands: [&str; 3]) -> Value {
     serde_json::to_value(facts).expect("facts are JSON")
 }
 
-/// One chip, two dates of blue, red, nir. Pixel 0: bare then green; 1: green then cloud that is masked;
+/// One chip, two dates of B02, B04, B08. Pixel 0: bare then green; 1: green then cloud that is masked;
 /// 2: never valid; 3: both bands 0.
 fn chips() -> RecordBatch {
     let pixels: Vec<f32> = [
@@ -114,7 +102,7 @@ impl Node for Chips {
     }
 
     fn plan(_: Nothing, _: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
-        Ok(NodePlan::new(schema().arrow()).facts(facts(["blue", "red", "nir"])))
+        Ok(NodePlan::new(schema().arrow()).facts(facts(["B02", "B04", "B08"])))
     }
 
     fn run(_: Nothing, _: NodePlan, _: RunInputs, _: Host) -> Result<BatchStream, NodeError> {
@@ -182,10 +170,10 @@ fn the_built_plugin_runs_in_the_engine() {
 #[test]
 fn bands_that_are_not_there_are_all_told_at_plan_time() {
     let plugin = Plugin::load(&library()).expect("the plugin loads");
-    let input = PlanInput::new("chip", schema().arrow(), facts(["blue", "green", "nir08"]), None);
+    let input = PlanInput::new("chip", schema().arrow(), facts(["B02", "B03", "B8A"]), None);
     let inputs = PlanInputs::default().with("chip", input);
-    let faults = plugin.plan("index.ndvi", &json!({"red": "b04"}), &inputs, &Host::new(NoHost)).unwrap_err();
+    let faults = plugin.plan("index.ndvi", &json!({"red": "red"}), &inputs, &Host::new(NoHost)).unwrap_err();
     let fields: Vec<_> = faults.iter().map(|f| f.field.as_str()).collect();
     assert_eq!(fields, ["/red", "/nir"]);
-    assert!(faults[0].message.contains("no band `b04`") && faults[0].message.contains("green"), "{faults:?}");
+    assert!(faults[0].message.contains("no band `red`") && faults[0].message.contains("B03"), "{faults:?}");
 }

@@ -51,6 +51,7 @@ mod export;
 mod guard;
 mod host;
 pub mod layout;
+mod library;
 mod node;
 mod plugin;
 mod process;
@@ -71,3 +72,8 @@ pub use process::{Resident, limit_thread_cpus, resident, return_freed_memory};
 pub use stream::BatchStream;
 pub use table::{NodeEntry, ToolEntry, node, tool};
 pub use tool::Tool;
+
+/// The node that CONTRIBUTING.md shows has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../CONTRIBUTING.md")]
+mod contributing {}

@@ -37,6 +37,7 @@ impl Plugin {
     pub fn load(path: &Path) -> Result<Self, PluginError> {
         let load = |reason: String| PluginError::Load { path: path.to_owned(), reason };
         let path_text = std::path::absolute(path).map_err(|e| load(e.to_string()))?;
+        crate::library::check(&path_text).map_err(load)?;
         // SAFETY: loading runs the library's initialisers. Whoever puts a library on the search path trusts it.
         let library = unsafe { libloading::Library::new(&path_text) }.map_err(|e| load(reason_of(&e)))?;
         // SAFETY: the contract gives the symbol this type.

@@ -42,25 +42,47 @@ pub fn return_freed_memory() {
 
 /// Keeps this thread, and threads that it will start, on at most `count` of the processors that it may use
 /// now. Does nothing where the system offers no such thing, and when `count` is not fewer.
+///
+/// All threads of a process are kept on the same ones. They begin with the one that the process happened to be on
+/// when it first asked, so that several processes with few threads each do not crowd on the first processors.
 pub fn limit_thread_cpus(count: usize) {
     #[cfg(target_os = "linux")]
     // SAFETY: plain system calls on a set of ours; 0 means this thread.
     unsafe {
+        static BEGIN: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
         let mut set = std::mem::zeroed::<libc::cpu_set_t>();
         if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
             return;
         }
-        let mut kept = 0;
-        for cpu in 0..libc::CPU_SETSIZE as usize {
-            if libc::CPU_ISSET(cpu, &set) {
-                kept += 1;
-                if kept > count.max(1) {
-                    libc::CPU_CLR(cpu, &mut set);
-                }
-            }
+        let allowed: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(|&cpu| libc::CPU_ISSET(cpu, &set)).collect();
+        let here = *BEGIN.get_or_init(|| usize::try_from(libc::sched_getcpu()).unwrap_or(0));
+        for cpu in left_out(&allowed, here, count) {
+            libc::CPU_CLR(cpu, &mut set);
         }
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = count;
+}
+
+/// Which of the allowed processors are not used: all but `count` of them, counted from `begin` and round.
+#[cfg(target_os = "linux")]
+fn left_out(allowed: &[usize], begin: usize, count: usize) -> Vec<usize> {
+    let first = allowed.iter().position(|&cpu| cpu >= begin).unwrap_or(0);
+    allowed.iter().copied().cycle().skip(first).take(allowed.len()).skip(count.max(1)).collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_counted_from_where_the_process_is_and_round() {
+        let left = |begin, count| left_out(&[0, 2, 3, 7], begin, count);
+        assert_eq!(left(0, 1), [2, 3, 7]);
+        assert_eq!(left(3, 3), [2]);
+        assert_eq!(left(1, 2), [7, 0]);
+        assert_eq!(left(9, 0), [2, 3, 7]);
+        assert!(left(2, 4).is_empty() && left(2, 99).is_empty());
+    }
 }

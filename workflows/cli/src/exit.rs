@@ -48,10 +48,23 @@ impl Exit {
 
     /// The exit of an error of a node or a tool, by the dotted words of its code.
     pub(crate) fn of_code(code: &str) -> Self {
-        const RESOURCES: &[&str] =
-            &["memory", "disk", "full", "permission", "device", "space", "ort", "runtime", "exists", "tool"];
-        const INTERNAL: &[&str] = &["panic", "internal", "plugin", "host", "arrow", "edge", "plan", "spool", "abi"];
-        const WORKFLOW: &[&str] = &["setting", "settings", "arguments", "workflow"];
+        const RESOURCES: &[&str] = &[
+            "memory",
+            "disk",
+            "full",
+            "permission",
+            "device",
+            "space",
+            "ort",
+            "runtime",
+            "exists",
+            "tool",
+            "write",
+            "scratch",
+        ];
+        const INTERNAL: &[&str] =
+            &["panic", "internal", "plugin", "host", "arrow", "edge", "facts", "plan", "spool", "abi"];
+        const WORKFLOW: &[&str] = &["setting", "settings", "arguments", "workflow", "target"];
         let mut words = code.split('.');
         let has = |known: &[&str]| code.split('.').any(|word| known.contains(&word));
         match words.next() {
@@ -82,6 +95,10 @@ mod tests {
             ("memory.exceeded", Exit::Resources),
             ("device.missing", Exit::Resources),
             ("output.exists", Exit::Resources),
+            ("disk.run-folder", Exit::Resources),
+            ("raster.write", Exit::Resources),
+            ("settings.invalid", Exit::Workflow),
+            ("facts.invalid", Exit::Internal),
             ("panic", Exit::Internal),
             ("plugin.broken", Exit::Internal),
             ("cancelled", Exit::Cancelled),

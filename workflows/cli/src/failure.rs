@@ -44,19 +44,21 @@ impl Failure {
 
     /// A file could not be read or written.
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        use std::io::ErrorKind as Kind;
-        let exit = match error.kind() {
-            Kind::PermissionDenied | Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem => {
-                Exit::Resources
-            }
-            _ => Exit::Data,
-        };
+        let exit = if lacks(error) { Exit::Resources } else { Exit::Data };
         Self::new(exit, format!("cannot {what} {}", path.display())).because(error)
     }
 
     /// stdout is closed.
     pub(crate) fn closed() -> Self {
         Self { exit: Exit::Ok, what: What::Nothing }
+    }
+
+    /// The same with another exit, if nothing failed but that the reader of stdout went away.
+    pub(crate) fn instead_of_ok(self, exit: Exit) -> Self {
+        match self.what {
+            What::Nothing => Self { exit, ..self },
+            _ => self,
+        }
     }
 
     /// Adds a cause.
@@ -88,7 +90,8 @@ impl Failure {
         self.exit
     }
 
-    fn to_json(&self) -> Value {
+    /// What `--json` says about it.
+    pub(crate) fn to_json(&self) -> Value {
         let mut object = json!({"ok": false, "exit": self.exit.code()});
         match &self.what {
             What::Faults(faults) => object["faults"] = json!(faults),
@@ -97,6 +100,13 @@ impl Failure {
         }
         object
     }
+}
+
+/// Whether the machine lacks something, rather than the file.
+fn lacks(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    let kinds = [Kind::PermissionDenied, Kind::StorageFull, Kind::QuotaExceeded, Kind::ReadOnlyFilesystem];
+    kinds.contains(&error.kind())
 }
 
 impl Display for Failure {
@@ -115,8 +125,8 @@ impl From<Faults> for Failure {
         // author's decides, since mending the file would not help.
         let exit = |code: &str| match code {
             "file" => Exit::Data,
-            "cancelled" => Exit::Cancelled,
-            code if code.contains('.') || code == "memory" => Exit::of_code(code),
+            // Codes of nodes have dots; these two are the engine's own words for what a node may do to it.
+            code if code.contains('.') || ["memory", "panic", "cancelled"].contains(&code) => Exit::of_code(code),
             _ => Exit::Workflow,
         };
         let exits = faults.iter().map(|fault| exit(&fault.code));
@@ -136,12 +146,12 @@ impl From<EngineError> for Failure {
         let exit = match &error {
             EngineError::NoRun { .. } | EngineError::Broken { .. } | EngineError::Finished { .. } => Exit::Data,
             EngineError::Secret { .. } => Exit::Workflow,
+            EngineError::File { what: "read", source, .. } if !lacks(source) => Exit::Data,
             _ => Exit::Resources,
         };
         if let EngineError::Memory(fault) = error {
-            return Self { exit: Exit::Resources, what: What::Faults((*fault).into()) };
+            return Self { exit, what: What::Faults((*fault).into()) };
         }
-        let code = if exit == Exit::Data { "run" } else { "engine" };
-        Self { exit, what: What::Error(Box::new(NodeError::from_error(code, &error))) }
+        Self { exit, what: What::Error(Box::new(error.into())) }
     }
 }

@@ -29,6 +29,7 @@ use clap::FromArgMatches;
 
 use context::Context;
 use exit::Exit;
+use failure::Failure;
 use options::Options;
 
 fn main() -> ExitCode {
@@ -37,7 +38,16 @@ fn main() -> ExitCode {
         Err(error) => {
             // clap prints help and versions to stdout and mistakes to stderr.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+            if !error.use_stderr() {
+                return Exit::Ok.into();
+            }
+            // What is wrong may be any option, so whether JSON was asked for has to be seen without them.
+            if std::env::args_os().any(|argument| argument == "--json") {
+                let text = error.render().to_string();
+                let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                let _ = output::json(&Failure::usage(message).to_json());
+            }
+            return Exit::Usage.into();
         }
     };
     let options = match Options::from_arg_matches(&matches) {

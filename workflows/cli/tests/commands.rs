@@ -105,8 +105,47 @@ fn usage_is_2_and_data_is_3() {
     }
     let done = bench.run(&["run", "w.yaml", "-p", "rows=many"]).exits(1);
     assert!(done.stderr.contains("a whole number of at least 1"), "{}", done.stderr);
+    let done = bench.run(&["run", "--jsn", "w.yaml", "--json"]).exits(2).json();
+    assert_eq!((&done["exit"], &done["error"]["code"]), (&json!(2), &json!("usage")));
     let help = bench.run(&["--help"]).exits(0);
     assert!(help.stdout.contains("simulate") && help.stderr.is_empty());
+}
+
+#[test]
+fn every_command_answers_with_one_json_object() {
+    let bench = Bench::new();
+    bench.write("f.yaml", "skysense: 1\nnodes: {n: {uses: test.cuont}}\n");
+    for (arguments, code) in [
+        (&["check", "w.yaml"][..], 0),
+        (&["plan", "w.yaml"], 0),
+        (&["graph", "w.yaml"], 0),
+        (&["fmt", "w.yaml"], 0),
+        (&["nodes"], 0),
+        (&["nodes", "test.sum"], 0),
+        (&["schema"], 0),
+        (&["init", "--output", "new.yaml"], 0),
+        (&["run", "w.yaml"], 0),
+        (&["runs", "list"], 0),
+        (&["runs", "show"], 0),
+        (&["tool"], 0),
+        (&["doctor"], 4),
+        (&["check", "f.yaml"], 1),
+        (&["plan", "f.yaml"], 1),
+        (&["graph", "f.yaml"], 1),
+        (&["run", "f.yaml"], 1),
+        (&["fmt", "none.yaml"], 3),
+        (&["nodes", "test.sm"], 2),
+        (&["init", "--output", "new.yaml"], 3),
+        (&["runs", "resume"], 3),
+        (&["runs", "show", "none"], 3),
+        (&["tool", "none"], 4),
+    ] {
+        let done = bench.run(&[arguments, &["--json"]].concat()).exits(code);
+        let answer = done.json();
+        assert!(answer.is_object(), "{arguments:?}: {answer}");
+        let told = answer["error"]["message"].is_string() || answer["faults"].is_array() || answer["ok"] == false;
+        assert!(code == 0 || told, "{arguments:?}: {answer}");
+    }
 }
 
 #[test]
@@ -233,4 +272,9 @@ fn a_reader_that_goes_away_ends_the_command_quietly() {
     drop(child.stdout.take());
     let done = command::Done::from(child.wait_with_output().expect("it ends"));
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    // How a run ended is told by its exit code all the same.
+    bench.write("f.yaml", "skysense: 1\nnodes: {n: {uses: test.count, with: {rows: 3, fail_at: 2}}}\n");
+    let mut child = bench.command(&["run", "f.yaml", "--json"]).spawn().expect("it starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(3));
 }

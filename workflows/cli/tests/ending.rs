@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use command::{Bench, Done};
+use command::{Bench, Done, wait_for};
 
 /// A workflow that waits for a file before its last row.
 fn gated(deaf: bool) -> Bench {
@@ -115,14 +115,4 @@ fn with_parent_ends_when_stdin_closes() {
     assert!(child.try_wait().expect("it runs").is_none());
     bench.write("gate", "");
     end(child).exits(0);
-}
-
-/// Waits until something holds, for 20 seconds at most.
-#[track_caller]
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

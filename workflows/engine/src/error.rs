@@ -1,6 +1,9 @@
 //! What keeps the engine from starting or finding a run.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use skysense_abi::NodeError;
 
 use crate::spec::Fault;
 
@@ -16,7 +19,7 @@ pub enum EngineError {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file of a run's folder that is not what it should be.
     #[error("{path} is damaged: {reason}")]
@@ -27,7 +30,7 @@ pub enum EngineError {
         reason: String,
     },
     /// There is no such run.
-    #[error("no run `{id}` in {folder}; `skysense runs list` shows the runs that are there")]
+    #[error("no run `{id}` in {folder}")]
     NoRun {
         /// The id that was asked for.
         id: String,
@@ -53,7 +56,7 @@ pub enum EngineError {
         name: String,
     },
     /// A plugin that the plan was made with is not there.
-    #[error("no plugin brings the node `{uses}` that this plan needs; `skysense doctor` lists plugins")]
+    #[error("no plugin brings the node `{uses}` that this plan needs")]
     NoNode {
         /// The node's type.
         uses: String,
@@ -64,7 +67,54 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    pub(crate) fn file(what: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub(crate) fn file(what: &'static str, path: &Path, source: io::Error) -> Self {
         Self::File { what, path: path.to_owned(), source }
     }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::File { source, .. } => hint_of_io(source),
+            Self::Broken { .. } => "the folder of this run cannot be used any more: run the workflow again",
+            Self::NoRun { .. } => "`skysense runs list` shows the runs that are there, `--runs-dir` looks elsewhere",
+            Self::Busy { .. } => "wait for that process, or end it",
+            Self::Finished { .. } => "`skysense runs show` says what it did",
+            Self::Secret { .. } => {
+                "set SKYSENSE_SECRET_<name>, or put a file of that name into the folder SKYSENSE_SECRETS"
+            }
+            Self::NoNode { .. } => "`skysense doctor` lists plugins, and says why one was not used",
+            Self::Memory(_) => return None,
+        })
+    }
+}
+
+impl From<EngineError> for NodeError {
+    /// As the error of the node that met it.
+    fn from(error: EngineError) -> Self {
+        match &error {
+            EngineError::File { what, path, source } => folder_error(what, path, source),
+            other => Self { hint: other.hint().map(Into::into), ..Self::from_error("run", other) },
+        }
+    }
+}
+
+/// What to do about a file of a run's folder that cannot be read or written.
+fn hint_of_io(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space there, or keep runs elsewhere with `--runs-dir`"
+        }
+        io::ErrorKind::NotFound => "was the folder of the run removed while the run went on?",
+        _ => "`--runs-dir` names a folder for runs that you may read and write",
+    }
+}
+
+/// The error of a node whose part of the run's folder cannot be written or read.
+pub(crate) fn folder_error(what: &str, path: &Path, error: &io::Error) -> NodeError {
+    let code = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "disk.full",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "disk.permission",
+        _ => "disk.run-folder",
+    };
+    NodeError::new(code, format!("cannot {what} {}", path.display())).because(error).hint(hint_of_io(error))
 }

@@ -580,6 +580,35 @@ fn bombs_and_deep_nests_end_quickly() {
     assert!(!faults("a: &a [*a]\n", &[]).is_empty());
 }
 
+/// All of these took hours or all memory when every fault kept a copy of its line.
+#[test]
+fn enormous_files_are_judged_and_not_swallowed() {
+    // One line of nearly a megabyte, in which everything is wrong.
+    let wrong = vec!["7"; 90_000].join(", ");
+    let text = format!("skysense: 1\nnodes: {{s: {{uses: stac.search, with: {{href: c, collections: [{wrong}]}}}}}}\n");
+    let found = faults(&text, &[]);
+    assert_eq!((found.len(), found.iter().len()), (90_000, 200));
+    let printed = found.to_string();
+    assert!(printed.len() < 500_000, "{}", printed.len());
+    assert!(printed.contains("error: 89800 more mistakes are not listed") && printed.contains("90000 mistakes"));
+    let json = serde_json::to_value(&found).expect("JSON");
+    assert_eq!((json.as_array().map(Vec::len), &json[200]["code"]), (Some(201), &"more".into()));
+    // The same with a key for each, and all of them one name.
+    let twice: String = (0..40_000).map(|n| format!("k{n}: 1, ")).collect();
+    let text = format!("skysense: 1\nnodes: {{s: {{uses: stac.search, with: {{href: c, {twice}k7: 2}}}}}}\n");
+    assert_eq!(faults(&text, &[]).iter().filter(|fault| fault.code == "duplicate-key").count(), 1);
+    // More nodes than threads, each reading the next.
+    let many: String = (0..5_000).map(|n| format!("  n{n}: {{uses: raster.chips, from: n{}}}\n", n + 1)).collect();
+    let found = faults(&format!("skysense: 1\nnodes:\n{many}"), &[]);
+    let size = found.iter().find(|fault| fault.code == "size").expect("too many nodes");
+    assert_eq!(size.message, "5000 nodes, and each is a thread while the workflow runs");
+    // Numbers beyond any type.
+    for number in ["1e400", "99999999999999999999999", "0x1_0000_0000_0000_0000_0", "-1e999"] {
+        let text = format!("skysense: 1\nnodes: {{s: {{uses: stac.search, with: {{href: c, limit: {number}}}}}}}\n");
+        assert!(!faults(&text, &[]).is_empty(), "{number}");
+    }
+}
+
 #[test]
 fn odd_texts_give_faults_and_never_panic() {
     let seeds = [

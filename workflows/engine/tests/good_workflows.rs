@@ -57,6 +57,24 @@ fn nodes_are_ordered_and_edges_bound() {
 }
 
 #[test]
+fn a_long_chain_written_backwards_is_put_in_order() {
+    let count = 500;
+    let mut text = String::from("skysense: 1\nnodes:\n");
+    for n in (1..count).rev() {
+        text.push_str(&format!("  n{n}: {{uses: test.pass, from: n{}}}\n", n - 1));
+    }
+    text.push_str("  n0: {uses: test.pass}\n");
+    let pass = json!({"name": "test.pass", "summary": "Passes", "output": "any", "settings": {},
+        "inputs": [{"name": "in", "optional": true}]});
+    let pass: skysense_engine::NodeType = serde_json::from_value(pass).expect("a node type");
+    let bindings = Bindings { params: &[], folder: "/here".into(), surroundings: &Fixed, require: true };
+    let source = Source::from_text("w.yaml", &text);
+    let spec = Spec::from_source(&source, &[pass].into_iter().collect(), &bindings).expect("a good workflow");
+    let names: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, (0..count).map(|n| format!("n{n}")).collect::<Vec<_>>());
+}
+
+#[test]
 fn paths_start_at_the_file_and_those_of_the_command_line_where_one_stands() {
     let spec = load(WORKFLOW, &[("model", "pkg"), ("size", "64")], true).expect("a good workflow");
     let settings = |name: &str| spec.node(name).expect("a node").settings.clone();

@@ -39,7 +39,7 @@ impl Subcommand for Check {
                 }
                 Err(faults) => {
                     files.push(json!({"file": file, "ok": false, "faults": faults}));
-                    wrong.extend(faults);
+                    wrong.append(faults);
                 }
             }
         }

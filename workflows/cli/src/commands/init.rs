@@ -38,8 +38,8 @@ enum Task {
 impl Task {
     fn template(self) -> &'static str {
         match self {
-            Task::Map => include_str!("templates/map.yaml"),
-            Task::Features => include_str!("templates/features.yaml"),
+            Task::Map => include_str!("../../../library/map.yaml"),
+            Task::Features => include_str!("../../../library/features.yaml"),
         }
     }
 }

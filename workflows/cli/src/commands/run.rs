@@ -68,18 +68,17 @@ pub(super) fn run_options(runs: RunsOptions, devices: DeviceOptions, context: &C
 /// stdout cannot be written.
 pub(super) fn finish(report: &RunReport, context: &Context) -> Result<Exit, Failure> {
     let href = |output: &serde_json::Value| output["href"].as_str().map(|href| format!("{href}\n"));
-    if context.options.json {
-        output::json(report)?;
-    } else {
-        output_hrefs(report.outputs.iter().filter_map(href))?;
-    }
-    output::note(&summary(report));
     let exit = match (&report.outcome, &report.error) {
         (Outcome::Done | Outcome::Partial, _) => Exit::Ok,
         (Outcome::Cancelled, _) => Exit::Cancelled,
         (Outcome::Failed, Some(error)) => Exit::of_code(&error.code),
         (Outcome::Failed, None) => Exit::Internal,
     };
+    let printed =
+        if context.options.json { output::json(report) } else { output_hrefs(report.outputs.iter().filter_map(href)) };
+    output::note(&summary(report));
+    // A reader that went away does not change how the run ended.
+    printed.map_err(|failure| failure.instead_of_ok(exit))?;
     Ok(exit)
 }
 

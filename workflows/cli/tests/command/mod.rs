@@ -1,8 +1,10 @@
 //! The built binary in a folder of its own, with the plugin of the tests and nothing else.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -104,10 +106,20 @@ impl Done {
 }
 
 /// The library of the test plugin, which `cargo test` builds beside the binary.
-fn test_plugin() -> PathBuf {
+pub(crate) fn test_plugin() -> PathBuf {
     let name = format!("{}skysense_test_plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let built = Path::new(env!("CARGO_BIN_EXE_skysense")).parent().expect("a file has a folder");
     let path = built.join("examples").join(name);
-    assert!(path.exists(), "{} is not there: `cargo build -p skysense-cli --examples` builds it", path.display());
+    assert!(path.exists(), "{} is not there: `cargo build --workspace --examples` builds it", path.display());
     path
+}
+
+/// Waits until something holds, for 20 seconds at most.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -30,6 +30,8 @@ struct Count {
     gate: Option<PathBuf>,
     /// Fails at this row.
     fail_at: Option<i64>,
+    /// Panics at this row; at row 0 while planning.
+    panic_at: Option<i64>,
     /// Sleeps without asking whether the run is cancelled.
     #[serde(default)]
     deaf: bool,
@@ -49,6 +51,7 @@ impl Node for CountNode {
         if settings.rows > 1_000_000 {
             return Err(Fault::new("/rows", "settings.rows", "too many rows").hint("ask for a million at most").into());
         }
+        assert_ne!(settings.panic_at, Some(0), "the plan is cursed");
         Ok(NodePlan::new(schema()).memory(0, 1 << 10).cost("rows", settings.rows as f64, ""))
     }
 
@@ -63,6 +66,7 @@ impl Node for CountNode {
                 host.check_cancelled()?;
                 std::thread::sleep(Duration::from_millis(10));
             }
+            assert_ne!(settings.panic_at, Some(n), "row {n} is cursed");
             if settings.fail_at == Some(n) {
                 let error = NodeError::new("read.truncated", "the file ends early");
                 return Err(error.because("only 3 bytes are there").hint("fetch it again").at("item", "S2A"));

@@ -3,9 +3,13 @@
 use std::fmt::{self, Display, Write};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use skysense_abi::Cost;
 
 use super::{Plan, PlannedNode};
+
+/// Most characters of a fact that are shown; `--json` gives all.
+const MOST_OF_FACT: usize = 160;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,12 +58,20 @@ fn write_node(f: &mut fmt::Formatter<'_>, node: &PlannedNode) -> fmt::Result {
     if let Some(rows) = &node.plan.rows {
         write!(f, ", {} rows", rows.iter().map(RecordBatch::num_rows).sum::<usize>())?;
     }
-    let columns: Vec<_> = node.plan.schema.fields().iter().map(|field| field.name().as_str()).collect();
-    writeln!(f, ": {}", columns.join(", "))?;
+    writeln!(f)?;
+    for field in node.plan.schema.fields() {
+        writeln!(
+            f,
+            "    {}: {}{}",
+            field.name(),
+            words(field.data_type()),
+            if field.is_nullable() { "?" } else { "" }
+        )?;
+    }
     if let Some(facts) = node.plan.facts.as_object() {
         for (name, value) in facts {
             let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            let short: String = text.chars().take(100).collect();
+            let short: String = text.chars().take(MOST_OF_FACT).collect();
             let more = if short.len() < text.len() { "…" } else { "" };
             writeln!(f, "  {name}: {short}{more}")?;
         }
@@ -70,6 +82,30 @@ fn write_node(f: &mut fmt::Formatter<'_>, node: &PlannedNode) -> fmt::Result {
     let memory = node.plan.memory;
     let (working, batch) = (memory.working_bytes as f64, memory.batch_bytes as f64);
     writeln!(f, "  memory: {} working, {} a batch", bytes(working), bytes(batch))
+}
+
+/// A type as people write it: `[f32; 4096]`, `[{at: text, ..}]`.
+fn words(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "bytes".into(),
+        DataType::Boolean => "bool".into(),
+        DataType::Timestamp(..) => "datetime".into(),
+        DataType::List(field) | DataType::LargeList(field) => format!("[{}]", words(field.data_type())),
+        DataType::FixedSizeList(field, count) => format!("[{}; {count}]", words(field.data_type())),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| format!("{}: {}", field.name(), words(field.data_type())));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        DataType::Dictionary(_, values) => words(values),
+        number if number.is_primitive() => {
+            let name = number.to_string();
+            let short = [("UInt", "u"), ("Int", "i"), ("Float", "f")];
+            let short = short.iter().find_map(|(long, short)| Some(format!("{short}{}", name.strip_prefix(long)?)));
+            short.unwrap_or_else(|| name.to_lowercase())
+        }
+        other => other.to_string().to_lowercase(),
+    }
 }
 
 fn amount(cost: &Cost) -> String {
@@ -98,6 +134,22 @@ fn bytes(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_readable() {
+        let field = |name: &str, of: DataType| std::sync::Arc::new(arrow::datatypes::Field::new(name, of, true));
+        for (of, expected) in [
+            (DataType::Int16, "i16"),
+            (DataType::UInt8, "u8"),
+            (DataType::Float32, "f32"),
+            (DataType::Date32, "date32"),
+            (DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None), "datetime"),
+            (DataType::FixedSizeList(field("item", DataType::Float32), 9), "[f32; 9]"),
+            (DataType::List(field("item", DataType::Struct([field("at", DataType::Utf8)].into()))), "[{at: text}]"),
+        ] {
+            assert_eq!(words(&of), expected);
+        }
+    }
 
     #[test]
     fn amounts_are_readable() {

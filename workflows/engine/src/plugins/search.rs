@@ -64,26 +64,31 @@ impl SearchPath {
     pub(super) fn files(&self) -> (Vec<PathBuf>, Vec<Refused>) {
         let (mut files, mut missing, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         for entry in &self.entries {
+            let mut refuse = |path: &Path, reason: String| missing.push(Refused { path: path.to_owned(), reason });
             let found = if entry.path.is_dir() {
-                libraries(&entry.path, entry.named)
+                libraries(&entry.path, entry.named).unwrap_or_else(|error| {
+                    refuse(&entry.path, format!("the folder cannot be read: {error}"));
+                    Vec::new()
+                })
             } else if entry.path.exists() {
                 vec![entry.path.clone()]
             } else {
                 if entry.named {
-                    let reason = "it is on the search path for plugins and does not exist".to_owned();
-                    missing.push(Refused { path: entry.path.clone(), reason });
+                    refuse(&entry.path, "it is on the search path for plugins and does not exist".to_owned());
                 }
                 Vec::new()
             };
+            // The system's loader would wait for ever on a pipe, and a link may lead nowhere.
+            let (found, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| path.is_file());
+            others.iter().for_each(|path| refuse(path, "it is no file".to_owned()));
             files.extend(found.into_iter().filter(|f| seen.insert(f.canonicalize().unwrap_or_else(|_| f.clone()))));
         }
         (files, missing)
     }
 }
 
-fn libraries(folder: &Path, all: bool) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut found: Vec<PathBuf> = entries
+fn libraries(folder: &Path, all: bool) -> std::io::Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -93,7 +98,7 @@ fn libraries(folder: &Path, all: bool) -> Vec<PathBuf> {
         .collect();
     // The order of a folder's entries is the file system's; ours is not.
     found.sort();
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -116,13 +121,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_file_is_refused_and_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(format!("folder{}", env::consts::DLL_SUFFIX))).unwrap();
+        let (files, refused) = SearchPath::default().with(folder.path()).files();
+        assert!(files.is_empty() && refused.len() == 1 && refused[0].reason == "it is no file", "{refused:?}");
+        // A pipe without a writer: opening it would wait for ever.
+        #[cfg(unix)]
+        {
+            let pipe = folder.path().join(format!("pipe{}", env::consts::DLL_SUFFIX));
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            let set = super::super::PluginSet::discover(&SearchPath::default().with(&pipe));
+            assert_eq!(set.refused().iter().map(|r| r.path.as_path()).collect::<Vec<_>>(), [pipe.as_path()]);
+        }
+    }
+
+    #[test]
     fn beside_the_program_only_our_names_count() {
         let folder = tempfile::tempdir().unwrap();
         let (prefix, suffix) = (env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
         for name in ["skysense_plugin", "onnxruntime"] {
             std::fs::write(folder.path().join(format!("{prefix}{name}{suffix}")), "").unwrap();
         }
-        let found = libraries(folder.path(), false);
+        let found = libraries(folder.path(), false).unwrap();
         assert_eq!(found.len(), 1);
         assert!(found[0].ends_with(format!("{prefix}skysense_plugin{suffix}")));
     }

@@ -125,6 +125,15 @@ impl RunFolder {
         }
     }
 
+    /// Whether the folder is still there.
+    ///
+    /// # Errors
+    /// It was removed: the open journal would take entries that nobody can read.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        let journal = self.path.join("journal.jsonl");
+        std::fs::metadata(&journal).map(drop).map_err(|e| EngineError::file("find", &journal, e))
+    }
+
     /// Appends to the journal, and comes back when it is on disk.
     pub(crate) fn journal(&self, entry: &Value) -> Result<(), EngineError> {
         let mut entry = entry.clone();

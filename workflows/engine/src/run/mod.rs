@@ -103,7 +103,7 @@ pub(crate) fn execute(
         .map_err(|e| EngineError::file("start the runtime for", state.folder.path(), e))?;
     let peak = runtime.block_on(drive(&state, plugins));
     drop(runtime);
-    finish(&state, peak, begun)
+    Ok(finish(&state, peak, begun))
 }
 
 /// Starts all nodes, waits for their end, and watches memory meanwhile.
@@ -152,7 +152,7 @@ fn check_memory(state: &RunState, held: u64) {
     }
 }
 
-fn finish(state: &RunState, peak: u64, begun: Instant) -> Result<RunReport, EngineError> {
+fn finish(state: &RunState, peak: u64, begun: Instant) -> RunReport {
     let error = state.failure();
     let nodes = state.node_reports();
     let mut report = RunReport {
@@ -185,9 +185,28 @@ fn finish(state: &RunState, peak: u64, begun: Instant) -> Result<RunReport, Engi
     };
     report.error = error;
     state.folder.clear_scratch();
-    let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-    crate::plan::write_whole(&report.report, text.as_bytes())?;
-    state.folder.journal(&json!({"event": "finished", "outcome": report.outcome}))?;
+    if let Err(unkept) = keep(state, &report) {
+        // Why the run failed matters more than that its folder cannot say so; a run that did not fail is one that
+        // nothing is known of afterwards.
+        report.error = Some(match report.error {
+            Some(error) => error.because(&unkept.message),
+            None => unkept,
+        });
+        report.outcome = if report.outcome == Outcome::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
+        let _ = write_report(&report);
+    }
     state.events.event(&Event::RunFinished { outcome: report.outcome, seconds: report.seconds });
-    Ok(report)
+    report
+}
+
+/// Leaves the report and the end of the journal in the run's folder.
+fn keep(state: &RunState, report: &RunReport) -> Result<(), NodeError> {
+    state.folder.check()?;
+    write_report(report)?;
+    Ok(state.folder.journal(&json!({"event": "finished", "outcome": report.outcome}))?)
+}
+
+fn write_report(report: &RunReport) -> Result<(), EngineError> {
+    let text = serde_json::to_string_pretty(report).unwrap_or_default();
+    crate::plan::write_whole(&report.report, text.as_bytes())
 }

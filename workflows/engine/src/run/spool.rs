@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
+use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use skysense_abi::NodeError;
 
 use super::edge::Wanted;
 use crate::cancel::Cancel;
+use crate::error::folder_error;
 
 /// How often a waiting reader looks whether the run was cancelled.
 const LOOK: Duration = Duration::from_millis(20);
+const READ: &str = "read the spool file of an edge";
 
 /// A spool file with one writer and several readers. Each batch is an Arrow IPC stream of its own, so that a
 /// reader can start anywhere.
@@ -38,13 +41,6 @@ struct State {
     end: u64,
     closed: Option<bool>,
     readers: usize,
-}
-
-fn failed(path: &std::path::Path, what: &str, error: &(dyn std::error::Error + 'static)) -> NodeError {
-    NodeError::from_error("spool", error)
-        .because(format!("cannot {what} the spool file of this edge"))
-        .at("file", path.display())
-        .hint("is the disk of the run's folder full? --runs names another folder")
 }
 
 impl Spool {
@@ -70,7 +66,7 @@ impl Spool {
             writer.write(batch)?;
             writer.finish()
         };
-        encode().map_err(|e| failed(&self.path, "encode a batch for", &e))?;
+        encode().map_err(|e: ArrowError| NodeError::from_error("spool", &e).at("file", self.path.display()))?;
         let mut state = self.lock();
         let write = |state: &mut State| {
             if state.file.is_none() {
@@ -79,7 +75,7 @@ impl Spool {
             let Some(file) = state.file.as_mut() else { return Ok(()) };
             file.write_all(&bytes)
         };
-        write(&mut state).map_err(|e| failed(&self.path, "write", &e))?;
+        write(&mut state).map_err(|e| folder_error("write the spool file of an edge", &self.path, &e))?;
         let start = state.end;
         state.batches.push((start, bytes.len()));
         state.end += bytes.len() as u64;
@@ -130,14 +126,16 @@ impl SpoolReader {
         let mut bytes = vec![0; length];
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(File::open(path).map_err(|e| failed(path, "open", &e))?),
+            none => none.insert(File::open(path).map_err(|e| folder_error(READ, path, &e))?),
         };
         file.seek(SeekFrom::Start(start))
             .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|e| failed(path, "read", &e))?;
+            .map_err(|e| folder_error(READ, path, &e))?;
         // Columns are slices of this buffer: nothing is copied.
         let mut buffer = Buffer::from_vec(bytes);
-        let batch = StreamDecoder::new().decode(&mut buffer).map_err(|e| failed(path, "decode", &e))?;
+        let batch = StreamDecoder::new()
+            .decode(&mut buffer)
+            .map_err(|e| NodeError::from_error("spool", &e).at("file", path.display()))?;
         self.next += 1;
         match batch {
             Some(batch) => Ok(Some(batch)),

@@ -113,7 +113,7 @@ impl RunState {
         let position = self.plan.nodes.iter().position(|n| n.name == from).ok_or_else(lost)?;
         if let Some(kept) = &self.kept[position] {
             let path = self.folder.path().join(&kept.file);
-            let (_, rows) = read_rows(&path).map_err(|e| NodeError::from_error("resume", &e))?;
+            let (_, rows) = read_rows(&path)?;
             return Ok(Box::new(rows.into_iter().map(Ok)));
         }
         Ok(self.channel(position).ok_or_else(lost)?.reader())

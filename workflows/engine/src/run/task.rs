@@ -1,14 +1,15 @@
 //! One node of a run: pulls its stream, hands batches over, keeps small outputs.
 
 use std::fs::File;
-use std::io::BufWriter;
-use std::path::PathBuf;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 use serde_json::json;
 use skysense_abi::{Host, NodeError, Plugin, RunInput, RunInputs};
@@ -18,6 +19,7 @@ use super::event::Event;
 use super::folder::Finished;
 use super::host::NodeHost;
 use super::state::RunState;
+use crate::error::folder_error;
 use crate::plan::file_name;
 use crate::report::{NodeOutcome, NodeReport};
 
@@ -120,28 +122,28 @@ impl<'a> Keeper<'a> {
     fn new(state: &'a RunState, position: usize, schema: &SchemaRef) -> Result<Self, NodeError> {
         let folder = state.folder.scratch();
         let part = folder.join(format!("{}.part", file_name(position, &state.plan.nodes[position].name)));
-        let failed = |e: std::io::Error| NodeError::from_error("run.folder", &e).at("file", part.display());
+        let failed = |e: io::Error| folder_error("create", &part, &e);
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let file = File::create(&part).map_err(failed)?;
-        let writer = FileWriter::try_new(BufWriter::new(file), schema)?;
+        let writer = FileWriter::try_new(BufWriter::new(file), schema).map_err(|e| unwritten(&part, e))?;
         Ok(Self { state, position, writer, part })
     }
 
     fn add(&mut self, batch: &RecordBatch) -> Result<(), NodeError> {
-        self.writer.write(batch).map_err(|e| NodeError::from_error("run.folder", &e).at("file", self.part.display()))
+        self.writer.write(batch).map_err(|e| unwritten(&self.part, e))
     }
 
     fn finish(self, report: &NodeReport) -> Result<(), NodeError> {
         let node = &self.state.plan.nodes[self.position].name;
+        let kept = self.state.folder.path().join("kept");
         let file = PathBuf::from("kept").join(file_name(self.position, node));
         let path = self.state.folder.path().join(&file);
-        let failed =
-            |e: &(dyn std::error::Error + 'static)| NodeError::from_error("run.folder", e).at("file", path.display());
-        let written = self.writer.into_inner().map_err(|e| failed(&e))?;
-        let written = written.into_inner().map_err(|e| failed(e.error()))?;
-        written.sync_all().map_err(|e| failed(&e))?;
-        std::fs::create_dir_all(self.state.folder.path().join("kept")).map_err(|e| failed(&e))?;
-        std::fs::rename(&self.part, &path).map_err(|e| failed(&e))?;
+        let failed = |e: io::Error| folder_error("write", &path, &e);
+        let written = self.writer.into_inner().map_err(|e| unwritten(&self.part, e))?;
+        let written = written.into_inner().map_err(|e| failed(e.into_error()))?;
+        written.sync_all().map_err(failed)?;
+        std::fs::create_dir_all(&kept).map_err(failed)?;
+        std::fs::rename(&self.part, &path).map_err(failed)?;
         let done = Finished {
             node: node.clone(),
             file,
@@ -151,6 +153,14 @@ impl<'a> Keeper<'a> {
         };
         let mut entry = serde_json::to_value(done).unwrap_or_default();
         entry["event"] = json!("node-done");
-        self.state.folder.journal(&entry).map_err(|e| NodeError::from_error("run.folder", &e))
+        Ok(self.state.folder.journal(&entry)?)
+    }
+}
+
+/// The error of rows that could not be kept.
+fn unwritten(path: &Path, error: ArrowError) -> NodeError {
+    match &error {
+        ArrowError::IoError(_, error) => folder_error("write", path, error),
+        other => NodeError::from_error("arrow", other).at("file", path.display()),
     }
 }

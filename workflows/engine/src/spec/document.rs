@@ -10,6 +10,8 @@ use super::{
 
 /// The version of the format that `skysense: 1` names.
 const VERSION: u64 = 1;
+/// Most nodes of a workflow.
+const MAX_NODES: usize = 500;
 
 /// A workflow file as it is written.
 #[derive(Debug, Clone, Default)]
@@ -68,8 +70,14 @@ impl Reader<'_> {
         for entry in self.named(entries, "params") {
             document.params.extend(ParamDecl::read(self, entry));
         }
-        for entry in self.named(entries, "nodes") {
+        let nodes = self.named(entries, "nodes");
+        for entry in nodes.iter().take(MAX_NODES) {
             document.nodes.extend(self.node(entry));
+        }
+        if let Some(entry) = nodes.get(MAX_NODES) {
+            let message = format!("{} nodes, and each is a thread while the workflow runs", nodes.len());
+            let noted = self.note("size", message, entry.key.span);
+            noted.with(|fault| fault.expected(format!("{MAX_NODES} at most"))).push(self);
         }
         for entry in self.named(entries, "triggers") {
             document.triggers.extend(self.trigger(entry));
@@ -86,7 +94,9 @@ impl Reader<'_> {
 
     /// Begins a fault at a span.
     pub(super) fn note(&self, code: &str, message: impl Into<String>, span: Span) -> Noted {
-        Noted(Fault::new(code, message).at(self.source.place(span)))
+        let fault = Fault::new(code, message);
+        // A fault that will only be counted needs no place.
+        Noted(if self.faults.is_full() { fault } else { fault.at(self.source.place(span)) })
     }
 
     fn version(&mut self, root: &Yaml) {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::source::Place;
 
@@ -127,56 +127,85 @@ impl Display for Fault {
     }
 }
 
-/// All mistakes of a workflow, in the order of the file. Never empty when it is returned as an error.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(transparent)]
-pub struct Faults(Vec<Fault>);
+/// Most mistakes that are listed: who has more mends these first.
+const MOST_LISTED: usize = 200;
+
+/// All mistakes of a workflow, in the order of the file. Never empty when it is returned as an error. Of very
+/// many mistakes the first ones are listed and the others counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Faults {
+    listed: Vec<Fault>,
+    more: usize,
+}
 
 impl Faults {
     /// Adds one.
     pub fn push(&mut self, fault: Fault) {
-        self.0.push(fault);
+        if self.is_full() {
+            self.more += 1;
+        } else {
+            self.listed.push(fault);
+        }
+    }
+
+    /// Adds those of another file.
+    pub fn append(&mut self, other: Self) {
+        self.more += other.more;
+        self.extend(other.listed);
+    }
+
+    /// Whether further ones are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.listed.len() >= MOST_LISTED
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.listed.is_empty()
     }
 
-    /// How many.
+    /// How many, also of those that are not listed.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.listed.len() + self.more
     }
 
-    /// All of them.
+    /// All that are listed.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
-        self.0.iter()
+        self.listed.iter()
     }
 
     /// Orders them by place (those without one first) and drops repetitions of one mistake.
     pub fn sorted(mut self) -> Self {
         let key = |fault: &Fault| fault.place.as_ref().map(|place| (place.line, place.column));
-        self.0.sort_by_key(key);
-        self.0.dedup();
+        self.listed.sort_by_key(key);
+        self.listed.dedup();
         self
+    }
+
+    /// What stands behind the last one that is listed.
+    fn others(&self) -> Option<Fault> {
+        let hint = "mend these first";
+        (self.more > 0).then(|| Fault::new("more", format!("{} more mistakes are not listed", self.more)).hint(hint))
     }
 }
 
 impl From<Fault> for Faults {
     fn from(fault: Fault) -> Self {
-        Self(vec![fault])
+        Self { listed: vec![fault], more: 0 }
     }
 }
 
 impl Extend<Fault> for Faults {
     fn extend<T: IntoIterator<Item = Fault>>(&mut self, faults: T) {
-        self.0.extend(faults);
+        faults.into_iter().for_each(|fault| self.push(fault));
     }
 }
 
 impl FromIterator<Fault> for Faults {
     fn from_iter<T: IntoIterator<Item = Fault>>(faults: T) -> Self {
-        Self(faults.into_iter().collect())
+        let mut all = Self::default();
+        all.extend(faults);
+        all
     }
 }
 
@@ -185,19 +214,25 @@ impl IntoIterator for Faults {
     type IntoIter = std::vec::IntoIter<Fault>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.listed.into_iter()
+    }
+}
+
+impl Serialize for Faults {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.listed.iter().cloned().chain(self.others()))
     }
 }
 
 impl Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, fault) in self.0.iter().enumerate() {
+        for (position, fault) in self.listed.iter().chain(&self.others()).enumerate() {
             if position > 0 {
                 f.write_str("\n\n")?;
             }
             Display::fmt(fault, f)?;
         }
-        match self.0.len() {
+        match self.len() {
             0 | 1 => f.write_char('\n'),
             count => write!(f, "\n\n{count} mistakes\n"),
         }

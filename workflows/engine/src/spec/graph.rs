@@ -154,21 +154,27 @@ fn missing(node: &NodeDecl, kind: &NodeType, edges: &[Edge], reader: &mut Reader
 /// Node positions in an order in which each stands behind what it reads; notes a cycle, whose nodes are
 /// left out.
 pub(super) fn order(nodes: &[NodeDecl], edges: &BTreeMap<String, Vec<Edge>>, reader: &mut Reader<'_>) -> Vec<usize> {
-    let mut done: BTreeSet<&str> = BTreeSet::new();
+    let inputs = |at: usize| edges.get(&nodes[at].name.name).map(Vec::as_slice).unwrap_or_default();
+    let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for at in 0..nodes.len() {
+        inputs(at).iter().for_each(|edge| readers.entry(&edge.from).or_default().push(at));
+    }
+    let mut waiting: Vec<usize> = (0..nodes.len()).map(|at| inputs(at).len()).collect();
+    let mut ready: BTreeSet<usize> = (0..nodes.len()).filter(|&at| waiting[at] == 0).collect();
     let mut ordered = Vec::new();
-    while ordered.len() < nodes.len() {
-        let ready = |node: &NodeDecl| {
-            let inputs = edges.get(&node.name.name).map(Vec::as_slice).unwrap_or_default();
-            inputs.iter().all(|edge| done.contains(edge.from.as_str()))
-        };
-        // One at a time from the front, so that ties keep the order of the file.
-        let next = nodes.iter().enumerate().find(|(at, node)| !ordered.contains(at) && ready(node));
-        let Some((at, node)) = next else {
-            cycle(nodes, edges, &done, reader);
-            break;
-        };
+    // Always the first that is ready, so that ties keep the order of the file.
+    while let Some(at) = ready.pop_first() {
         ordered.push(at);
-        done.insert(&node.name.name);
+        for reader in readers.remove(nodes[at].name.name.as_str()).unwrap_or_default() {
+            waiting[reader] -= 1;
+            if waiting[reader] == 0 {
+                ready.insert(reader);
+            }
+        }
+    }
+    if ordered.len() < nodes.len() {
+        let done = ordered.iter().map(|&at| nodes[at].name.name.as_str()).collect();
+        cycle(nodes, edges, &done, reader);
     }
     ordered
 }

@@ -18,7 +18,7 @@ use super::{
     path::{absolute, absolute_settings},
     resolved::{NodeSpec, Spec, TriggerSpec},
     settings,
-    source::{Place, Source},
+    source::{Source, Span},
     suggest,
     value::{Bound, Filled, Filler, Params, ProcessSurroundings, Surroundings},
     yaml::{Value, Yaml, token},
@@ -161,7 +161,7 @@ fn resolve(
         let inputs = edges.get(&node.name.name).cloned().unwrap_or_default();
         let Filled { value, public, written, .. } = filled;
         canonical_nodes.push((node.name.name.clone(), canonical::node(&node.uses, &inputs, written)));
-        places.insert(node.name.name.clone(), places_of(node, reader.source));
+        places.insert(node.name.name.clone(), places_of(node));
         nodes.push(Some(NodeSpec {
             name: node.name.name.clone(),
             uses: node.uses.clone(),
@@ -194,29 +194,30 @@ fn resolve(
         hash: canonical::hash(&canonical),
         canonical,
         places,
+        source: reader.source.clone(),
     }
 }
 
-/// The places of a node and of all its settings.
-fn places_of(node: &NodeDecl, source: &Source) -> BTreeMap<String, Place> {
-    fn walk(yaml: &Yaml, pointer: &str, source: &Source, places: &mut BTreeMap<String, Place>) {
-        places.insert(pointer.to_owned(), source.place(yaml.span));
+/// The spans of a node and of all its settings, by JSON Pointer.
+fn places_of(node: &NodeDecl) -> BTreeMap<String, Span> {
+    fn walk(yaml: &Yaml, pointer: &str, places: &mut BTreeMap<String, Span>) {
+        places.insert(pointer.to_owned(), yaml.span);
         match &yaml.value {
             Value::List(items) => {
                 for (position, item) in items.iter().enumerate() {
-                    walk(item, &format!("{pointer}/{position}"), source, places);
+                    walk(item, &format!("{pointer}/{position}"), places);
                 }
             }
             Value::Map(entries) => {
                 for entry in entries {
-                    walk(&entry.value, &format!("{pointer}/{}", token(&entry.key.name)), source, places);
+                    walk(&entry.value, &format!("{pointer}/{}", token(&entry.key.name)), places);
                 }
             }
             _ => {}
         }
     }
     let mut places = BTreeMap::new();
-    walk(&node.with, "", source, &mut places);
-    places.insert(String::new(), source.place(node.name.span));
+    walk(&node.with, "", &mut places);
+    places.insert(String::new(), node.name.span);
     places
 }

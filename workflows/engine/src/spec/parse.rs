@@ -4,7 +4,10 @@
 //! here, because serde loses positions inside free-form settings, which is where most mistakes are.
 //! Nesting, the number of values after aliases are followed, and the size of a file are limited.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
@@ -61,7 +64,14 @@ struct Frame {
 
 enum Kind {
     List(Vec<Yaml>),
-    Map(Vec<Entry>, Option<Key>),
+    Map(Entries, Option<Key>),
+}
+
+/// The entries of a map so far.
+#[derive(Default)]
+struct Entries {
+    all: Vec<Entry>,
+    names: HashSet<String>,
 }
 
 struct Builder<'a> {
@@ -140,7 +150,7 @@ impl<'a> Builder<'a> {
             }
             Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, (anchor, tag), at)?,
             Event::SequenceStart(_, anchor, tag) => self.open(Kind::List(Vec::new()), (anchor, tag), at)?,
-            Event::MappingStart(_, anchor, tag) => self.open(Kind::Map(Vec::new(), None), (anchor, tag), at)?,
+            Event::MappingStart(_, anchor, tag) => self.open(Kind::Map(Entries::default(), None), (anchor, tag), at)?,
             Event::SequenceEnd | Event::MappingEnd => self.close(at),
             _ => {}
         }
@@ -223,8 +233,8 @@ impl<'a> Builder<'a> {
                 (Value::List(items), last)
             }
             Kind::Map(entries, _) => {
-                let last = entries.last().map(|entry| entry.value.span.max(entry.key.span));
-                (Value::Map(entries), last)
+                let last = entries.all.last().map(|entry| entry.value.span.max(entry.key.span));
+                (Value::Map(entries.all), last)
             }
         };
         let end = if flow_end { at } else { last.unwrap_or(span) };
@@ -247,7 +257,7 @@ impl<'a> Builder<'a> {
                 let name = match &yaml.value {
                     Value::Text(text) => text.clone(),
                     _ => {
-                        fault = Some(("syntax", "a key has to be a name", yaml.span));
+                        fault = Some(("syntax", "a key has to be a name".to_owned(), yaml.span));
                         String::new()
                     }
                 };
@@ -255,21 +265,15 @@ impl<'a> Builder<'a> {
             }
             Some(Frame { kind: Kind::Map(entries, key @ Some(_)), .. }) => {
                 if let Some(key) = key.take() {
-                    if entries.iter().any(|entry| entry.key.name == key.name) {
-                        fault = Some(("duplicate-key", "is written twice in this map", key.span));
+                    if !entries.names.insert(key.name.clone()) {
+                        fault =
+                            Some(("duplicate-key", format!("`{}` is written twice in this map", key.name), key.span));
                     }
-                    entries.push(Entry { key, value: yaml });
+                    entries.all.push(Entry { key, value: yaml });
                 }
             }
         }
         if let Some((code, message, at)) = fault {
-            let message = match self.stack.last() {
-                Some(Frame { kind: Kind::Map(entries, _), .. }) if code == "duplicate-key" => {
-                    let last = entries.last().map(|entry| entry.key.name.as_str()).unwrap_or_default();
-                    format!("`{last}` {message}")
-                }
-                _ => message.to_owned(),
-            };
             self.fault(code, message, at, "keep one of them, or give it another name");
         }
     }

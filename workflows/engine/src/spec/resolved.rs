@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{fault::Fault, source::Place};
+use super::{
+    fault::Fault,
+    source::{Source, Span},
+};
 
 /// A workflow whose names, edges, params and settings are all resolved and checked.
 #[derive(Debug, Clone)]
@@ -29,7 +32,8 @@ pub struct Spec {
     /// SHA-256 of the canonical JSON as lower-case hex: the workflow's identity in provenance.
     pub hash: String,
     /// Where the values of each node stand: node, then JSON Pointer below its `with` ("" is the node itself).
-    pub(super) places: BTreeMap<String, BTreeMap<String, Place>>,
+    pub(super) places: BTreeMap<String, BTreeMap<String, Span>>,
+    pub(super) source: Source,
 }
 
 /// One node of a workflow.
@@ -85,8 +89,8 @@ impl Spec {
         let Some(places) = fault.node.as_ref().and_then(|node| self.places.get(node)) else { return fault };
         let mut pointer = fault.pointer.as_deref().unwrap_or_default();
         loop {
-            if let Some(place) = places.get(pointer) {
-                let place = place.clone();
+            if let Some(span) = places.get(pointer) {
+                let place = self.source.place(*span);
                 return fault.at(place);
             }
             match pointer.rfind('/') {

@@ -14,11 +14,16 @@ use super::fault::{Fault, Faults};
 /// Largest workflow file that is read, in bytes. Workflows are written by hand; a larger file is a mistake.
 pub const MAX_BYTES: u64 = 1 << 20;
 
+/// Most characters of a line that are shown: a file may be one line of a megabyte.
+const MOST_SHOWN: usize = 400;
+
 /// A workflow file and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     path: PathBuf,
     text: Arc<str>,
+    /// First byte of each line.
+    lines: Arc<[usize]>,
 }
 
 /// Where something stands in the text. Lines and columns count from 1, columns in characters; the
@@ -46,8 +51,15 @@ pub struct Place {
     pub column: usize,
     /// How many characters of that line are meant, at least 1.
     pub length: usize,
-    /// The line itself.
+    /// The line itself; of a very long one the part around the column.
     pub text: String,
+    /// How many characters of the line stand before `text`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cut: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Source {
@@ -84,7 +96,13 @@ impl Source {
 
     /// A source whose text is already at hand.
     pub fn from_text(path: impl Into<PathBuf>, text: &str) -> Self {
-        Self { path: path.into(), text: text.trim_start_matches('\u{feff}').into() }
+        let text: Arc<str> = text.trim_start_matches('\u{feff}').into();
+        let bytes = text.as_bytes();
+        // YAML ends a line at a line feed, at a carriage return, and at both together.
+        let ends = (0..bytes.len())
+            .filter(|&at| bytes[at] == b'\n' || bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+        let lines = std::iter::once(0).chain(ends.map(|at| at + 1)).collect();
+        Self { path: path.into(), text, lines }
     }
 
     /// The file as it was named.
@@ -104,17 +122,27 @@ impl Source {
         std::path::absolute(parent).unwrap_or_else(|_| parent.to_path_buf())
     }
 
+    /// A line without its end, counted from 1; empty if there is none.
+    fn line(&self, number: usize) -> &str {
+        let Some(&start) = self.lines.get(number.saturating_sub(1)) else { return "" };
+        let end = self.lines.get(number).copied().unwrap_or(self.text.len());
+        self.text[start..end].trim_end_matches(['\r', '\n'])
+    }
+
     /// The place of a span, with its line.
     pub fn place(&self, span: Span) -> Place {
-        let text = self.text.lines().nth(span.line.saturating_sub(1)).unwrap_or_default().to_owned();
-        let line_end = text.chars().count() + 1;
+        let line = self.line(span.line);
+        let line_end = line.chars().count() + 1;
         let end = if span.end_line > span.line { line_end } else { span.end_column };
+        let length = end.min(line_end).saturating_sub(span.column).max(1);
+        let cut = if line_end > MOST_SHOWN { span.column.saturating_sub(1 + MOST_SHOWN / 4) } else { 0 };
         Place {
             file: self.path.display().to_string(),
             line: span.line,
             column: span.column,
-            length: end.min(line_end).saturating_sub(span.column).max(1),
-            text,
+            length,
+            text: line.chars().skip(cut).take(MOST_SHOWN).collect(),
+            cut,
         }
     }
 }
@@ -124,9 +152,42 @@ impl Place {
     pub fn snippet(&self) -> String {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
+        let before = self.column.saturating_sub(1 + self.cut);
         // Tabs stay tabs in the row of carets, so that both rows end up equally wide.
-        let lead: String =
-            self.text.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        format!("{gutter} |\n{number} | {}\n{gutter} | {lead}{}", self.text, "^".repeat(self.length))
+        let lead: String = self.text.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let shown = self.text.chars().count();
+        let carets = "^".repeat(self.length.min(shown.saturating_sub(before)).max(1));
+        let (start, pad) = if self.cut > 0 { ("…", " ") } else { ("", "") };
+        let end = if shown == MOST_SHOWN { "…" } else { "" };
+        format!("{gutter} |\n{number} | {start}{}{end}\n{gutter} | {pad}{lead}{carets}", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str, line: usize, column: usize, length: usize) -> Place {
+        Source::from_text("w.yaml", text).place(Span { line, column, end_line: line, end_column: column + length })
+    }
+
+    #[test]
+    fn lines_end_as_yaml_says() {
+        let text = "a\nbé\r\nc\rd";
+        for (line, expected) in [(1, "a"), (2, "bé"), (3, "c"), (4, "d"), (5, ""), (0, "a")] {
+            assert_eq!(place(text, line, 1, 1).text, expected, "{line}");
+        }
+        assert_eq!(place("", 1, 1, 1).text, "");
+    }
+
+    #[test]
+    fn of_a_very_long_line_the_part_around_the_column_is_shown() {
+        let text = format!("{}wrong{}", "é ".repeat(50_000), " x".repeat(50_000));
+        let place = place(&text, 1, 100_001, 5);
+        assert_eq!((place.column, place.cut, place.text.chars().count()), (100_001, 99_900, MOST_SHOWN));
+        let rows: Vec<String> = place.snippet().lines().map(str::to_owned).collect();
+        let caret = rows[2].chars().position(|c| c == '^').unwrap();
+        assert_eq!(rows[1].chars().skip(caret).take(5).collect::<String>(), "wrong");
+        assert!(rows[1].contains("| …") && rows[1].ends_with('…') && rows[2].ends_with("^^^^^"));
     }
 }

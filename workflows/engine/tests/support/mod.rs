@@ -18,7 +18,7 @@ use skysense_abi::{
 };
 use skysense_engine::{Bindings, Faults, PluginSet, Source, Spec, Surroundings};
 
-pub fn schema() -> SchemaRef {
+pub(crate) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]))
 }
 
@@ -29,7 +29,7 @@ fn batch(values: impl Iterator<Item = i64>) -> RecordBatch {
 /// Settings of `t.numbers`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Numbers {
+pub(crate) struct Numbers {
     /// Batches to give.
     batches: u64,
     /// Rows of each.
@@ -89,7 +89,7 @@ fn plan_numbers(settings: &Numbers) -> NodePlan {
 }
 
 /// Gives numbers.
-pub struct NumbersNode;
+pub(crate) struct NumbersNode;
 
 impl Node for NumbersNode {
     const NAME: &'static str = "t.numbers";
@@ -112,7 +112,7 @@ impl Node for NumbersNode {
 }
 
 /// Gives numbers as an edge that is small enough to be kept.
-pub struct ItemsNode;
+pub(crate) struct ItemsNode;
 
 impl Node for ItemsNode {
     const NAME: &'static str = "t.items";
@@ -134,7 +134,7 @@ impl Node for ItemsNode {
 /// Settings of `t.mix`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Mix {
+pub(crate) struct Mix {
     /// How often each number is mixed.
     #[serde(default)]
     rounds: u32,
@@ -147,9 +147,9 @@ pub struct Mix {
 }
 
 /// Mixes numbers: work for the processor.
-pub struct MixNode;
+pub(crate) struct MixNode;
 
-pub fn mix(batch: &RecordBatch, rounds: u32) -> RecordBatch {
+pub(crate) fn mix(batch: &RecordBatch, rounds: u32) -> RecordBatch {
     let column = batch.column(0).as_primitive::<Int64Type>();
     let mixed: Int64Array = column.unary(|mut n| {
         for _ in 0..rounds {
@@ -188,10 +188,10 @@ impl Node for MixNode {
 /// Settings of `t.join`: none.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// Reads all of `a`, then all of `b`: one row each with their sums.
-pub struct JoinNode;
+pub(crate) struct JoinNode;
 
 impl Node for JoinNode {
     const NAME: &'static str = "t.join";
@@ -223,7 +223,7 @@ impl Node for JoinNode {
 /// Settings of `t.write`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WriteSettings {
+pub(crate) struct WriteSettings {
     /// File to write.
     href: PathBuf,
 }
@@ -247,7 +247,7 @@ impl Drop for Output {
 }
 
 /// Writes numbers to a file.
-pub struct WriteNode;
+pub(crate) struct WriteNode;
 
 impl Node for WriteNode {
     const NAME: &'static str = "t.write";
@@ -266,7 +266,7 @@ impl Node for WriteNode {
         let mut input = Some(inputs.require("in")?);
         Ok(Box::new(std::iter::from_fn(move || {
             let input = input.take()?;
-            let mut write = || {
+            let write = || {
                 let failed = |e: std::io::Error| NodeError::from_error("write", &e);
                 let href = settings.href.clone();
                 let mut output = Output { file: fs::File::create(Output::part(&href)).map_err(failed)?, href };
@@ -292,7 +292,7 @@ impl Node for WriteNode {
 }
 
 /// The test plugin.
-pub struct TestPlugin;
+pub(crate) struct TestPlugin;
 
 impl PluginParts for TestPlugin {
     const NAME: &'static str = "test";
@@ -303,7 +303,7 @@ impl PluginParts for TestPlugin {
 }
 
 /// The test plugin alone.
-pub fn plugins() -> PluginSet {
+pub(crate) fn plugins() -> PluginSet {
     let mut set = PluginSet::default();
     set.add(Plugin::linked::<TestPlugin>().expect("the test plugin keeps the contract"));
     set
@@ -322,7 +322,7 @@ impl Surroundings for Nowhere {
 }
 
 /// A spec of nodes in YAML, one per line.
-pub fn spec(plugins: &PluginSet, nodes: &[&str]) -> Result<Spec, Faults> {
+pub(crate) fn spec(plugins: &PluginSet, nodes: &[&str]) -> Result<Spec, Faults> {
     let text = format!("skysense: 1\nname: test\nnodes:\n  {}\n", nodes.join("\n  "));
     let bindings = Bindings { params: &[], folder: std::env::temp_dir(), surroundings: &Nowhere, require: true };
     let source = Source::from_text("test.yaml", &text);
