@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use skysense_abi::{Host, Level, NodeError};
-use skysense_catalog::{Access, DataType, Location, PixelStatistics, RasterSource, Scene, Verdict};
+use skysense_catalog::{Access, DataType, PixelStatistics, RasterSource, Scene, Verdict};
 use skysense_raster::{self as raster, Header, Source};
 
 use crate::errors;
@@ -28,13 +28,8 @@ pub(crate) fn open_source(source: &RasterSource, access: &Access) -> Result<Sour
     for href in std::iter::once(&source.href).chain(&source.alternates) {
         match access.raster(&source.root, href) {
             Ok(location) => {
-                let href = match location {
-                    Location::File(path) => path.display().to_string(),
-                    Location::Http(url) => url.to_string(),
-                    Location::S3 { bucket, key } => format!("s3://{bucket}/{key}"),
-                };
                 let name = format!("item {}, asset {}", source.item, source.asset);
-                return Ok(Source::new(name, href)
+                return Ok(Source::new(name, location.raster_href())
                     .with_band(source.band_index)
                     .with_nodata(source.nodata)
                     .with_claimed(source.claimed.clone()));
