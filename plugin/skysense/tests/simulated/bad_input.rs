@@ -50,8 +50,15 @@ fn an_area_outside_of_all_items() {
     let swapped = chips(&json!({"bbox": [48.19, 14.59, 48.21, 14.61]}));
     let outside = told(bench.plan("raster.chips", swapped, &[("items", &scenes)]));
     hold(&outside, &["area.outside", "/bbox", "[48.19, 14.59, 48.21, 14.61]", "all 3 items", "longitude comes first"]);
-    let area = chips(&json!({"area": {"type": "Point", "coordinates": [200.0, 48.2]}}));
-    hold(&told(bench.plan("raster.chips", area, &[("items", &scenes)])), &["/area", "200"]);
+    let square = json!([[[20.0, 48.0], [21.0, 48.0], [21.0, 49.0], [20.0, 48.0]]]);
+    let area = chips(&json!({"area": {"type": "Polygon", "coordinates": square}}));
+    let outside = told(bench.plan("raster.chips", area, &[("items", &scenes)]));
+    hold(&outside, &["area.outside", "/area", "[20.0, 48.0, 21.0, 49.0]"]);
+    let latitude = chips(&json!({"area": {"type": "Point", "coordinates": [14.6, 148.2]}}));
+    hold(
+        &told(bench.plan("raster.chips", latitude, &[("items", &scenes)])),
+        &["/area", "no GeoJSON geometry in degrees"],
+    );
     let missing = chips(&json!({"area": "no/such.geojson"}));
     hold(&told(bench.plan("raster.chips", missing, &[("items", &scenes)])), &["/area", "no/such.geojson"]);
 }

@@ -121,7 +121,8 @@ fn links(record: &ItemRecord, folder: &Path, model: Option<&(&ModelRecord, Strin
             "mlm:name": model.name,
         });
         // The record holds the checksum of every file of the package, so this one stands for all.
-        let file = folder.join(href);
+        // The item's own folder may not be there yet, so `..` is taken off by its words.
+        let file = crate::href::tidy(&folder.join(href));
         if file.is_file() {
             let (size, sum) = checksum(&file)?;
             link["file:size"] = json!(size);
