@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInputs};
 use skysense_edges::{
-    ChipBatch, ChipFacts, FeatureBatch, MapBuilder, MapFacts, MapRow, ModelFacts, Series, feature_schema,
+    ChipBatch, ChipFacts, MapBatch, MapBuilder, MapFacts, MapRow, ModelFacts, Series, feature_schema,
 };
 
 /// Settings of `index.ndvi`.
@@ -86,7 +86,7 @@ impl Node for Ndvi {
     fn run(_: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
         let bands: [usize; 2] =
             serde_json::from_value(plan.state).map_err(|e| NodeError::from_error("plan.invalid", &e))?;
-        let (_, side) = FeatureBatch::sizes(&plan.schema).map_err(|e| NodeError::from_error("plan.invalid", &e))?;
+        let (_, side) = MapBatch::sizes(&plan.schema).map_err(|e| NodeError::from_error("plan.invalid", &e))?;
         let input = inputs.require("chip")?;
         let mut done = 0;
         // One row in each output batch, as the plan promised, whatever the input's batches are.

@@ -11,7 +11,7 @@ use skysense_abi::{
     PluginParts, RunInputs, ToolEntry, node,
 };
 use skysense_edges::{
-    ChipBuilder, ChipFacts, ChipModality, ChipRow, ChipSchema, Dtype, FeatureBatch, ModalityFacts, Period, Pixels,
+    ChipBuilder, ChipFacts, ChipModality, ChipRow, ChipSchema, Dtype, MapBatch, ModalityFacts, Period, Pixels,
     SeriesRow,
 };
 use skysense_engine::{
@@ -128,7 +128,7 @@ impl Node for Check {
         let input = inputs.require("feature")?;
         Ok(Box::new(input.inspect(move |batch| {
             let Ok(batch) = batch else { return };
-            let features = FeatureBatch::try_new(batch).expect("a feature edge");
+            let features = MapBatch::features(batch).expect("a feature edge");
             host.report("map", &json!({"values": features.values(0), "valid": features.valid(0)}));
         })))
     }

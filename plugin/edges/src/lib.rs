@@ -5,8 +5,8 @@
 //! | `item` | a STAC item as found | [`ItemBatch`] | [`ItemBuilder`] |
 //! | `source` | one band of one asset | [`SourceBatch`] | [`SourceBuilder`] |
 //! | `chip` | aligned pixels of all modalities at one place and period | [`ChipBatch`] | [`ChipBuilder`] |
-//! | `feature` | the encoder's map of a chip | [`FeatureBatch`] | [`MapBuilder`] |
-//! | `prediction` | the head's probabilities of a chip | [`PredictionBatch`] | [`MapBuilder`] |
+//! | `feature` | the encoder's map of a chip | [`MapBatch`] | [`MapBuilder`] |
+//! | `prediction` | the head's probabilities of a chip | [`MapBatch`] | [`MapBuilder`] |
 //! | `raster` | a raster that was written, with its STAC item | [`RasterBatch`] | [`RasterBuilder`] |
 //! | `model` | a model package | [`ModelBatch`] | [`ModelBuilder`] |
 //!
@@ -37,12 +37,12 @@ pub use chip::{ChipBatch, ChipModality, ChipSchema, MODALITIES, Series};
 pub use chip_builder::{ChipBuilder, ChipRow, SeriesRow};
 pub use error::{EdgeError, Result};
 pub use facts::{ChipFacts, ClassFacts, ItemFacts, MapFacts, ModalityFacts, ModelFacts, Period, SourceItem};
-pub use feature::{FeatureBatch, feature_schema};
+pub use feature::feature_schema;
 pub use item::{ItemBatch, ItemBuilder, ItemRow, item_schema};
 pub use kind::{KIND_KEY, Kind};
-pub use map::{MapBuilder, MapRow};
+pub use map::{MapBatch, MapBuilder, MapRow};
 pub use model::{ModelBatch, ModelBuilder, model_schema};
 pub use pixels::{Dtype, Pixels, PixelsRef};
-pub use prediction::{PredictionBatch, prediction_schema};
+pub use prediction::prediction_schema;
 pub use raster::{RasterBatch, RasterBuilder, RasterRow, raster_schema};
 pub use source::{SourceBatch, SourceBuilder, SourceRow, source_schema};

@@ -149,12 +149,12 @@ impl MapBuilder {
     }
 }
 
-/// A validated batch of maps.
+/// A validated batch of kind `feature` or `prediction`.
 #[derive(Debug, Clone)]
-pub(crate) struct MapBatch {
-    pub(crate) kind: Kind,
-    pub(crate) channels: usize,
-    pub(crate) side: usize,
+pub struct MapBatch {
+    kind: Kind,
+    channels: usize,
+    side: usize,
     chips: UInt32Array,
     periods: StringArray,
     windows: FixedSizeListArray,
@@ -163,7 +163,33 @@ pub(crate) struct MapBatch {
 }
 
 impl MapBatch {
-    pub(crate) fn try_new(layout: Layout, records: &RecordBatch) -> Result<Self> {
+    /// Validates a batch of kind `feature`.
+    ///
+    /// # Errors
+    /// A column that is missing or of another type or shape, or broken Arrow data.
+    pub fn features(records: &RecordBatch) -> Result<Self> {
+        Self::read(crate::feature::LAYOUT, records)
+    }
+
+    /// Validates a batch of kind `prediction`.
+    ///
+    /// # Errors
+    /// As [`MapBatch::features`].
+    pub fn predictions(records: &RecordBatch) -> Result<Self> {
+        Self::read(crate::prediction::LAYOUT, records)
+    }
+
+    /// Channels and side that a schema of kind `feature` or `prediction` declares.
+    ///
+    /// # Errors
+    /// A schema of another kind, or tensors of another shape.
+    pub fn sizes(schema: &Schema) -> Result<(usize, usize)> {
+        let layouts = [crate::feature::LAYOUT, crate::prediction::LAYOUT];
+        let named = layouts.into_iter().find(|layout| Kind::of(schema) == Some(layout.kind));
+        named.unwrap_or(crate::feature::LAYOUT).sizes(schema)
+    }
+
+    fn read(layout: Layout, records: &RecordBatch) -> Result<Self> {
         let (channels, side) = layout.sizes(records.schema_ref())?;
         let kind = conform(records, &layout.schema(channels, side))?;
         let map = Self {
@@ -192,33 +218,110 @@ impl MapBatch {
         Ok(map)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Channels of features, classes of predictions.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Pixels along a side.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
         self.chips.len()
     }
 
-    pub(crate) fn chip(&self, row: usize) -> u32 {
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of the chip in row-major order.
+    pub fn chip(&self, row: usize) -> u32 {
         self.chips.value(row)
     }
 
-    pub(crate) fn period(&self, row: usize) -> &str {
+    /// Name of the period.
+    pub fn period(&self, row: usize) -> &str {
         self.periods.value(row)
     }
 
-    pub(crate) fn window(&self, row: usize) -> Result<Window> {
+    /// Pixels of the target grid that the chip covers.
+    ///
+    /// # Errors
+    /// None after validation; kept so that no value is made up.
+    pub fn window(&self, row: usize) -> Result<Window> {
         window(self.kind, &self.windows, row)
     }
 
-    pub(crate) fn values(&self, row: usize) -> &[f32] {
+    /// `[channel, height, width]`, in the Arrow buffer.
+    pub fn values(&self, row: usize) -> &[f32] {
         match fixed_row(&self.values, row) {
             Some(PixelsRef::F32(values)) => values,
             _ => &[],
         }
     }
 
-    pub(crate) fn valid(&self, row: usize) -> &[u8] {
+    /// 1 where at least one input held data, `[height, width]`.
+    pub fn valid(&self, row: usize) -> &[u8] {
         match fixed_row(&self.valid, row) {
             Some(PixelsRef::U8(values)) => values,
             _ => &[],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(mut builder: MapBuilder) -> RecordBatch {
+        for chip in 0..2 {
+            let values = (0..8).map(|v| v as f32 + 10.0 * chip as f32).collect();
+            let row =
+                MapRow { chip, period: "all".into(), window: Window::full(2, 2), values, valid: vec![1, 0, 1, 1] };
+            builder.push(row).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn rows_come_back() {
+        let (features, predictions) = (filled(MapBuilder::features(2, 2)), filled(MapBuilder::predictions(2, 2)));
+        assert_eq!(features.schema(), crate::feature_schema(2, 2));
+        assert_eq!(predictions.schema(), crate::prediction_schema(2, 2));
+        assert_eq!(MapBatch::sizes(&predictions.schema()).unwrap(), (2, 2));
+        let second = [
+            MapBatch::features(&features.slice(1, 1)).unwrap(),
+            MapBatch::predictions(&predictions.slice(1, 1)).unwrap(),
+        ];
+        for maps in second {
+            assert_eq!((maps.channels(), maps.side(), maps.len(), maps.chip(0)), (2, 2, 1, 1));
+            assert_eq!(maps.values(0)[..2], [10.0, 11.0]);
+            assert_eq!(maps.valid(0), [1, 0, 1, 1]);
+        }
+    }
+
+    #[test]
+    fn the_other_kind_is_refused_by_name() {
+        let features = filled(MapBuilder::features(2, 2));
+        let message = MapBatch::predictions(&features).unwrap_err().to_string();
+        assert!(message.contains("prediction") && message.contains("feature"), "{message}");
+    }
+
+    #[test]
+    fn a_map_of_another_size_is_refused_and_leaves_no_trace() {
+        let mut builder = MapBuilder::features(2, 2);
+        let row = MapRow {
+            chip: 0,
+            period: "all".into(),
+            window: Window::full(2, 2),
+            values: vec![0.0; 7],
+            valid: vec![1; 4],
+        };
+        assert!(builder.push(row).unwrap_err().to_string().contains("7 values"));
+        assert_eq!(builder.finish().unwrap().num_rows(), 0);
     }
 }

@@ -84,7 +84,8 @@ pub struct ChipInput<'a> {
     pub s2: Option<Series<'a>>,
     /// Sentinel-1.
     pub s1: Option<Series<'a>>,
-    /// Region for the geo-context prototypes, where the package has them.
+    /// Region of the chip's centre, where the package has geo-context: [`skysense_contract::region`] of as many
+    /// regions as its contract names.
     pub region: Option<i64>,
 }
 
@@ -102,6 +103,11 @@ impl<'a> ChipInput<'a> {
     /// With Sentinel-1 pixels.
     pub fn with_s1(self, series: Series<'a>) -> Self {
         Self { s1: Some(series), ..self }
+    }
+
+    /// With the region of its centre.
+    pub fn with_region(self, region: i64) -> Self {
+        Self { region: Some(region), ..self }
     }
 
     /// The acquisitions of a modality.

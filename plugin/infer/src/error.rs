@@ -99,11 +99,18 @@ pub enum InferError {
         /// What was found and what was expected.
         fault: String,
     },
-    /// The package has geo-context and a chip has no region.
-    #[error("chip {chip} of the batch has no region, which the geo-context of model {model} needs")]
+    /// The package has geo-context, and a chip has no region or one that the package has no prototypes of.
+    #[error(
+        "chip {chip} of the batch has {}, the geo-context of model {model} needs one below {regions}",
+        .region.map_or_else(|| "no region".to_owned(), |region| format!("region {region}"))
+    )]
     Region {
         /// Place in the batch, from 0.
         chip: usize,
+        /// What it has.
+        region: Option<i64>,
+        /// Regions of the package.
+        regions: usize,
         /// Name of the model.
         model: String,
     },

@@ -16,7 +16,8 @@
 //! let pixels = vec![0_i16; 2 * 10 * 128 * 128]; // [time, band, height, width]
 //! let series = Series { pixels: Pixels::I16(&pixels), valid: None, datetimes: &[0, 864_000_000] };
 //! let probabilities = model.segment(&[ChipInput::default().with_s2(series)])?;
-//! assert_eq!(probabilities.channels, model.package().contract().head.as_ref().unwrap().classes.len());
+//! let head = model.package().contract().head.as_ref();
+//! assert_eq!(head.map(|head| head.classes.len()), Some(probabilities.channels));
 //! # Ok(())
 //! # }
 //! ```

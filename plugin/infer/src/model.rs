@@ -269,10 +269,18 @@ impl Model {
     fn geo_context(&self, from: usize, chips: &[ChipInput<'_>], features: &[f32]) -> Result<Vec<f32>, InferError> {
         let contract = self.package.contract();
         let (batch, size, of) = (chips.len(), contract.chip_size, Module::GeoContext);
-        let lacks = |index| InferError::Region { chip: from + index, model: contract.name.clone() };
-        let regions: Result<Vec<i64>, _> =
-            chips.iter().enumerate().map(|(index, chip)| chip.region.ok_or_else(|| lacks(index))).collect();
-        let regions = regions?;
+        let known = contract.regions.unwrap_or(0);
+        let of_chip = |(index, chip): (usize, &ChipInput<'_>)| {
+            let found = chip.region.filter(|region| usize::try_from(*region).is_ok_and(|region| region < known));
+            let model = &contract.name;
+            found.ok_or_else(|| InferError::Region {
+                chip: from + index,
+                region: chip.region,
+                regions: known,
+                model: model.clone(),
+            })
+        };
+        let regions: Vec<i64> = chips.iter().enumerate().map(of_chip).collect::<Result<_, _>>()?;
         let inputs = vec![
             ("features", tensor(of, vec![batch, self.fused_channels(), size, size], features)?),
             ("region", tensor(of, vec![batch], &regions)?),

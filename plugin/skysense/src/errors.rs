@@ -1,5 +1,8 @@
 //! Errors of the crates below, in the words that cross to the engine.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use skysense_abi::{Fault, NodeError};
 use skysense_catalog::CatalogError;
 use skysense_contract::ContractError;
@@ -21,8 +24,8 @@ fn with_hint(code: &str, error: &(dyn std::error::Error + 'static)) -> NodeError
 /// An error of a catalog.
 pub(crate) fn catalog(error: &CatalogError) -> NodeError {
     let code = match error {
+        CatalogError::Write { path, source } => return written(path, source),
         CatalogError::Read { .. } => "catalog.read",
-        CatalogError::Write { .. } => "catalog.write",
         CatalogError::Http { .. } => "catalog.http",
         CatalogError::Json { .. } => "catalog.json",
         CatalogError::Limit { .. } => "catalog.limit",
@@ -30,6 +33,23 @@ pub(crate) fn catalog(error: &CatalogError) -> NodeError {
         _ => "catalog.invalid",
     };
     with_hint(code, error)
+}
+
+/// Output that cannot be written.
+fn written(path: &Path, source: &std::io::Error) -> NodeError {
+    let (code, hint) = match source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            ("output.permission", "choose a folder that you may write to")
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ("output.full", "free some space or write to another disk")
+        }
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            ("output.write", "a file stands where a folder is needed: choose another `href`")
+        }
+        _ => ("output.write", "check the folder and its permissions"),
+    };
+    NodeError::new(code, format!("cannot write {}: {source}", path.display())).at("path", path.display()).hint(hint)
 }
 
 /// An error of a catalog as a fault of a setting; the catalog's own word for the field wins.
@@ -49,7 +69,10 @@ pub(crate) fn raster(error: &RasterError) -> NodeError {
     let code = match error {
         RasterError::Open { .. } => "raster.open",
         RasterError::Read { .. } => "raster.read",
-        RasterError::Write { .. } => "raster.write",
+        // GDAL gives no number for what went wrong, so the hint that was chosen by its words says it.
+        RasterError::Write { hint, .. } if hint.starts_with("free some space") => "output.full",
+        RasterError::Write { hint, .. } if hint.contains("you may write to") => "output.permission",
+        RasterError::Write { .. } => "output.write",
         RasterError::Crs { .. } | RasterError::Project { .. } => "raster.crs",
         RasterError::Href { .. } => "raster.href",
         _ => "raster.invalid",

@@ -35,6 +35,17 @@ pub enum Location {
     },
 }
 
+impl Location {
+    /// What a reader of rasters opens: a path, or a URL with the signature that it may carry. Not for messages.
+    pub fn raster_href(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Http(url) => url.to_string(),
+            Self::S3 { bucket, key } => format!("s3://{bucket}/{key}"),
+        }
+    }
+}
+
 impl Access {
     /// Allows only what lies under a catalog's own root.
     pub fn new(allow_paths: impl IntoIterator<Item = PathBuf>) -> Self {

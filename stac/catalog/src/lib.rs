@@ -46,8 +46,8 @@ pub use group::{Day, by_solar_day};
 pub use href::Root;
 pub use item::Item;
 pub use publish::{
-    AssetRecord, BandRecord, ClassRecord, CollectionRecord, Exists, ItemRecord, ModelRecord, Published, Statistics,
-    check_target, checksum, item_path, publish, write_json,
+    AssetRecord, BandRecord, ClassRecord, CollectionRecord, Exists, ItemRecord, ModelRecord, Published, Publishing,
+    Statistics, check_target, checksum, item_path, write_json,
 };
 pub use radiometry::{
     Backscatter, Choice, Decision, Expected, Override, PixelCheck, PixelStatistics, Radiometry, UnitName, Verdict,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use skysense_catalog::{
     AssetRecord, BandRecord, Bbox, CatalogError, ClassRecord, CollectionRecord, DataType, Exists, ItemRecord,
-    ModelRecord, SearchRequest, Statistics, footprint, item_path, parse_datetime, publish, search,
+    ModelRecord, Published, Publishing, SearchRequest, Statistics, check_target, footprint, parse_datetime, search,
 };
 use skysense_grid::{Affine, Crs, GeoBox};
 
@@ -20,9 +20,9 @@ fn about() -> CollectionRecord {
     }
 }
 
-fn record(folder: &Path, id: &str) -> ItemRecord {
-    let file = item_path(folder, id).unwrap().with_file_name("classes.tif");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+/// A record whose file lies in the hidden folder of its item.
+fn record(publishing: &Publishing, id: &str) -> ItemRecord {
+    let file = publishing.folder(id).unwrap().join("classes.tif");
     std::fs::write(&file, "pixels").unwrap();
     let corners = [(14.0, 46.0), (15.0, 46.0), (15.0, 45.0), (14.0, 45.0)];
     ItemRecord {
@@ -81,6 +81,38 @@ fn record(folder: &Path, id: &str) -> ItemRecord {
     }
 }
 
+/// Publishes records of these ids, changed.
+fn put_changed(
+    folder: &Path,
+    ids: &[&str],
+    exists: Exists,
+    change: impl Fn(&mut ItemRecord),
+) -> Result<Published, CatalogError> {
+    check_target(folder, ids, exists)?;
+    let publishing = Publishing::begin(folder, "crop-map")?;
+    let mut records: Vec<_> = ids.iter().map(|id| record(&publishing, id)).collect();
+    records.iter_mut().for_each(change);
+    publishing.finish(&about(), &records, exists)
+}
+
+fn put(folder: &Path, ids: &[&str], exists: Exists) -> Result<Published, CatalogError> {
+    put_changed(folder, ids, exists, |_| {})
+}
+
+/// Names of all files and folders below a folder.
+fn all_names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            names.extend(all_names(&entry.path()).into_iter().map(|inner| format!("{name}/{inner}")));
+        }
+        names.push(name);
+    }
+    names.sort();
+    names
+}
+
 fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
@@ -88,7 +120,7 @@ fn read(path: &Path) -> Value {
 #[test]
 fn an_item_says_where_it_comes_from_and_nothing_secret() {
     let folder = tempfile::tempdir().unwrap();
-    let published = publish(folder.path(), &about(), &[record(folder.path(), "map-2021")], Exists::Fail).unwrap();
+    let published = put(folder.path(), &["map-2021"], Exists::Fail).unwrap();
     let text = std::fs::read_to_string(&published.items[0]).unwrap();
     assert!(!text.contains("geheim") && !text.contains("u:p@"), "{text}");
     let item = read(&published.items[0]);
@@ -119,7 +151,7 @@ fn an_item_says_where_it_comes_from_and_nothing_secret() {
 #[test]
 fn what_is_published_is_what_our_search_reads() {
     let folder = tempfile::tempdir().unwrap();
-    let published = publish(folder.path(), &about(), &[record(folder.path(), "map-2021")], Exists::Fail).unwrap();
+    let published = put(folder.path(), &["map-2021"], Exists::Fail).unwrap();
     let outcome = search(&SearchRequest::new(published.collection.to_str().unwrap()), &|| false).unwrap();
     assert_eq!((outcome.items.len(), outcome.skipped.len()), (1, 0));
     let asset = outcome.items[0].assets().remove(0);
@@ -130,7 +162,7 @@ fn what_is_published_is_what_our_search_reads() {
 fn the_same_results_give_the_same_bytes() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let texts = [first.path(), second.path()].map(|folder| {
-        let published = publish(folder, &about(), &[record(folder, "b"), record(folder, "a")], Exists::Fail).unwrap();
+        let published = put(folder, &["b", "a"], Exists::Fail).unwrap();
         let all = published.items.iter().chain([&published.collection]);
         all.map(|path| std::fs::read_to_string(path).unwrap()).collect::<Vec<_>>()
     });
@@ -140,7 +172,7 @@ fn the_same_results_give_the_same_bytes() {
 #[test]
 fn exists_fails_replaces_and_appends() {
     let folder = tempfile::tempdir().unwrap();
-    let put = |id: &str, exists: Exists| publish(folder.path(), &about(), &[record(folder.path(), id)], exists);
+    let put = |id: &str, exists: Exists| put(folder.path(), &[id], exists);
     let listed = || {
         let collection = read(&folder.path().join("collection.json"));
         collection["links"]
@@ -156,34 +188,86 @@ fn exists_fails_replaces_and_appends() {
     put("b", Exists::Append).unwrap();
     assert_eq!(listed(), ["./a/a.json", "./b/b.json"]);
     assert!(matches!(put("b", Exists::Append), Err(CatalogError::Exists { .. })));
+    std::fs::write(folder.path().join("b/notes.txt"), "somebody's own").unwrap();
     put("c", Exists::Replace).unwrap();
     assert_eq!(listed(), ["./c/c.json"]);
-    assert!(!folder.path().join("a/a.json").exists());
+    // What the old items wrote is gone, what somebody else put beside it stays.
+    assert_eq!(all_names(folder.path()), ["b", "b/notes.txt", "c", "c/c.json", "c/classes.tif", "collection.json"]);
 }
 
 #[test]
 fn records_that_make_no_sense_write_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let good = record(folder.path(), "a");
+    let out = folder.path().join("out");
+    std::fs::write(folder.path().join("outside.tif"), "x").unwrap();
     let outside = folder.path().join("outside.tif");
-    std::fs::write(&outside, "x").unwrap();
-    let mut far = good.clone();
-    far.assets[0].file = outside;
-    let mut absent = good.clone();
-    absent.assets[0].file = folder.path().join("a/none.tif");
-    let mut backwards = good.clone();
-    backwards.interval = (good.interval.1, good.interval.0);
-    for wrong in [
-        far,
-        absent,
-        backwards,
-        ItemRecord { id: "../x".into(), ..good.clone() },
-        ItemRecord { assets: vec![], ..good.clone() },
-        ItemRecord { geometry: json!(null), ..good },
-    ] {
-        assert!(publish(folder.path(), &about(), std::slice::from_ref(&wrong), Exists::Fail).is_err(), "{}", wrong.id);
-        assert!(!folder.path().join("collection.json").exists() && !folder.path().join("a/a.json").exists());
+    let wrong: [(&str, &dyn Fn(&mut ItemRecord)); 6] = [
+        ("outside of the item's folder", &|record| record.assets[0].file = outside.clone()),
+        ("none.tif", &|record| record.assets[0].file = record.assets[0].file.with_file_name("none.tif")),
+        ("before it starts", &|record| record.interval = (record.interval.1, record.interval.0)),
+        ("file name", &|record| record.id = "../x".into()),
+        ("no file", &|record| record.assets.clear()),
+        ("no GeoJSON", &|record| record.geometry = json!(null)),
+    ];
+    for (told, change) in wrong {
+        let error = put_changed(&out, &["a"], Exists::Fail, change).unwrap_err().to_string();
+        assert!(error.contains(told), "{told}: {error}");
+        assert!(!out.exists(), "{told}");
     }
+}
+
+#[test]
+fn a_failure_puts_back_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), &["a", "b"], Exists::Fail).unwrap();
+    let before = all_names(folder.path());
+    // The second of two records is wrong: the first one, already described, must not take its place.
+    let spoil = |record: &mut ItemRecord| {
+        std::fs::write(&record.assets[0].file, "other pixels").unwrap();
+        if record.id == "b" {
+            record.assets.clear();
+        }
+    };
+    put_changed(folder.path(), &["a", "b"], Exists::Replace, spoil).unwrap_err();
+    assert_eq!(all_names(folder.path()), before);
+    assert_eq!(std::fs::read_to_string(folder.path().join("a/classes.tif")).unwrap(), "pixels");
+}
+
+#[test]
+fn a_collection_says_what_its_items_have_in_common() {
+    let folder = tempfile::tempdir().unwrap();
+    let published = put(folder.path(), &["a"], Exists::Fail).unwrap();
+    let collection = read(&published.collection);
+    assert_eq!(collection["summaries"]["proj:code"], json!(["EPSG:32633"]));
+    let classes = &collection["item_assets"]["classes"];
+    assert_eq!(classes["classification:classes"][0]["title"], "winter wheat");
+    assert_eq!(classes["bands"], json!([{"name": "class", "data_type": "uint8", "nodata": 255}]));
+    assert!(classes.get("href").is_none() && classes.get("file:size").is_none());
+    // Items with other classes join: only what still holds for all is said.
+    put_changed(folder.path(), &["b"], Exists::Append, |record| record.assets[0].classes.truncate(1)).unwrap();
+    let classes = &read(&published.collection)["item_assets"]["classes"];
+    assert!(classes.get("classification:classes").is_none() && classes["type"].is_string(), "{classes}");
+}
+
+#[test]
+fn the_model_is_named_where_the_extension_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("model/mlm.json");
+    std::fs::create_dir(record.parent().unwrap()).unwrap();
+    std::fs::write(&record, "{}").unwrap();
+    let out = folder.path().join("out");
+    let local = |item: &mut ItemRecord| item.model.as_mut().unwrap().href = record.display().to_string();
+    let published = put_changed(&out, &["map"], Exists::Fail, local).unwrap();
+    let item = read(&published.items[0]);
+    let links = item["links"].as_array().unwrap();
+    let link = links.iter().find(|link| link["mlm:name"] == "tiny").unwrap();
+    assert_eq!((&link["rel"], &link["href"]), (&json!("derived_from"), &json!("../../model/mlm.json")));
+    assert_eq!(link["file:size"], 2);
+    let sum = skysense_catalog::checksum(&record).unwrap().1;
+    assert_eq!(link["file:checksum"], json!(sum));
+    let asset = &item["assets"]["classes"];
+    assert_eq!(asset["mlm:name"], "tiny");
+    assert_eq!(asset["processing:expression"], json!({"format": "stac-mlm", "expression": "../../model/mlm.json"}));
 }
 
 #[test]
@@ -192,8 +276,8 @@ fn sources_of_this_machine_are_named_relative_to_the_item() {
     std::fs::create_dir(folder.path().join("in")).unwrap();
     std::fs::write(folder.path().join("in/a.json"), "{}").unwrap();
     let out = folder.path().join("out");
-    let mut record = record(&out, "map");
-    record.derived_from = vec![folder.path().join("in/a.json").to_str().unwrap().to_owned()];
-    let published = publish(&out, &about(), &[record], Exists::Fail).unwrap();
+    let source = folder.path().join("in/a.json").to_str().unwrap().to_owned();
+    let local = |record: &mut ItemRecord| record.derived_from = vec![source.clone()];
+    let published = put_changed(&out, &["map"], Exists::Fail, local).unwrap();
     assert_eq!(read(&published.items[0])["links"][3]["href"], "../../in/a.json");
 }

@@ -1,18 +1,22 @@
 //! The description of a scene.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CLASSES, Result, SimulateError};
 
 /// What to simulate. Every field has a default; the same description gives the same bytes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SceneSpec {
-    /// Side of the square scene in pixels of 10 m, 64 to 10980.
+    /// Side of the square scene in pixels of 10 m.
+    #[schemars(range(min = 64, max = 10980))]
     pub size: usize,
-    /// Sentinel-2 dates, spread over the season, 1 to 120.
+    /// Sentinel-2 dates, spread over the season.
+    #[schemars(range(min = 1, max = 120))]
     pub dates: usize,
-    /// Sentinel-1 dates, 0 to 120.
+    /// Sentinel-1 dates.
+    #[schemars(range(min = 0, max = 120))]
     pub radar_dates: usize,
     /// Year of all dates.
     pub year: i32,
@@ -20,13 +24,17 @@ pub struct SceneSpec {
     pub season: [u32; 2],
     /// Everything random follows from this number.
     pub seed: u64,
-    /// Mean share of the scene under clouds, 0 to 0.9; single dates differ.
+    /// Mean share of the scene under clouds; single dates differ.
+    #[schemars(range(min = 0, max = 0.9))]
     pub cloud: f64,
-    /// UTM zones, 1 or 2. With 2 the scene straddles a zone border and the eastern granules are in the eastern zone.
+    /// UTM zones. With 2 the scene straddles a zone border and the eastern granules are in the eastern zone.
+    #[schemars(range(min = 1, max = 2))]
     pub zones: usize,
-    /// Overlapping Sentinel-2 granules side by side in each zone, 1 to 16.
+    /// Overlapping Sentinel-2 granules side by side in each zone.
+    #[schemars(range(min = 1, max = 16))]
     pub granules: usize,
-    /// High-resolution RGB at 0.3125 m over this many 10 m pixels in the middle of the scene, 0 to 512; 0 for none.
+    /// High-resolution RGB at 0.3125 m over this many 10 m pixels in the middle of the scene; 0 for none.
+    #[schemars(range(min = 0, max = 512))]
     pub hr: usize,
     /// Names of the classes that may occur; empty for all. At least one must be a forest, grassland or crop.
     pub classes: Vec<String>,

@@ -25,6 +25,10 @@ pub struct Contract {
     pub channels: usize,
     /// Which tokens carry the encoding of the day of the year.
     pub calendar: Calendar,
+    /// Regions of the Earth that the geo-context has prototypes of; [`crate::region`] says which one a chip's centre
+    /// lies in. There where the package has that graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<usize>,
     /// What the head gives; a package without one gives features only.
     pub head: Option<Head>,
     /// ONNX graphs by module.
@@ -313,6 +317,7 @@ pub(crate) mod tests {
             margin: 2,
             channels: 32,
             calendar: Calendar::S2Only,
+            regions: None,
             head: Some(Head {
                 task: "segmentation".into(),
                 classes: vec![class(1, "water", "000000"), class(2, "1e5", "123456")],

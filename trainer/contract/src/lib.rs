@@ -9,7 +9,7 @@
 //! - [`PackageWriter`] writes a package: a temporary folder, then one rename.
 //!
 //! What pixels must look like before a model sees them is decided here too, for training and inference alike:
-//! [`fill`] (invalid pixels) and [`day_index`] (calendar).
+//! [`fill`] (invalid pixels), [`day_index`] (calendar) and [`region`] (geo-context).
 //!
 //! Axis order everywhere is `[batch, time, band, height, width]`; an axis a tensor lacks is left out.
 
@@ -21,6 +21,7 @@ mod error;
 mod fill;
 mod mlm;
 mod package;
+mod region;
 mod validate;
 mod value;
 mod writer;
@@ -33,6 +34,7 @@ pub use error::ContractError;
 pub use fill::{Layout, fill};
 pub use mlm::{MlmContext, mlm_item};
 pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE};
+pub use region::{region, region_bounds};
 pub use validate::Fault;
 pub use value::Value;
 pub use writer::PackageWriter;

@@ -1,10 +1,11 @@
 //! The contract as a STAC item of the machine learning model extension, for other software.
 //!
-//! Fields: <https://github.com/stac-extensions/mlm> v1.4.0, `file` v2.1.0.
+//! Fields: <https://github.com/stac-extensions/mlm> v1.4.0, `file` v2.1.0, `raster` v1.1.0: the extension wants the bands
+//! described in one of three ways, of which this is the one that an item of STAC 1.1 may have.
 
 use serde_json::{Map, Value, json};
 
-use crate::{Contract, Dtype, Input, MLM_FILE, Modality, WEIGHTS_FILE};
+use crate::{Contract, Dtype, Input, Modality, Module, WEIGHTS_FILE};
 
 /// What the contract does not know of where and when a model was trained. The default says nothing of either.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,12 +30,14 @@ pub fn mlm_item(contract: &Contract, weights_size: u64, context: &MlmContext) ->
         "stac_version": "1.1.0",
         "stac_extensions": [
             "https://stac-extensions.github.io/mlm/v1.4.0/schema.json",
-            "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+            "https://stac-extensions.github.io/file/v2.1.0/schema.json",
+            "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
         ],
         "id": contract.name,
         "geometry": context.geometry,
         "properties": properties(contract, context, (start, end)),
-        "links": [{"rel": "self", "href": format!("./{MLM_FILE}"), "type": "application/geo+json"}],
+        // A link to itself would be absolute, and a package must move.
+        "links": [],
         "assets": assets(contract, weights_size),
     });
     if let (Some(bbox), Some(_)) = (context.bbox, &context.geometry) {
@@ -49,13 +52,6 @@ fn properties(contract: &Contract, context: &MlmContext, (start, end): (String, 
         Some(head) => head.task.clone(),
         None => "similarity-search".to_string(),
     };
-    let bands: Vec<Value> = contract
-        .modalities
-        .iter()
-        .flat_map(|(modality, input)| {
-            input.bands.iter().map(|band| json!({"name": band, "description": modality.name()}))
-        })
-        .collect();
     let mut properties = json!({
         "datetime": null,
         "start_datetime": start,
@@ -70,7 +66,6 @@ fn properties(contract: &Contract, context: &MlmContext, (start, end): (String, 
         "mlm:batch_size_suggestion": 1,
         "mlm:input": contract.modalities.iter().map(|(m, i)| input(contract, *m, i)).collect::<Vec<_>>(),
         "mlm:output": [output(contract, &task)],
-        "bands": bands,
     });
     if let Some(parameters) = context.parameters {
         properties["mlm:total_parameters"] = json!(parameters);
@@ -127,10 +122,25 @@ fn output(contract: &Contract, task: &str) -> Value {
         let classes = head
             .classes
             .iter()
-            .map(|class| json!({"value": class.value, "name": class.name, "color_hint": class.color.to_uppercase()}));
+            .map(|class| json!({"value": class.value, "name": word(&class.name), "title": class.name, "color_hint": class.color.to_uppercase()}));
         output["classification:classes"] = classes.collect();
     }
     output
+}
+
+/// A name as the classification extension wants it: a word for machines.
+fn word(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect()
+}
+
+/// The bands that a graph sees: those of its own modality, or all behind the encoders.
+fn bands(contract: &Contract, module: Option<Module>) -> Vec<Value> {
+    let seen = |modality: &Modality| match module {
+        Some(Module::Hr | Module::S2 | Module::S1) => module == Some(Module::from(*modality)),
+        _ => true,
+    };
+    let inputs = contract.modalities.iter().filter(|(modality, _)| seen(modality));
+    inputs.flat_map(|(_, input)| input.bands.iter().map(|band| json!({"name": band}))).collect()
 }
 
 fn assets(contract: &Contract, weights_size: u64) -> Value {
@@ -144,7 +154,9 @@ fn assets(contract: &Contract, weights_size: u64) -> Value {
     for (module, graph) in &contract.graphs {
         let kind = "application/octet-stream; application=onnx";
         let title = format!("{module} graph");
-        assets.insert(module.name().into(), model(title, &graph.path, graph.size, &graph.sha256, kind, "onnx"));
+        let mut asset = model(title, &graph.path, graph.size, &graph.sha256, kind, "onnx");
+        asset["raster:bands"] = json!(bands(contract, Some(*module)));
+        assets.insert(module.name().into(), asset);
         if let Some(data) = &graph.data {
             let title = format!("constants of the {module} graph");
             let asset = json!({"href": format!("./{}", data.path), "title": title, "roles": ["data"],
@@ -154,7 +166,8 @@ fn assets(contract: &Contract, weights_size: u64) -> Value {
     }
     let kind = "application/octet-stream; application=safetensors";
     let sum = &contract.weights_sha256;
-    let weights = model("weights".into(), WEIGHTS_FILE, weights_size, sum, kind, "safetensors");
+    let mut weights = model("weights".into(), WEIGHTS_FILE, weights_size, sum, kind, "safetensors");
+    weights["raster:bands"] = json!(bands(contract, None));
     assets.insert("weights".into(), weights);
     assets.insert(
         "probe".into(),
@@ -181,6 +194,9 @@ mod tests {
         assert_eq!(input["value_scaling"][0], json!({"type": "z-score", "mean": 884.296_737_56, "stddev": 1155.0}));
         assert_eq!(properties["mlm:output"][0]["classification:classes"][1]["color_hint"], "123456");
         assert_eq!(item["assets"]["weights"]["file:size"], 7);
+        // Described where the extension looks for them, and not where STAC 1.1 forbids it.
+        assert_eq!(item["assets"]["s2"]["raster:bands"], json!([{"name": "B02"}, {"name": "B03"}, {"name": "B04"}]));
+        assert!(properties.get("bands").is_none());
         assert!(item.get("bbox").is_none() && item["geometry"].is_null());
     }
 

@@ -42,6 +42,12 @@ impl Contract {
                 faults.add("graphs", format!("has no {module}"));
             }
         }
+        match (self.regions, self.graphs.contains_key(&Module::GeoContext)) {
+            (Some(0), _) => faults.add("regions", "is 0"),
+            (Some(_), false) => faults.add("regions", "is given, and graphs has no geo_context"),
+            (None, true) => faults.add("regions", "is lacking, and graphs has a geo_context that asks for a region"),
+            _ => {}
+        }
         for (module, graph) in &self.graphs {
             check_path(&format!("graphs.{module}.path"), &graph.path, &mut faults);
             check_sum(&format!("graphs.{module}.sha256"), &graph.sha256, &mut faults);
@@ -142,6 +148,21 @@ mod tests {
     #[test]
     fn a_sound_contract_has_no_fault() {
         assert_eq!(sample().faults(), vec![]);
+    }
+
+    #[test]
+    fn regions_belong_to_a_geo_context() {
+        let fields = |contract: &crate::Contract| contract.faults().into_iter().map(|f| f.field).collect::<Vec<_>>();
+        let mut contract = sample();
+        contract.regions = Some(4096);
+        assert_eq!(fields(&contract), ["regions"]);
+        let graph = contract.graphs[&crate::Module::Fusion].clone();
+        contract.graphs.insert(crate::Module::GeoContext, graph);
+        assert_eq!(fields(&contract), Vec::<String>::new());
+        for regions in [None, Some(0)] {
+            contract.regions = regions;
+            assert_eq!(fields(&contract), ["regions"]);
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
         margin: setup.chip_size / 8,
         channels,
         calendar: setup.calendar,
+        regions: None,
         head: Some(Head { task: "segmentation".into(), classes: config.classes.clone() }),
         graphs: BTreeMap::new(),
         probe: Probe { path: String::new(), sha256: String::new(), absolute: TOLERANCE, relative: TOLERANCE },

@@ -28,6 +28,7 @@ pub fn planned_contract(offers: &BTreeMap<Modality, Offer>, config: &FinetuneCon
         margin: setup.chip_size / 8,
         channels,
         calendar: setup.calendar,
+        regions: None,
         head: Some(Head { task: "segmentation".into(), classes: config.classes.clone() }),
         graphs: BTreeMap::new(),
         probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },

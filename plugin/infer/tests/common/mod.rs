@@ -11,8 +11,8 @@ use skysense_contract::{
 };
 use skysense_infer::{ChipInput, Options, Pixels, Series};
 use skysense_model::{
-    Inputs, Normalisation, PixelType, SegmentationHead, SegmentationHeadConfig, SkySense, checkpoint, export_fusion,
-    export_head, export_hr, export_series, preset,
+    GeoContextConfig, Inputs, Normalisation, PixelType, SegmentationHead, SegmentationHeadConfig, SkySense, checkpoint,
+    export_fusion, export_geo_context, export_head, export_hr, export_series, preset,
 };
 
 pub const SIZE: usize = 16;
@@ -27,9 +27,20 @@ pub struct Tiny {
 
 impl Tiny {
     pub fn new(seed: u64) -> Self {
+        Self::with(seed, None)
+    }
+
+    /// A model that has prototypes of so many regions.
+    pub fn with_regions(seed: u64, regions: usize) -> Self {
+        Self::with(seed, Some(regions))
+    }
+
+    fn with(seed: u64, regions: Option<usize>) -> Self {
         let device = Device::flex();
         device.seed(seed);
-        let config = preset("tiny").unwrap();
+        let mut config = preset("tiny").unwrap();
+        let channels = config.fusion.channels;
+        config.geo_context = regions.map(|regions| GeoContextConfig { regions, prototypes: 5, channels });
         let head = SegmentationHeadConfig { channels: config.channels(), hidden: 32, classes: CLASSES };
         Self { encoder: config.init(&device).unwrap(), head: head.init(&device) }
     }
@@ -54,7 +65,13 @@ impl Tiny {
         );
         let head = export_head(&self.head, self.encoder.config().channels(), [SIZE; 2]);
         let fusion = export_fusion(&self.encoder.fusion, [SIZE; 2]);
-        [(Module::Hr, hr), (Module::S2, s2), (Module::S1, s1), (Module::Fusion, fusion), (Module::Head, head)].into()
+        let mut graphs: BTreeMap<Module, Vec<u8>> =
+            [(Module::Hr, hr), (Module::S2, s2), (Module::S1, s1), (Module::Fusion, fusion), (Module::Head, head)]
+                .into();
+        if let Some(context) = &self.encoder.geo_context {
+            graphs.insert(Module::GeoContext, export_geo_context(context, [SIZE; 2]));
+        }
+        graphs
     }
 
     /// Writes the package; its probe is `chip` with `shift` added to what Burn gives for it.
@@ -66,13 +83,26 @@ impl Tiny {
         writer.weights(&checkpoint::save(&self.encoder, "").unwrap()).unwrap();
         let output: Vec<f32> = self.logits(chip).iter().map(|value| value + shift).collect();
         writer.probe(&chip.probe(&output), 1e-4, 1e-4).unwrap();
-        writer.finish(contract(self.encoder.config().channels()), &MlmContext::default()).unwrap();
+        let config = self.encoder.config();
+        let regions = config.geo_context.as_ref().map(|context| context.regions);
+        let contract = Contract { regions, ..contract(config.channels()) };
+        writer.finish(contract, &MlmContext::default()).unwrap();
         folder.to_path_buf()
     }
 
     /// What Burn gives, `[class, height, width]`.
     pub fn logits(&self, chip: &Chip) -> Vec<f32> {
         self.head.forward(self.features(chip)).into_data().try_to_vec().unwrap()
+    }
+
+    /// What Burn attaches to fused features `[channel, height, width]` in a region.
+    pub fn with_prototypes(&self, fused: &[f32], region: i64) -> Vec<f32> {
+        let device = Device::flex();
+        let shape = [1, fused.len() / (SIZE * SIZE), SIZE, SIZE];
+        let features = Tensor::<4>::from_data(TensorData::new(fused.to_vec(), shape), &device);
+        let region = Tensor::<1, Int>::from_data(TensorData::new(vec![region], [1]), &device);
+        let context = self.encoder.geo_context.as_ref().expect("made with regions");
+        context.forward(features, region).into_data().try_to_vec().unwrap()
     }
 
     /// What Burn gives, `[1, channel, height, width]`.
@@ -106,6 +136,7 @@ fn contract(channels: usize) -> Contract {
         margin: 2,
         channels,
         calendar: Calendar::S2Only,
+        regions: None,
         head: Some(Head { task: "segmentation".into(), classes: (1..=CLASSES as u8).map(class).collect() }),
         graphs: BTreeMap::new(),
         probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
@@ -123,6 +154,7 @@ pub struct Chip {
     pub s1: Vec<f32>,
     pub days: [Vec<i64>; 2],
     pub times: [Vec<i64>; 2],
+    pub region: Option<i64>,
 }
 
 impl Chip {
@@ -140,7 +172,13 @@ impl Chip {
             s1: (0..s1 * 2 * area).map(|i| noise(i) as f32 / 200.0 - 25.0).collect(),
             times: [times(&days[0]), times(&days[1])],
             days,
+            region: None,
         }
+    }
+
+    /// The same chip in a region.
+    pub fn in_region(self, region: i64) -> Self {
+        Self { region: Some(region), ..self }
     }
 
     pub fn s2_series(&self) -> Series<'_> {
@@ -156,7 +194,8 @@ impl Chip {
     }
 
     pub fn all(&self) -> ChipInput<'_> {
-        ChipInput::default().with_hr(self.hr_series()).with_s2(self.s2_series()).with_s1(self.s1_series())
+        let pixels = ChipInput::default().with_hr(self.hr_series()).with_s2(self.s2_series()).with_s1(self.s1_series());
+        ChipInput { region: self.region, ..pixels }
     }
 
     /// The same for Burn, normalised.
@@ -179,6 +218,7 @@ impl Chip {
             hr: Some(Normalisation::hr().forward(hr)),
             s2: Some(series(s2, 10, &self.days[0], Normalisation::s2())),
             s1: Some(series(self.s1.clone(), 2, &self.days[1], Normalisation::s1())),
+            region: self.region.map(|region| Tensor::from_data(TensorData::new(vec![region], [1]), &device)),
             ..Inputs::default()
         }
     }
@@ -188,7 +228,7 @@ impl Chip {
         let floats = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let ints = |values: &[i64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let (t2, t1) = (self.days[0].len(), self.days[1].len());
-        let tensors = [
+        let mut tensors = vec![
             ("hr", Stored::U8, vec![1, 1, 3, side, side], self.hr.clone()),
             ("s2", Stored::I16, vec![1, t2, 10, SIZE, SIZE], self.s2.iter().flat_map(|v| v.to_le_bytes()).collect()),
             ("s1", Stored::F32, vec![1, t1, 2, SIZE, SIZE], floats(&self.s1)),
@@ -196,6 +236,7 @@ impl Chip {
             ("s1.day", Stored::I64, vec![1, t1], ints(&self.days[1])),
             ("output", Stored::F32, vec![1, CLASSES, SIZE, SIZE], floats(output)),
         ];
+        tensors.extend(self.region.map(|region| ("region", Stored::I64, vec![1], ints(&[region]))));
         let views = tensors
             .iter()
             .map(|(name, dtype, shape, bytes)| (*name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));

@@ -4,13 +4,20 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use skysense_abi::{BatchStream, DeviceLease, Host, Level, NodeError, NodePlan, RunInput, RunInputs};
-use skysense_contract::Modality;
-use skysense_edges::{ChipBatch, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef};
+use skysense_contract::{Modality, region};
+use skysense_edges::{
+    ChipBatch, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
+};
+use skysense_grid::GeoBox;
 use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Series};
 
 use super::fit::{ModelState, Settings, offers};
 use crate::errors;
+
+/// Chips that are run at once, where the workflow does not say.
+pub(crate) const BATCH: usize = 8;
 
 /// What the model gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +28,20 @@ pub(crate) enum Task {
     Probabilities,
 }
 
+impl Task {
+    /// Columns of the node's output.
+    pub(crate) fn schema(self, channels: usize, side: usize) -> SchemaRef {
+        match self {
+            Self::Features => feature_schema(channels, side),
+            Self::Probabilities => prediction_schema(channels, side),
+        }
+    }
+}
+
 struct Applied {
     task: Task,
     model: Model,
+    grid: GeoBox,
     chips: RunInput,
     ready: VecDeque<RecordBatch>,
     /// Rows of one output batch.
@@ -68,7 +86,7 @@ pub(crate) fn run(
         binding: Some(binding),
         ..Options::default()
     };
-    let batch = settings.batch.unwrap_or(8).max(1);
+    let batch = settings.batch.unwrap_or(BATCH).max(1);
     let model = Model::load(package, options).map_err(|error| errors::infer(&error))?;
     let record = model.record();
     host.log(
@@ -83,6 +101,7 @@ pub(crate) fn run(
     Ok(Box::new(Applied {
         task,
         model,
+        grid: facts.chips.geobox,
         chips: inputs.require("chips")?,
         ready: VecDeque::new(),
         batch,
@@ -129,7 +148,8 @@ impl Applied {
         while from < chips.len() {
             self.host.check_cancelled()?;
             let rows = from..(from + self.batch).min(chips.len());
-            let inputs: Vec<ChipInput<'_>> = rows.clone().map(|row| chip(&chips, row)).collect::<Result<_, _>>()?;
+            let inputs: Vec<ChipInput<'_>> =
+                rows.clone().map(|row| self.chip(&chips, row)).collect::<Result<_, _>>()?;
             let maps = match self.task {
                 Task::Features => self.model.features(&inputs),
                 Task::Probabilities => self.model.segment(&inputs),
@@ -142,6 +162,19 @@ impl Applied {
             from = rows.end;
         }
         Ok(())
+    }
+
+    /// A row of chips as the model takes it: slices of the Arrow buffers, and the region of the chip's centre where the
+    /// model asks for one.
+    fn chip<'a>(&self, chips: &'a ChipBatch, row: usize) -> Result<ChipInput<'a>, NodeError> {
+        let input = pixels(chips, row)?;
+        let Some(regions) = self.model.package().contract().regions else { return Ok(input) };
+        let window = chips.window(row).map_err(|error| errors::edge(&error))?;
+        let place = self.grid.window(&window).map_err(|error| NodeError::from_error("chips.window", &error))?;
+        let (longitude, latitude) = skysense_raster::centre_lon_lat(&place)
+            .map_err(|error| errors::raster(&error).at("chip", chips.chip(row)))?;
+        // A contract counts regions in thousands, far below what an i64 holds.
+        Ok(input.with_region(region(longitude, latitude, regions) as i64))
     }
 
     fn rows(&self, chips: &ChipBatch, from: usize, maps: &Maps) -> Result<RecordBatch, NodeError> {
@@ -163,8 +196,8 @@ impl Applied {
     }
 }
 
-/// A row of chips as the model takes it: slices of the Arrow buffers.
-fn chip(chips: &ChipBatch, row: usize) -> Result<ChipInput<'_>, NodeError> {
+/// The pixels of a row of chips.
+fn pixels(chips: &ChipBatch, row: usize) -> Result<ChipInput<'_>, NodeError> {
     let mut input = ChipInput::default();
     for modality in Modality::ALL {
         let Some(series) = chips.series(modality.name(), row) else { continue };

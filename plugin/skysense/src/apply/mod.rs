@@ -2,6 +2,21 @@
 
 mod fit;
 mod maps;
+mod plan;
 
-pub(crate) use fit::{ModelState, Settings, fit, offers, plan_facts};
+pub(crate) use fit::{Settings, offers};
 pub(crate) use maps::{Task, run};
+pub(crate) use plan::plan;
+
+/// What holds for both nodes, for their documentation.
+macro_rules! limits {
+    () => {
+        "
+
+## Limits
+Any subset of the model's modalities and dates runs; bands are bound by name, and a band, unit, chip size or \
+number of dates that does not fit is told while planning. Pixels go from Arrow to ONNX Runtime without a copy. \
+On the CPU the same chips give the same bytes for any `batch` and `threads`."
+    };
+}
+pub(crate) use limits;

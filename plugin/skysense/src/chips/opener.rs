@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use skysense_abi::NodeError;
-use skysense_catalog::{Access, Location, RasterSource, Signer, redact};
+use skysense_catalog::{Access, RasterSource, Signer, redact};
 use skysense_raster::{RasterError, Source};
 
 use crate::errors;
@@ -52,13 +52,8 @@ impl Opener {
         for href in std::iter::once(&source.href).chain(&source.alternates) {
             match self.access.raster(&source.root, href) {
                 Ok(location) => {
-                    let href = match location {
-                        Location::File(path) => path.display().to_string(),
-                        Location::Http(url) => url.to_string(),
-                        Location::S3 { bucket, key } => format!("s3://{bucket}/{key}"),
-                    };
                     let name = format!("item {}, asset {}", source.item, source.asset);
-                    return Ok(Source::new(name, href)
+                    return Ok(Source::new(name, location.raster_href())
                         .with_band(source.band_index)
                         .with_nodata(source.nodata)
                         .with_claimed(source.claimed.clone()));

@@ -32,7 +32,8 @@ pub(crate) fn plan(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Res
     skysense_raster::setup(&block_cache()).map_err(|error| Fault::from(errors::raster(&error)))?;
     let mut gathered = gather(settings, inputs, host)?;
     let wanted = settings.bbox.map(Bbox).or_else(|| area.as_ref().map(Area::bbox));
-    inside(&mut gathered.scenes, wanted.as_ref())?;
+    let field = if settings.area.is_some() { "/area" } else { "/bbox" };
+    inside(&mut gathered.scenes, wanted.as_ref(), field)?;
     let days = days(std::mem::take(&mut gathered.scenes), wanted.as_ref(), host);
     let (periods, inspected) = select(settings, length, days, &gathered, host)?;
     let used: Vec<&Inspected> = inspected.values().filter(|found| uses(&periods, &found.scene.item)).collect();
@@ -110,7 +111,7 @@ fn check(settings: &Settings, host: &Host) -> Result<(Length, Option<Area>), Vec
 }
 
 /// Keeps the scenes that touch the wanted area.
-fn inside(scenes: &mut Vec<Scene>, wanted: Option<&Bbox>) -> Result<(), Vec<Fault>> {
+fn inside(scenes: &mut Vec<Scene>, wanted: Option<&Bbox>, field: &str) -> Result<(), Vec<Fault>> {
     let Some(wanted) = wanted else { return Ok(()) };
     let covers: Vec<String> = scenes.iter().take(3).map(|scene| format!("{} {:?}", scene.item, scene.bbox.0)).collect();
     let count = scenes.len();
@@ -118,7 +119,7 @@ fn inside(scenes: &mut Vec<Scene>, wanted: Option<&Bbox>) -> Result<(), Vec<Faul
     if scenes.is_empty() {
         let message =
             format!("the area {:?} lies outside of all {count} items, such as {}", wanted.0, covers.join("; "));
-        return Err(Fault::new("/bbox", "area.outside", message)
+        return Err(Fault::new(field, "area.outside", message)
             .hint("longitude comes first: [west, south, east, north]; or search items of this area")
             .into());
     }

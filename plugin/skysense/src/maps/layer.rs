@@ -182,37 +182,24 @@ impl Layer {
                 &bytes(&|p| classes.get(highest(pixel(p))).map_or(*nodata, |class| class.value), *nodata),
             ),
             Self::Entropy => writer.write_rows(rows.y, &bytes(&|p| quantise(entropy(pixel(p), channels)), NODATA)),
-            Self::Probability { .. } => {
-                let encoded: Vec<u8> = rows
-                    .values
-                    .iter()
-                    .enumerate()
-                    .map(|(at, &value)| if rows.valid[at % area] == 0 { NODATA } else { quantise(value) })
-                    .collect();
-                writer.write_rows(rows.y, &encoded)
-            }
+            Self::Probability { .. } => writer.write_rows(rows.y, &stored(rows, NODATA, quantise)),
             Self::Features { dtype: FeatureType::Float32, .. } => {
-                let encoded: Vec<f32> = rows
-                    .values
-                    .iter()
-                    .enumerate()
-                    .map(|(at, &value)| if rows.valid[at % area] == 0 { f32::NAN } else { value })
-                    .collect();
-                writer.write_rows(rows.y, &encoded)
+                writer.write_rows(rows.y, &stored(rows, f32::NAN, |value| value))
             }
             Self::Features { dtype: FeatureType::Int16, .. } => {
                 let limit = f32::from(i16::MAX);
                 let store = |value: f32| (value * FEATURE_STEPS).round().clamp(-limit, limit) as i16;
-                let encoded: Vec<i16> = rows
-                    .values
-                    .iter()
-                    .enumerate()
-                    .map(|(at, &value)| if rows.valid[at % area] == 0 { NO_FEATURE } else { store(value) })
-                    .collect();
-                writer.write_rows(rows.y, &encoded)
+                writer.write_rows(rows.y, &stored(rows, NO_FEATURE, store))
             }
         }
     }
+}
+
+/// Each value as it is stored, and the value of no data where there is none.
+fn stored<T: Copy>(rows: &Rows, nodata: T, encode: impl Fn(f32) -> T) -> Vec<T> {
+    let area = (rows.width * rows.height).max(1);
+    let of = |(at, &value): (usize, &f32)| if rows.valid[at % area] == 0 { nodata } else { encode(value) };
+    rows.values.iter().enumerate().map(of).collect()
 }
 
 /// Place of the highest value; the first of equal ones.

@@ -3,9 +3,7 @@
 mod layer;
 mod period_writer;
 mod records;
-mod staging;
 
 pub(crate) use layer::{FeatureType, Layer, Output, layers};
 pub(crate) use period_writer::{PeriodWriter, WrittenMap};
 pub(crate) use records::{Describe, describe};
-pub(crate) use staging::Staging;

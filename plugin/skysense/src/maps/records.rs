@@ -32,7 +32,6 @@ pub(crate) fn describe(
     title: &str,
     period: &Period,
     written: &WrittenMap,
-    folder: &Path,
 ) -> Result<ItemRecord, RasterError> {
     let facts = about.facts;
     let outline = footprint(&facts.chips.geobox)?;
@@ -50,17 +49,17 @@ pub(crate) fn describe(
         interval,
         geometry: outline.geometry(),
         bbox: Bbox(outline.bbox),
-        assets: written.files.iter().map(|(layer, info)| asset(layer, info, facts, folder)).collect(),
+        assets: written.files.iter().map(|(layer, info)| asset(layer, info, facts)).collect(),
         derived_from: sources.iter().map(|item| item.href.clone().unwrap_or_else(|| item.id.clone())).collect(),
         lineage: lineage(facts, sources.len()),
         software: about.software.clone(),
         workflow_sha256: about.workflow_sha256.clone(),
-        model: about.model.as_ref().map(|(package, weights_sha256)| model(facts, package, weights_sha256, folder)),
+        model: about.model.as_ref().map(|(package, weights_sha256)| model(facts, package, weights_sha256)),
         properties: properties(facts, period, written),
     })
 }
 
-fn asset(layer: &Layer, info: &CogInfo, facts: &MapFacts, folder: &Path) -> AssetRecord {
+fn asset(layer: &Layer, info: &CogInfo, facts: &MapFacts) -> AssetRecord {
     let spec = layer.spec(facts.chips.geobox.clone());
     let bands = spec.bands.iter().zip(&info.bands).map(|(band, found)| BandRecord {
         name: band.name.clone(),
@@ -88,7 +87,7 @@ fn asset(layer: &Layer, info: &CogInfo, facts: &MapFacts, folder: &Path) -> Asse
     };
     AssetRecord {
         key: layer.name().into(),
-        file: folder.join(format!("{}.tif", layer.name())),
+        file: info.path.clone(),
         title: layer.title().into(),
         roles: vec!["data".into()],
         media_type: AssetRecord::COG.into(),
@@ -141,11 +140,12 @@ fn lineage(facts: &MapFacts, items: usize) -> String {
     text
 }
 
-fn model(facts: &MapFacts, package: &Path, weights_sha256: &str, folder: &Path) -> ModelRecord {
+fn model(facts: &MapFacts, package: &Path, weights_sha256: &str) -> ModelRecord {
     let record = package.join(skysense_contract::MLM_FILE);
+    let record = std::path::absolute(&record).unwrap_or(record);
     ModelRecord {
         name: facts.model.name.clone(),
-        href: relative(&record, folder),
+        href: record.display().to_string(),
         architecture: format!("SkySense {}", facts.model.preset),
         tasks: vec![if facts.classes.is_empty() { "feature-extraction" } else { "semantic-segmentation" }.into()],
         weights_sha256: weights_sha256.to_owned(),
@@ -171,32 +171,4 @@ fn properties(facts: &MapFacts, period: &Period, written: &WrittenMap) -> Map<St
         put("skysense:absent_bands", json!(facts.absent_bands));
     }
     properties
-}
-
-/// The path from a folder to a file, with `..` where needed; the file's own path where they share no folder.
-fn relative(file: &Path, folder: &Path) -> String {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let (file, folder) = (absolute(file), absolute(folder));
-    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    if shared < 2 {
-        return file.display().to_string();
-    }
-    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
-    let down = to[shared..].iter().map(|part| part.as_os_str().to_string_lossy().into_owned());
-    up.chain(down).collect::<Vec<_>>().join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_relative_where_they_share_a_folder() {
-        assert_eq!(
-            relative(Path::new("/data/models/a/mlm.json"), Path::new("/data/out/map")),
-            "../../models/a/mlm.json"
-        );
-        assert_eq!(relative(Path::new("/models/mlm.json"), Path::new("/data/out")), "/models/mlm.json");
-    }
 }

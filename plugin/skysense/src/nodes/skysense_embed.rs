@@ -1,22 +1,18 @@
 //! `skysense.embed`: feature maps of chips.
 
-use serde_json::json;
 use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInputs};
-use skysense_edges::feature_schema;
 
-use crate::apply::{self, Settings, Task};
+use crate::apply::{self, Settings, Task, limits};
 
-const DOC: &str = "\
+const DOC: &str = concat!(
+    "\
 Runs the encoders and the fusion of a SkySense model, and gives the fused features of each pixel.
 
 ## Columns
 In: `chip`, and a `model` that is still to be trained. Out: `feature`: for each chip `[channel, height, width]` on the \
-10 m grid, and where at least one input was valid.
-
-## Limits
-Any subset of the model's modalities and dates runs; bands are bound by name, and a band, unit, chip size or \
-number of dates that does not fit is told while planning. Pixels go from Arrow to ONNX Runtime without a copy. \
-On the CPU the same chips give the same bytes for any `batch` and `threads`.";
+10 m grid, and where at least one input was valid.",
+    limits!()
+);
 
 const EXAMPLE: &str = "\
 features:
@@ -42,15 +38,7 @@ impl Node for SkysenseEmbed {
     }
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
-        let fit = apply::fit(&settings, inputs, host)?;
-        let channels = fit.contract.channels;
-        let side = fit.contract.chip_size;
-        let batch = settings.batch.unwrap_or(8).max(1);
-        let bytes = (batch * side * side * (4 * channels + 1)) as u64;
-        let plan = NodePlan::new(feature_schema(channels, side))
-            .facts(apply::plan_facts(&fit, channels))
-            .state(json!(fit.state));
-        Ok(plan.memory(fit.working_bytes(batch), bytes).cost("model_chips", fit.chips.chips() as f64, ""))
+        apply::plan(Task::Features, &settings, inputs, host)
     }
 
     fn run(settings: Settings, plan: NodePlan, inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {

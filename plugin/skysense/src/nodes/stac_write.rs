@@ -7,17 +7,17 @@ use arrow::array::RecordBatch;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs};
-use skysense_catalog::{CollectionRecord, Exists, check_target, publish};
-use skysense_contract::Package;
-use skysense_edges::{
-    FeatureBatch, MapFacts, ModelBatch, Period, PredictionBatch, RasterBuilder, RasterRow, raster_schema,
+use skysense_abi::{
+    BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
-use skysense_grid::{ChipGrid, Window};
+use skysense_catalog::{CollectionRecord, Exists, Publishing, check_target};
+use skysense_contract::Package;
+use skysense_edges::{MapBatch, MapFacts, ModelBatch, Period, RasterBuilder, RasterRow, raster_schema};
+use skysense_grid::ChipGrid;
 use skysense_raster::{Blender, CogWriter};
 
 use crate::errors;
-use crate::maps::{Describe, FeatureType, Layer, Output, PeriodWriter, Staging, WrittenMap, describe, layers};
+use crate::maps::{Describe, FeatureType, Layer, Output, PeriodWriter, WrittenMap, describe, layers};
 use crate::settings::path;
 
 const DOC: &str = "\
@@ -71,6 +71,9 @@ pub(crate) struct Settings {
     #[serde(default)]
     exists: Exists,
 }
+
+/// Kind of the edge that carries features.
+const FEATURE: &str = "feature";
 
 fn other() -> String {
     "other".into()
@@ -155,7 +158,7 @@ impl Job {
                     .hint("connect skysense.segment or skysense.embed"),
             ]
         })?;
-        let features = kind == "feature";
+        let features = kind == FEATURE;
         let mut faults = Vec::new();
         if !features && settings.outputs.is_empty() {
             faults.push(Fault::new(
@@ -215,21 +218,15 @@ impl Job {
         if exists != Exists::Append || !host.about().resumed {
             check_target(&self.folder, &known, exists).map_err(|error| errors::catalog(&error))?;
         }
-        let mut staging = Staging::create(&self.folder, &self.collection)?;
-        let written = self.blend(maps, &staging, host)?;
+        let publishing = Publishing::begin(&self.folder, &self.collection).map_err(|error| errors::catalog(&error))?;
+        let written = self.blend(maps, &publishing, host)?;
         let about = self.provenance(model, host)?;
         let mut records = Vec::new();
         for ((period, id), map) in self.facts.chips.periods.iter().zip(&ids).zip(&written) {
             let title = format!("{}, {}", settings.title.as_deref().unwrap_or(&self.collection), period.name);
-            records.push(
-                describe(&about, id, &title, period, map, &staging.place(id))
-                    .map_err(|error| errors::raster(&error))?,
-            );
+            records.push(describe(&about, id, &title, period, map).map_err(|error| errors::raster(&error))?);
         }
         host.check_cancelled()?;
-        for id in &ids {
-            staging.put(id)?;
-        }
         let collection = CollectionRecord {
             id: self.collection.clone(),
             title: settings.title.clone().unwrap_or_else(|| self.collection.clone()),
@@ -240,19 +237,17 @@ impl Job {
             license: settings.license.clone(),
             keywords: vec!["skysense".into()],
         };
-        let published =
-            publish(&self.folder, &collection, &records, exists).map_err(|error| errors::catalog(&error))?;
-        staging.keep();
+        let published = publishing.finish(&collection, &records, exists).map_err(|error| errors::catalog(&error))?;
         self.rows(&published.items, host)
     }
 
     /// Blends the maps of all periods into files.
-    fn blend(&self, maps: RunInput, staging: &Staging, host: &Host) -> Result<Vec<WrittenMap>, NodeError> {
+    fn blend(&self, maps: RunInput, publishing: &Publishing, host: &Host) -> Result<Vec<WrittenMap>, NodeError> {
         let fault = |error: skysense_raster::RasterError| errors::raster(&error);
         let threads = host.about().threads.max(1);
         let periods = &self.facts.chips.periods;
         let begin = |place: usize| -> Result<PeriodWriter, NodeError> {
-            let folder = staging.item(&self.id(&periods[place]))?;
+            let folder = publishing.folder(&self.id(&periods[place])).map_err(|error| errors::catalog(&error))?;
             PeriodWriter::create(&folder, &self.grid, &self.layers, self.facts.channels, threads).map_err(fault)
         };
         let mut written = Vec::with_capacity(periods.len());
@@ -260,8 +255,11 @@ impl Job {
         let (mut done, total) = (0_u64, (self.grid.len() * periods.len()) as u64);
         for batch in maps {
             host.check_cancelled()?;
-            for chip in Chips::read(&self.kind, &batch?)?.iter() {
-                let (name, window, values, valid) = chip?;
+            let batch = batch?;
+            let chips = if self.kind == FEATURE { MapBatch::features(&batch) } else { MapBatch::predictions(&batch) };
+            let chips = chips.map_err(|error| errors::edge(&error))?;
+            for row in 0..chips.len() {
+                let name = chips.period(row);
                 let place = periods.iter().position(|period| period.name == name).ok_or_else(|| {
                     NodeError::new("maps.period", format!("a chip is of period {name:?}, which the plan does not have"))
                 })?;
@@ -275,10 +273,15 @@ impl Job {
                     let finished = std::mem::replace(&mut open, begin(written.len() + 1)?);
                     written.push(finished.finish().map_err(fault)?);
                 }
-                open.push(&window, values, valid).map_err(fault)?;
+                let window = chips.window(row).map_err(|error| errors::edge(&error))?;
+                open.push(&window, chips.values(row), chips.valid(row)).map_err(fault)?;
                 done += 1;
             }
             host.progress(done, Some(total), "chips");
+        }
+        if done < total {
+            host.log(Level::Warn, format!("{} of {total} chips did not come: their pixels are no data", total - done));
+            host.count("missing_chips", total - done);
         }
         written.push(open.finish().map_err(fault)?);
         // Periods that no chip came for are written as what they are: without data.
@@ -341,43 +344,5 @@ impl Job {
         }
         host.report("output", &json!({"href": self.folder.join("collection.json"), "role": "collection"}));
         rows.finish().map_err(|error| errors::edge(&error))
-    }
-}
-
-/// A batch of either kind.
-enum Chips {
-    Predictions(PredictionBatch),
-    Features(FeatureBatch),
-}
-
-/// Period, window, values and validity of a chip.
-type Chip<'a> = (&'a str, Window, &'a [f32], &'a [u8]);
-
-impl Chips {
-    fn read(kind: &str, batch: &RecordBatch) -> Result<Self, NodeError> {
-        let read = if kind == "feature" {
-            FeatureBatch::try_new(batch).map(Self::Features)
-        } else {
-            PredictionBatch::try_new(batch).map(Self::Predictions)
-        };
-        read.map_err(|error| errors::edge(&error))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Result<Chip<'_>, NodeError>> {
-        let rows = match self {
-            Self::Predictions(batch) => batch.len(),
-            Self::Features(batch) => batch.len(),
-        };
-        (0..rows).map(move |row| {
-            let window = match self {
-                Self::Predictions(batch) => batch.window(row),
-                Self::Features(batch) => batch.window(row),
-            };
-            let window = window.map_err(|error| errors::edge(&error))?;
-            Ok(match self {
-                Self::Predictions(batch) => (batch.period(row), window, batch.values(row), batch.valid(row)),
-                Self::Features(batch) => (batch.period(row), window, batch.values(row), batch.valid(row)),
-            })
-        })
     }
 }

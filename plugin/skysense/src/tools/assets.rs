@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use skysense_abi::{Host, NodeError};
-use skysense_catalog::{Access, Item, Location, SearchRequest, search};
+use skysense_catalog::{Access, Item, SearchRequest, search};
 use skysense_raster::{Header, Source, header};
 
 use crate::errors;
@@ -92,14 +92,10 @@ impl Place {
         for key in &keys {
             let asset = assets.iter().find(|asset| asset.key == *key).ok_or_else(|| missing(format!("asset {key}")))?;
             // The tool was pointed at this item by its user, yet its hrefs reach no further than a workflow's would.
-            let href = match Access::default()
+            let href = Access::default()
                 .raster(item.root(), &asset.href)
                 .map_err(|error| errors::catalog(&error).at("asset", key))?
-            {
-                Location::File(path) => path.display().to_string(),
-                Location::Http(url) => url.to_string(),
-                Location::S3 { bucket, key } => format!("s3://{bucket}/{key}"),
-            };
+                .raster_href();
             let nodata = asset.bands.first().and_then(|band| band.nodata);
             let source = Source::new(format!("item {}, asset {key}", item.id()), href)
                 .with_nodata(nodata)

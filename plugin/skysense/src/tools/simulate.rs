@@ -1,88 +1,54 @@
 //! `simulate.scene`: writes a simulated scene.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 use skysense_abi::{Host, NodeError, Tool};
 use skysense_simulate::{SceneReport, SceneSpec, SimulateError, simulate};
 
 use crate::errors;
 
-/// Arguments of `simulate.scene`; docs/SIMULATION.md describes what is made.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+/// Folder of a scene, where nothing else is asked for.
+const OUT: &str = "scene";
+
+/// Arguments of `simulate.scene`: the fields of [`SceneSpec`], and `out`. docs/SIMULATION.md describes what is made.
+#[derive(Debug, Clone)]
 pub(crate) struct Arguments {
     /// Folder to write; it must be new or empty.
     out: PathBuf,
-    /// Side of the square scene in pixels of 10 m.
-    #[schemars(range(min = 64, max = 10980))]
-    size: usize,
-    /// Sentinel-2 dates.
-    #[schemars(range(min = 1, max = 120))]
-    dates: usize,
-    /// Sentinel-1 dates.
-    #[schemars(range(min = 0, max = 120))]
-    radar_dates: usize,
-    /// Year of all dates.
-    year: i32,
-    /// First and last day of the year that dates may fall on.
-    season: [u32; 2],
-    /// Everything random follows from this number.
-    seed: u64,
-    /// Mean share under clouds.
-    #[schemars(range(min = 0, max = 0.9))]
-    cloud: f64,
-    /// UTM zones, 1 or 2.
-    #[schemars(range(min = 1, max = 2))]
-    zones: usize,
-    /// Overlapping granules side by side in each zone.
-    #[schemars(range(min = 1, max = 16))]
-    granules: usize,
-    /// High-resolution RGB over so many 10 m pixels in the middle; 0 for none.
-    #[schemars(range(min = 0, max = 512))]
-    hr: usize,
-    /// Names of the classes that may occur; all when left out.
-    classes: Vec<String>,
-    /// Longitude and latitude of the middle.
-    center: [f64; 2],
-    /// Overwrite a folder that holds a simulated scene.
-    replace: bool,
+    spec: SceneSpec,
 }
 
-impl Default for Arguments {
-    fn default() -> Self {
-        let SceneSpec {
-            size,
-            dates,
-            radar_dates,
-            year,
-            season,
-            seed,
-            cloud,
-            zones,
-            granules,
-            hr,
-            classes,
-            center,
-            replace,
-        } = SceneSpec::default();
-        Self {
-            out: PathBuf::from("scene"),
-            size,
-            dates,
-            radar_dates,
-            year,
-            season,
-            seed,
-            cloud,
-            zones,
-            granules,
-            hr,
-            classes,
-            center,
-            replace,
-        }
+// `flatten` would let unknown fields pass, and name no field where a value is wrong.
+impl<'de> Deserialize<'de> for Arguments {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Map::deserialize(deserializer)?;
+        let out = match fields.remove("out") {
+            None => OUT.into(),
+            Some(out) => PathBuf::deserialize(out).map_err(|error| D::Error::custom(format!("out: {error}")))?,
+        };
+        let spec = serde_path_to_error::deserialize(Value::Object(fields)).map_err(D::Error::custom)?;
+        Ok(Self { out, spec })
+    }
+}
+
+impl JsonSchema for Arguments {
+    fn schema_name() -> Cow<'static, str> {
+        "Arguments".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = SceneSpec::json_schema(generator);
+        let fields = schema.get_mut("properties").and_then(Value::as_object_mut).map(std::mem::take);
+        let out = json!({"type": "string", "description": "Folder to write; it must be new or empty.", "default": OUT});
+        let mut properties = Map::from_iter([("out".to_owned(), out)]);
+        properties.extend(fields.unwrap_or_default());
+        schema.insert("properties".into(), Value::Object(properties));
+        schema
     }
 }
 
@@ -97,38 +63,7 @@ impl Tool for SimulateScene {
     type Answer = SceneReport;
 
     fn call(arguments: Arguments, host: &Host) -> Result<SceneReport, NodeError> {
-        let Arguments {
-            out,
-            size,
-            dates,
-            radar_dates,
-            year,
-            season,
-            seed,
-            cloud,
-            zones,
-            granules,
-            hr,
-            classes,
-            center,
-            replace,
-        } = arguments;
-        let spec = SceneSpec {
-            size,
-            dates,
-            radar_dates,
-            year,
-            season,
-            seed,
-            cloud,
-            zones,
-            granules,
-            hr,
-            classes,
-            center,
-            replace,
-        };
-        simulate(&spec, host.about().base.join(out)).map_err(|error| match &error {
+        simulate(&arguments.spec, host.about().base.join(&arguments.out)).map_err(|error| match &error {
             SimulateError::Raster(raster) => errors::raster(raster),
             SimulateError::Spec { field, .. } => {
                 NodeError::from_error("arguments.invalid", &error).at("argument", field)
@@ -147,9 +82,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_default_to_those_of_the_library() {
+    fn arguments_are_those_of_the_library_and_a_folder() {
         let empty: Arguments = serde_json::from_str("{}").unwrap();
-        assert_eq!((empty.size, empty.dates), (SceneSpec::default().size, SceneSpec::default().dates));
-        assert!(serde_json::from_str::<Arguments>(r#"{"sise": 1}"#).is_err());
+        assert_eq!((empty.out, empty.spec), (PathBuf::from("scene"), SceneSpec::default()));
+        let given: Arguments = serde_json::from_str(r#"{"out": "here", "size": 96}"#).unwrap();
+        assert_eq!((given.out, given.spec.size), (PathBuf::from("here"), 96));
+        let fault = |text: &str| serde_json::from_str::<Arguments>(text).unwrap_err().to_string();
+        assert!(fault(r#"{"sise": 1}"#).contains("sise"));
+        assert!(fault(r#"{"season": [1, "x"]}"#).contains("season[1]"));
+        assert!(fault(r#"{"out": 1}"#).contains("out"));
+    }
+
+    #[test]
+    fn the_schema_names_the_folder_first() {
+        let schema = schemars::schema_for!(Arguments);
+        let properties = schema.get("properties").and_then(Value::as_object).unwrap();
+        assert_eq!(properties.keys().next().map(String::as_str), Some("out"));
+        assert_eq!(
+            properties.len(),
+            1 + serde_json::to_value(SceneSpec::default()).unwrap().as_object().unwrap().len()
+        );
+        assert_eq!(properties["size"]["minimum"], 64);
     }
 }

@@ -83,16 +83,25 @@ fn check_asset(key: &str, asset: &Value, folder: &Path) -> Check {
     let Some(href) = asset["href"].as_str().filter(|href| !href.contains("://")) else {
         return Check { what, ok: false, found: "its href is no local file".into() };
     };
-    let (Some(size), Some(expected)) = (asset["file:size"].as_u64(), asset["file:checksum"].as_str()) else {
-        return Check { what, ok: false, found: "the item says neither file:size nor file:checksum".into() };
-    };
-    match checksum(&folder.join(href)) {
+    match stated(asset) {
+        Some((size, sum)) => check_file(what, &folder.join(href), size, sum),
+        None => Check { what, ok: false, found: "the item says neither file:size nor file:checksum".into() },
+    }
+}
+
+/// Size and checksum that an asset or a link states.
+fn stated(about: &Value) -> Option<(u64, &str)> {
+    Some((about["file:size"].as_u64()?, about["file:checksum"].as_str()?))
+}
+
+fn check_file(what: String, file: &Path, size: u64, sum: &str) -> Check {
+    match checksum(file) {
         Err(error) => Check { what, ok: false, found: error.to_string() },
         Ok((found, _)) if found != size => {
             Check { what, ok: false, found: format!("{found} bytes, the item says {size}") }
         }
-        Ok((_, found)) if found != expected => {
-            Check { what, ok: false, found: format!("checksum {found}, the item says {expected}") }
+        Ok((_, found)) if found != sum => {
+            Check { what, ok: false, found: format!("checksum {found}, the item says {sum}") }
         }
         Ok((size, _)) => Check { what, ok: true, found: format!("{size} bytes, checksum as stated") },
     }
@@ -105,9 +114,13 @@ fn check_link(link: &Value, folder: &Path) -> Option<Check> {
         return None;
     }
     let target = folder.join(href.strip_prefix("file://").unwrap_or(href));
+    let what = format!("link {rel} {href}");
+    if let Some((size, sum)) = stated(link) {
+        return Some(check_file(what, &target, size, sum));
+    }
     let ok = target.exists();
     let found = if ok { "is there".to_owned() } else { format!("{} is not there", target.display()) };
-    Some(Check { what: format!("link {rel} {href}"), ok, found })
+    Some(Check { what, ok, found })
 }
 
 /// The package that made the item: its files, its weights, and its probe on this machine.
@@ -155,9 +168,10 @@ mod tests {
         std::fs::write(folder.path().join("a.tif"), "abc").unwrap();
         let (size, sum) = checksum(&folder.path().join("a.tif")).unwrap();
         let asset = |size: u64, sum: &str| json!({"href": "./a.tif", "file:size": size, "file:checksum": sum});
+        let link = |sum: &str| json!({"rel": "derived_from", "href": "a.tif", "file:size": size, "file:checksum": sum});
         let item = json!({
             "type": "Feature", "id": "x", "properties": {},
-            "links": [{"rel": "collection", "href": "../lost.json"}, {"rel": "derived_from", "href": "https://a.org/b"}],
+            "links": [{"rel": "collection", "href": "../lost.json"}, {"rel": "derived_from", "href": "https://a.org/b"}, link(&sum), link("1220ff")],
             "assets": {"good": asset(size, &sum), "short": asset(9, &sum), "other": asset(size, "1220ff"), "gone": {"href": "./b.tif", "file:size": 1, "file:checksum": "x"}}
         });
         let file = folder.path().join("x.json");
@@ -165,7 +179,10 @@ mod tests {
         let answer = VerifyItem::call(Arguments { item: file }, &Host::new(NoHost)).unwrap();
         let bad: Vec<&str> = answer.checks.iter().filter(|check| !check.ok).map(|check| check.what.as_str()).collect();
         assert!(!answer.ok);
-        assert_eq!(bad, ["asset short", "asset other", "asset gone", "link collection ../lost.json"]);
+        assert_eq!(
+            bad,
+            ["asset short", "asset other", "asset gone", "link collection ../lost.json", "link derived_from a.tif"]
+        );
     }
 
     #[test]

@@ -3,12 +3,13 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use serde_json::Value;
 use skysense_abi::{
-    About, Fault, Host, HostCallbacks, NodeError, NodePlan, PlanInput, PlanInputs, RunInput, RunInputs,
+    About, BatchStream, Fault, Host, HostCallbacks, NodeError, NodePlan, PlanInput, PlanInputs, RunInput, RunInputs,
 };
 use skysense_plugin::{NODES, TOOLS};
 
@@ -17,6 +18,8 @@ use skysense_plugin::{NODES, TOOLS};
 pub struct Told {
     /// Kind and record of every report.
     pub reports: Arc<Mutex<Vec<(String, Value)>>>,
+    /// Whether the run is being cancelled.
+    pub cancelled: Arc<AtomicBool>,
     about: About,
     scratch: String,
 }
@@ -24,6 +27,10 @@ pub struct Told {
 impl HostCallbacks for Told {
     fn report(&self, kind: &str, record: Value) {
         self.reports.lock().unwrap().push((kind.into(), record));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     fn about(&self) -> About {
@@ -57,6 +64,13 @@ pub struct Planned {
     kind: String,
     /// Its plan.
     pub plan: NodePlan,
+}
+
+impl Planned {
+    /// A node of someone else, of which only its output is known.
+    pub fn of_kind(kind: &str, plan: NodePlan) -> Self {
+        Self { name: "elsewhere", settings: String::new(), kind: kind.into(), plan }
+    }
 }
 
 impl Bench {
@@ -96,10 +110,22 @@ impl Bench {
         node: &Planned,
         inputs: &[(&str, &Planned, Vec<RecordBatch>)],
     ) -> Result<Vec<RecordBatch>, NodeError> {
+        let streams = inputs.iter().map(|(port, before, batches)| {
+            let stream: BatchStream = Box::new(batches.clone().into_iter().map(Ok));
+            (*port, *before, stream)
+        });
+        self.run_streams(node, streams.collect())
+    }
+
+    /// Runs a planned node on streams, given as `(port, node, stream)`.
+    pub fn run_streams(
+        &self,
+        node: &Planned,
+        inputs: Vec<(&str, &Planned, BatchStream)>,
+    ) -> Result<Vec<RecordBatch>, NodeError> {
         let entry = NODES.iter().find(|entry| entry.name == node.name).expect("planned before");
         let mut ports = RunInputs::default();
-        for (port, before, batches) in inputs {
-            let stream = Box::new(batches.clone().into_iter().map(Ok));
+        for (port, before, stream) in inputs {
             ports = ports.with(port, RunInput::new(&before.kind, before.plan.schema.clone(), stream));
         }
         let batches: Vec<RecordBatch> =

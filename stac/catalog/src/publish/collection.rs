@@ -1,10 +1,11 @@
 //! The collection around results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::item::{CLASSIFICATION, PROJECTION, RASTER};
 use super::record::CollectionRecord;
 use crate::{Bbox, CatalogError, Result, format_datetime, parse_datetime};
 
@@ -28,9 +29,24 @@ pub(super) fn collection(about: &CollectionRecord, items: &BTreeMap<String, Valu
             .keys()
             .map(|id| json!({"rel": "item", "href": format!("./{id}/{id}.json"), "type": "application/geo+json"})),
     );
-    Ok(json!({
+    let (assets, codes) = (item_assets(items), codes(items));
+    let has = |name: &str| {
+        let bands =
+            |asset: &Value| asset["bands"].as_array().is_some_and(|all| all.iter().any(|b| b.get(name).is_some()));
+        assets.values().any(|asset| asset.get(name).is_some() || bands(asset))
+    };
+    let extensions: Vec<&str> = [
+        (PROJECTION, !codes.is_empty()),
+        (RASTER, has("raster:sampling") || has("raster:scale")),
+        (CLASSIFICATION, has("classification:classes")),
+    ]
+    .into_iter()
+    .filter_map(|(url, used)| used.then_some(url))
+    .collect();
+    let mut out = json!({
         "type": "Collection",
         "stac_version": "1.1.0",
+        "stac_extensions": extensions,
         "id": about.id,
         "title": about.title,
         "description": about.description,
@@ -40,8 +56,45 @@ pub(super) fn collection(about: &CollectionRecord, items: &BTreeMap<String, Valu
             "spatial": {"bbox": [around(&boxes)]},
             "temporal": {"interval": [[time(first), time(last)]]},
         },
+        "item_assets": assets,
         "links": links,
-    }))
+    });
+    if !codes.is_empty() {
+        out["summaries"] = json!({"proj:code": codes});
+    }
+    Ok(out)
+}
+
+/// What the assets of one key have in common over all items: what a client may count on before it reads one.
+fn item_assets(items: &BTreeMap<String, Value>) -> Map<String, Value> {
+    let mut common: Map<String, Value> = Map::new();
+    for (key, asset) in items.values().flat_map(|item| item["assets"].as_object().into_iter().flatten()) {
+        let mut about = Map::new();
+        for name in ["title", "type", "roles", "raster:sampling", "bands", "classification:classes"] {
+            if let Some(value) = asset.get(name) {
+                about.insert(name.to_owned(), value.clone());
+            }
+        }
+        for band in about.get_mut("bands").and_then(Value::as_array_mut).into_iter().flatten() {
+            // Statistics are those of one item's pixels.
+            band.as_object_mut().map(|band| band.shift_remove("statistics"));
+        }
+        match common.get_mut(key).and_then(Value::as_object_mut) {
+            Some(known) => known.retain(|name, value| about.get(name) == Some(value)),
+            None => {
+                common.insert(key.clone(), Value::Object(about));
+            }
+        }
+    }
+    // One field alone says nothing, and the specification asks for two.
+    common.retain(|_, about| about.as_object().is_some_and(|about| about.len() > 1));
+    common
+}
+
+/// The reference systems of all items, each once.
+fn codes(items: &BTreeMap<String, Value>) -> Vec<&str> {
+    let all: BTreeSet<&str> = items.values().filter_map(|item| item["properties"]["proj:code"].as_str()).collect();
+    all.into_iter().collect()
 }
 
 /// Ids of the items that a collection of ours lists; items elsewhere are not ours to touch.

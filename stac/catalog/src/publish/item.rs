@@ -1,23 +1,23 @@
 //! A result as a STAC 1.1 item.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use skysense_grid::GeoBox;
 
-use super::record::{AssetRecord, BandRecord, ClassRecord, CollectionRecord, ItemRecord};
+use super::record::{AssetRecord, BandRecord, ClassRecord, CollectionRecord, ItemRecord, ModelRecord};
 use super::write::checksum;
 use crate::redact::unsigned;
 use crate::{CatalogError, Result, format_datetime};
 
-const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
-const RASTER: &str = "https://stac-extensions.github.io/raster/v2.0.0/schema.json";
-const CLASSIFICATION: &str = "https://stac-extensions.github.io/classification/v2.0.0/schema.json";
+pub(super) const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
+pub(super) const RASTER: &str = "https://stac-extensions.github.io/raster/v2.0.0/schema.json";
+pub(super) const CLASSIFICATION: &str = "https://stac-extensions.github.io/classification/v2.0.0/schema.json";
 const PROCESSING: &str = "https://stac-extensions.github.io/processing/v1.2.0/schema.json";
 const FILE: &str = "https://stac-extensions.github.io/file/v2.1.0/schema.json";
 
-/// The item that will lie at `path`.
-pub(super) fn item(record: &ItemRecord, about: &CollectionRecord, path: &Path) -> Result<Value> {
+/// The item that will lie at `place`, its files beside it; until then they lie in `made`.
+pub(super) fn item(record: &ItemRecord, about: &CollectionRecord, made: &Path, place: &Path) -> Result<Value> {
     let fault = |message: String| CatalogError::Publish { item: record.id.clone(), message };
     if crate::bbox_of(&record.geometry).is_none() {
         return Err(fault("its geometry is no GeoJSON in degrees".into()));
@@ -28,10 +28,11 @@ pub(super) fn item(record: &ItemRecord, about: &CollectionRecord, path: &Path) -
     if record.assets.is_empty() {
         return Err(fault("it has no file".into()));
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = real(place.parent().unwrap_or(Path::new(".")));
+    let model = record.model.as_ref().map(|model| (model, portable(&model.href, &folder)));
     let mut assets = Map::new();
     for asset in &record.assets {
-        let value = asset_value(asset, folder).map_err(|error| match error {
+        let value = asset_value(asset, made, model.as_ref()).map_err(|error| match error {
             CatalogError::Publish { message, .. } => fault(message),
             other => other,
         })?;
@@ -48,17 +49,16 @@ pub(super) fn item(record: &ItemRecord, about: &CollectionRecord, path: &Path) -
         "geometry": record.geometry,
         "bbox": record.bbox,
         "properties": properties(record),
-        "links": links(record, folder),
+        "links": links(record, &folder, model.as_ref())?,
         "assets": assets,
     }))
 }
 
 fn extensions(record: &ItemRecord) -> Vec<&'static str> {
     let any = |test: fn(&AssetRecord) -> bool| record.assets.iter().any(test);
-    let scaled = |asset: &AssetRecord| asset.bands.iter().any(|band| band.scale.is_some() || band.offset.is_some());
     [
         (PROJECTION, any(|asset| asset.geobox.is_some())),
-        (RASTER, any(scaled)),
+        (RASTER, any(|asset| asset.geobox.is_some())),
         (CLASSIFICATION, any(|asset| !asset.classes.is_empty())),
         (PROCESSING, true),
         (FILE, true),
@@ -82,6 +82,8 @@ fn properties(record: &ItemRecord) -> Map<String, Value> {
     }
     put("processing:software", json!(record.software));
     put("processing:lineage", json!(crate::redact(&record.lineage)));
+    // Model output and other variables that no instrument measures, in the words of the extension.
+    put("processing:level", json!("L4"));
     put("skysense:workflow_sha256", json!(record.workflow_sha256));
     if let Some(model) = &record.model {
         put("mlm:name", json!(model.name));
@@ -101,7 +103,7 @@ fn properties(record: &ItemRecord) -> Map<String, Value> {
     properties
 }
 
-fn links(record: &ItemRecord, folder: &Path) -> Vec<Value> {
+fn links(record: &ItemRecord, folder: &Path, model: Option<&(&ModelRecord, String)>) -> Result<Vec<Value>> {
     let up = |rel: &str| json!({"rel": rel, "href": "../collection.json", "type": "application/json"});
     let mut links = vec![up("root"), up("parent"), up("collection")];
     let mut sources: Vec<String> = record.derived_from.iter().map(|href| portable(href, folder)).collect();
@@ -110,33 +112,49 @@ fn links(record: &ItemRecord, folder: &Path) -> Vec<Value> {
     links.extend(
         sources.iter().map(|href| json!({"rel": "derived_from", "href": href, "type": "application/geo+json"})),
     );
-    if let Some(model) = &record.model {
-        links.push(json!({
+    if let Some((model, href)) = model {
+        let mut link = json!({
             "rel": "derived_from",
-            "href": portable(&model.href, folder),
+            "href": href,
             "type": "application/geo+json",
             "title": format!("model {}", model.name),
             "mlm:name": model.name,
-        }));
+        });
+        // The record holds the checksum of every file of the package, so this one stands for all.
+        // The item's own folder may not be there yet, so `..` is taken off by its words.
+        let file = crate::href::tidy(&folder.join(href));
+        if file.is_file() {
+            let (size, sum) = checksum(&file)?;
+            link["file:size"] = json!(size);
+            link["file:checksum"] = json!(sum);
+        }
+        links.push(link);
     }
-    links
+    Ok(links)
 }
 
 /// An href without signature; a path of this machine becomes relative to the item, so that both can move together and the
-/// same run elsewhere gives the same bytes.
+/// same run elsewhere gives the same bytes. `folder` is the item's, links resolved.
 fn portable(href: &str, folder: &Path) -> String {
-    let local = Path::new(href);
-    if !local.is_absolute() {
+    if !Path::new(href).is_absolute() {
         return unsigned(href);
     }
-    let folder = std::path::absolute(folder).map_or_else(|_| folder.to_owned(), |path| crate::href::tidy(&path));
-    // Both ends may be reached through links; the real ones are compared where they exist.
-    let folder = folder.canonicalize().unwrap_or(folder);
-    let local = local.canonicalize().unwrap_or_else(|_| crate::href::tidy(local));
+    let local = real(Path::new(href));
     let shared = folder.components().zip(local.components()).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..".to_owned(), folder.components().count() - shared);
     let down = local.components().skip(shared).map(|part| part.as_os_str().to_string_lossy().into_owned());
     up.chain(down).collect::<Vec<_>>().join("/")
+}
+
+/// A path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| crate::href::tidy(&path));
+    let there = whole.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+    match there.map(|(part, real)| (whole.strip_prefix(part), real)) {
+        Some((Ok(rest), real)) if rest.as_os_str().is_empty() => real,
+        Some((Ok(rest), real)) => real.join(rest),
+        _ => whole.clone(),
+    }
 }
 
 fn projection(geobox: &GeoBox) -> Vec<(String, Value)> {
@@ -154,18 +172,13 @@ fn projection(geobox: &GeoBox) -> Vec<(String, Value)> {
     out
 }
 
-fn asset_value(asset: &AssetRecord, folder: &Path) -> Result<Value> {
+fn asset_value(asset: &AssetRecord, made: &Path, model: Option<&(&ModelRecord, String)>) -> Result<Value> {
     let fault = |message: String| CatalogError::Publish { item: String::new(), message };
     let (size, checksum) = checksum(&asset.file)?;
-    let real = |path: &Path| {
-        std::path::absolute(path)
-            .map(|path| crate::href::tidy(&path))
-            .map_err(|source| CatalogError::Read { path: path.to_owned(), source })
-    };
-    let (file, folder) = (real(&asset.file)?, real(folder)?);
-    let relative = file.strip_prefix(&folder).map_err(|_| {
-        fault(format!("file {} lies outside of the item's folder {}", file.display(), folder.display()))
-    })?;
+    let (file, made) = (real(&asset.file), real(made));
+    let relative = file
+        .strip_prefix(&made)
+        .map_err(|_| fault(format!("file {} lies outside of the item's folder {}", file.display(), made.display())))?;
     let href =
         relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/");
     let mut out = Map::new();
@@ -178,6 +191,11 @@ fn asset_value(asset: &AssetRecord, folder: &Path) -> Result<Value> {
         for (name, value) in projection(geobox) {
             put(&name, value);
         }
+        put("raster:sampling", json!("area"));
+    }
+    if let Some((model, href)) = model {
+        put("mlm:name", json!(model.name));
+        put("processing:expression", json!({"format": "stac-mlm", "expression": href}));
     }
     if !asset.bands.is_empty() {
         put("bands", asset.bands.iter().map(band).collect());

@@ -6,6 +6,7 @@
 mod collection;
 mod item;
 mod record;
+mod staging;
 mod write;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::record::{AssetRecord, BandRecord, ClassRecord, CollectionRecord, ItemRecord, ModelRecord, Statistics};
+use self::staging::Staging;
 pub use self::write::{checksum, write_json};
 use crate::{CatalogError, Result};
 
@@ -74,53 +76,93 @@ pub fn check_target(folder: &Path, ids: &[&str], exists: Exists) -> Result<()> {
     Ok(())
 }
 
-/// Writes items and their collection: items first, the collection that lists them last, each under a temporary name
-/// and renamed.
+/// Results on their way into a folder.
 ///
-/// # Errors
-/// Output that may not be touched, a record that makes no sense, a file that cannot be read or written.
-pub fn publish(folder: &Path, about: &CollectionRecord, records: &[ItemRecord], exists: Exists) -> Result<Published> {
-    let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
-    check_target(folder, &ids, exists)?;
-    let path = folder.join("collection.json");
-    let old = match path.exists() {
-        true => read(&path)?,
-        false => Value::Null,
-    };
-    let mut items = Vec::new();
-    for record in records {
-        let path = item_path(folder, &record.id)?;
-        items.push((path.clone(), item::item(record, about, &path)?));
-    }
-    for (path, value) in &items {
-        write_json(path, value)?;
-    }
-    let mut listed: BTreeMap<String, Value> =
-        items.iter().map(|(path, value)| (file_stem(path), value.clone())).collect();
-    let before = collection::item_ids(&old);
-    match exists {
-        Exists::Append => {
-            for id in before {
-                let value = read(&item_path(folder, &id)?)?;
-                listed.entry(id).or_insert(value);
-            }
-        }
-        // Items that the old collection listed and the new one does not: their records would be found by walkers of folders.
-        Exists::Replace | Exists::Fail => {
-            for id in before.into_iter().filter(|id| !listed.contains_key(id)) {
-                let path = item_path(folder, &id)?;
-                if path.exists() {
-                    std::fs::remove_file(&path).map_err(|source| CatalogError::Write { path, source })?;
-                }
-            }
-        }
-    }
-    write_json(&path, &collection::collection(about, &listed)?)?;
-    Ok(Published { collection: path, items: items.into_iter().map(|(path, _)| path).collect() })
+/// Files are made in hidden folders ([`Publishing::folder`]); [`Publishing::finish`] writes the item beside its files,
+/// moves each item to its place in one step, and writes the collection that lists them last. Dropped before that, the
+/// folder is as it was; a killed process leaves a hidden folder, which the next one takes away.
+#[derive(Debug)]
+pub struct Publishing {
+    folder: PathBuf,
+    staging: Staging,
 }
 
-fn file_stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+impl Publishing {
+    /// Begins in a folder, which is made where it is not there.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to, an id that is no file name.
+    pub fn begin(folder: &Path, collection: &str) -> Result<Self> {
+        item_path(folder, collection)?;
+        Ok(Self { folder: folder.to_owned(), staging: Staging::create(folder, collection)? })
+    }
+
+    /// The folder for the files of an item: where they are made, until they are moved to their place.
+    ///
+    /// # Errors
+    /// An id that is no file name, a folder that cannot be made.
+    pub fn folder(&self, id: &str) -> Result<PathBuf> {
+        item_path(&self.folder, id)?;
+        self.staging.item(id)
+    }
+
+    /// Describes the items and moves them to their place. What may happen to output that is there was asked with
+    /// [`check_target`] before; here items of the same id give way.
+    ///
+    /// # Errors
+    /// A record that makes no sense, a file that cannot be read or written. Then the output is as it was.
+    pub fn finish(mut self, about: &CollectionRecord, records: &[ItemRecord], exists: Exists) -> Result<Published> {
+        let path = self.folder.join("collection.json");
+        let old = if path.exists() { read(&path)? } else { Value::Null };
+        let mut listed = BTreeMap::new();
+        let mut items = Vec::new();
+        for record in records {
+            let (place, made) = (item_path(&self.folder, &record.id)?, self.folder(&record.id)?);
+            let value = item::item(record, about, &made, &place)?;
+            write_json(&made.join(format!("{}.json", record.id)), &value)?;
+            listed.insert(record.id.clone(), value);
+            items.push(place);
+        }
+        let before: Vec<String> =
+            collection::item_ids(&old).into_iter().filter(|id| !listed.contains_key(id)).collect();
+        if exists == Exists::Append {
+            for id in &before {
+                listed.insert(id.clone(), read(&item_path(&self.folder, id)?)?);
+            }
+        }
+        let collection = collection::collection(about, &listed)?;
+        for record in records {
+            self.staging.put(&record.id)?;
+        }
+        write_json(&path, &collection)?;
+        self.staging.keep();
+        if exists != Exists::Append {
+            before.iter().try_for_each(|id| remove_item(&self.folder, id))?;
+        }
+        Ok(Published { collection: path, items })
+    }
+}
+
+/// Takes away an item that the collection does not list any more, with the files that are its own: walkers of folders
+/// would find it. A folder that holds anything else stays.
+fn remove_item(folder: &Path, id: &str) -> Result<()> {
+    let path = item_path(folder, id)?;
+    let Ok(item) = read(&path) else { return Ok(()) };
+    let Some(home) = path.parent() else { return Ok(()) };
+    let assets = item["assets"].as_object().into_iter().flatten();
+    let names = assets.filter_map(|(_, asset)| asset["href"].as_str()?.strip_prefix("./"));
+    // An item is a text that anyone may have changed: only files right beside it are taken for its own.
+    let own = names.filter(|name| !name.contains(['/', '\\']) && *name != "..").map(|name| home.join(name));
+    for file in own.chain([path.clone()]) {
+        match std::fs::remove_file(&file) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CatalogError::Write { path: file, source });
+            }
+            _ => {}
+        }
+    }
+    let _only_if_empty = std::fs::remove_dir(home);
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Value> {

@@ -1,0 +1,20 @@
+//! The nodes from end to end on small simulated scenes, with a model of random weights.
+//!
+//! Needs ONNX Runtime where the search looks (`./x` puts it into the cache folder).
+
+#[path = "../harness/mod.rs"]
+mod harness;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of plugin/infer")]
+#[path = "../../../infer/tests/common/mod.rs"]
+mod tiny;
+
+mod bad_input;
+mod bands;
+mod bench;
+mod damaged;
+mod exists;
+mod published;
+mod regions;
+mod same_bytes;
+mod unfinished;
+mod verify;
