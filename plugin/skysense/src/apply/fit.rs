@@ -83,8 +83,7 @@ pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Resu
                 .hint("connect raster.chips"),
         ]
     })?;
-    let mut place = None;
-    let (contract, path, bytes) = match (&settings.model, inputs.get("model")) {
+    let (contract, path, place, bytes) = match (&settings.model, inputs.get("model")) {
         (Some(_), Some(_)) => {
             return Err(Fault::new(
                 "/model",
@@ -107,17 +106,17 @@ pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Resu
                 .filter_map(|entry| entry.metadata().ok())
                 .map(|found| found.len())
                 .sum();
-            place = Some(package.folder().display().to_string());
-            (package.contract().clone(), Some(package.folder().to_path_buf()), bytes)
+            let place = Some(package.folder().display().to_string());
+            (package.contract().clone(), Some(package.folder().to_path_buf()), place, bytes)
         }
         (None, Some(port)) => {
             let contract = serde_json::from_value::<Contract>(port.facts["contract"].clone());
-            place = port.facts["path"].as_str().map(str::to_owned);
             (
                 contract.map_err(|error| {
                     vec![Fault::new("", "facts.invalid", format!("the model's contract cannot be read: {error}"))]
                 })?,
                 None,
+                port.facts["path"].as_str().map(str::to_owned),
                 64 << 20,
             )
         }

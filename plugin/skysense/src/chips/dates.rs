@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 /// How many dates a chip has at most, and which ones are taken when there are more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Dates {
+pub(crate) struct Dates {
     /// Most dates of Sentinel-2, and of Sentinel-1, in a period.
     #[schemars(range(min = 1))]
-    pub max: usize,
+    pub(crate) max: usize,
     /// Most high-resolution dates in a period.
     #[schemars(range(min = 1))]
-    pub hr: usize,
+    pub(crate) hr: usize,
     /// Which dates are taken when there are more.
-    pub prefer: Prefer,
+    pub(crate) prefer: Prefer,
 }
 
 impl Default for Dates {
@@ -27,7 +27,7 @@ impl Default for Dates {
 /// Which dates are taken when there are more than asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Prefer {
+pub(crate) enum Prefer {
     /// Those with the least cloud, as the items say; items that say nothing come last.
     #[default]
     Clear,

@@ -15,11 +15,11 @@ use skysense_plugin::{NODES, TOOLS};
 
 /// A host that remembers what it was told.
 #[derive(Clone, Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// Kind and record of every report.
-    pub reports: Arc<Mutex<Vec<(String, Value)>>>,
+    pub(crate) reports: Arc<Mutex<Vec<(String, Value)>>>,
     /// Whether the run is being cancelled.
-    pub cancelled: Arc<AtomicBool>,
+    pub(crate) cancelled: Arc<AtomicBool>,
     about: About,
     scratch: String,
 }
@@ -44,38 +44,38 @@ impl HostCallbacks for Told {
 
 impl Told {
     /// Records of a kind.
-    pub fn of(&self, kind: &str) -> Vec<Value> {
+    pub(crate) fn of(&self, kind: &str) -> Vec<Value> {
         self.reports.lock().unwrap().iter().filter(|(k, _)| k == kind).map(|(_, record)| record.clone()).collect()
     }
 }
 
 /// A workflow in this process.
-pub struct Bench {
+pub(crate) struct Bench {
     /// What the host was told.
-    pub told: Told,
+    pub(crate) told: Told,
     host: Host,
 }
 
 /// A node that was planned.
 #[derive(Clone)]
-pub struct Planned {
+pub(crate) struct Planned {
     name: &'static str,
     settings: String,
     kind: String,
     /// Its plan.
-    pub plan: NodePlan,
+    pub(crate) plan: NodePlan,
 }
 
 impl Planned {
     /// A node of someone else, of which only its output is known.
-    pub fn of_kind(kind: &str, plan: NodePlan) -> Self {
+    pub(crate) fn of_kind(kind: &str, plan: NodePlan) -> Self {
         Self { name: "elsewhere", settings: String::new(), kind: kind.into(), plan }
     }
 }
 
 impl Bench {
     /// A bench with this many threads, in a folder for relative paths.
-    pub fn new(threads: usize, base: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(threads: usize, base: impl Into<PathBuf>) -> Self {
         let base = base.into();
         let mut about = About::default();
         about.threads = threads;
@@ -86,7 +86,7 @@ impl Bench {
     }
 
     /// Plans a node behind others, given as `(port, node)`.
-    pub fn plan(
+    pub(crate) fn plan(
         &self,
         name: &'static str,
         settings: Value,
@@ -105,7 +105,7 @@ impl Bench {
     }
 
     /// Runs a planned node on batches, given as `(port, node, batches)`.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         node: &Planned,
         inputs: &[(&str, &Planned, Vec<RecordBatch>)],
@@ -118,7 +118,7 @@ impl Bench {
     }
 
     /// Runs a planned node on streams, given as `(port, node, stream)`.
-    pub fn run_streams(
+    pub(crate) fn run_streams(
         &self,
         node: &Planned,
         inputs: Vec<(&str, &Planned, BatchStream)>,
@@ -137,7 +137,7 @@ impl Bench {
     }
 
     /// Calls a tool.
-    pub fn call(&self, name: &str, arguments: &Value) -> Result<Value, NodeError> {
+    pub(crate) fn call(&self, name: &str, arguments: &Value) -> Result<Value, NodeError> {
         let entry = TOOLS.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("no tool {name}"));
         let answer = entry.call(&arguments.to_string(), &self.host)?;
         Ok(serde_json::from_str(&answer).expect("a tool answers in JSON"))
@@ -145,7 +145,7 @@ impl Bench {
 }
 
 /// The folder of real data, or `None` with a loud word.
-pub fn real_data() -> Option<PathBuf> {
+pub(crate) fn real_data() -> Option<PathBuf> {
     let found = std::env::var_os("SKYSENSE_REAL_DATA")
         .map(PathBuf::from)
         .filter(|path| path.join("stac/catalog.json").is_file());
@@ -158,7 +158,7 @@ pub fn real_data() -> Option<PathBuf> {
 }
 
 /// All messages of faults in one text.
-pub fn messages(faults: &[Fault]) -> String {
+pub(crate) fn messages(faults: &[Fault]) -> String {
     faults
         .iter()
         .map(|fault| {
@@ -169,6 +169,6 @@ pub fn messages(faults: &[Fault]) -> String {
 }
 
 /// A planned node, or a panic with its faults.
-pub fn good(planned: Result<Planned, Vec<Fault>>) -> Planned {
+pub(crate) fn good(planned: Result<Planned, Vec<Fault>>) -> Planned {
     planned.unwrap_or_else(|faults| panic!("{}", messages(&faults)))
 }

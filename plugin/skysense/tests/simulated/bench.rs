@@ -21,7 +21,8 @@ pub(crate) const DATES_SEEN: usize = 3;
 /// 10 m pixels that the aerial image covers.
 pub(crate) const AERIAL: usize = 16;
 
-fn scratch(name: &str) -> PathBuf {
+/// A new folder for what the tests of this process share.
+pub(crate) fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulated").join(name);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).unwrap();

@@ -3,40 +3,49 @@
 mod cogs;
 mod schemas;
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 
-use crate::bench::{DATES_SEEN, SATELLITES, Way, items, predicted, read, scene, write};
+use crate::bench::{DATES_SEEN, SATELLITES, Way, items, predicted, read, scene, scratch, write};
 use crate::harness::Bench;
 
 /// A map with all outputs, and features in both types, each in a folder of its own.
 struct Published {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+/// Written once: the tests here only look at it.
+fn published() -> &'static Published {
+    static PUBLISHED: OnceLock<Published> = OnceLock::new();
+    PUBLISHED.get_or_init(Published::new)
 }
 
 impl Published {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch("published");
         let bench = Bench::new(2, scene());
-        write(&bench, predicted(), &folder.path().join("map"), &json!({
+        write(&bench, predicted(), &folder.join("map"), &json!({
             "outputs": ["class", "probability", "entropy"], "title": "Land cover", "description": "A test", "license": "CC-BY-4.0",
         }))
         .unwrap();
         let features = Way { apply: "skysense.embed", ..Way::of(scene()) }.run(&bench).unwrap();
         for dtype in ["float32", "int16"] {
-            write(&bench, &features, &folder.path().join(dtype), &json!({"dtype": dtype})).unwrap();
+            write(&bench, &features, &folder.join(dtype), &json!({"dtype": dtype})).unwrap();
         }
         Self { folder }
     }
 
     /// All items.
     fn items(&self) -> Vec<Value> {
-        let of = |name: &str| read(&self.folder.path().join(name).join("land-cover-all/land-cover-all.json"));
+        let of = |name: &str| read(&self.folder.join(name).join("land-cover-all/land-cover-all.json"));
         ["map", "float32", "int16"].map(of).to_vec()
     }
 
     /// All collections.
     fn collections(&self) -> Vec<Value> {
-        ["map", "float32", "int16"].map(|name| read(&self.folder.path().join(name).join("collection.json"))).to_vec()
+        ["map", "float32", "int16"].map(|name| read(&self.folder.join(name).join("collection.json"))).to_vec()
     }
 }
 
@@ -46,7 +55,7 @@ fn links<'a>(item: &'a Value, rel: &str) -> Vec<&'a Value> {
 
 #[test]
 fn an_item_says_what_it_is_and_where_it_comes_from() {
-    let published = Published::new();
+    let published = published();
     let item = &published.items()[0];
     assert_eq!(
         (&item["type"], &item["stac_version"], &item["collection"]),
@@ -87,19 +96,19 @@ fn an_item_says_what_it_is_and_where_it_comes_from() {
     }
     for link in item["links"].as_array().unwrap() {
         let href = link["href"].as_str().unwrap();
-        let place = published.folder.path().join("map/land-cover-all").join(href);
+        let place = published.folder.join("map/land-cover-all").join(href);
         assert!(place.is_file(), "{} leads to a file: {href}", link["rel"]);
     }
 }
 
 #[test]
 fn each_asset_says_what_it_holds() {
-    let published = Published::new();
+    let published = published();
     let item = &published.items()[0];
     let assets = item["assets"].as_object().unwrap();
     assert_eq!(assets.keys().collect::<Vec<_>>(), ["class", "probability", "entropy"]);
     for (key, asset) in assets {
-        let file = published.folder.path().join("map/land-cover-all").join(asset["href"].as_str().unwrap());
+        let file = published.folder.join("map/land-cover-all").join(asset["href"].as_str().unwrap());
         let (size, sum) = skysense_catalog::checksum(&file).unwrap();
         assert_eq!((&asset["file:size"], &asset["file:checksum"]), (&json!(size), &json!(sum)), "{key}");
         assert_eq!(asset["type"], "image/tiff; application=geotiff; profile=cloud-optimized");
@@ -132,7 +141,7 @@ fn each_asset_says_what_it_holds() {
 
 #[test]
 fn the_collection_covers_its_items() {
-    let published = Published::new();
+    let published = published();
     let (item, collection) = (&published.items()[0], &published.collections()[0]);
     assert_eq!(
         (&collection["id"], &collection["license"], &collection["title"]),
@@ -154,8 +163,8 @@ fn the_collection_covers_its_items() {
 
 #[test]
 fn what_was_published_is_found_by_our_own_search() {
-    let published = Published::new();
-    let bench = Bench::new(1, published.folder.path());
+    let published = published();
+    let bench = Bench::new(1, &published.folder);
     let found = crate::harness::good(bench.plan("stac.search", json!({"href": "map/collection.json"}), &[]));
     assert_eq!(found.plan.facts["items"], 1);
 }

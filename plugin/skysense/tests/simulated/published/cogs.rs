@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skysense_grid::{Affine, Crs, GeoBox};
 use skysense_raster::{Resampling, Source, header, read_typed};
 
-use super::Published;
+use super::published;
 use crate::bench::{made_up_on, write};
 use crate::harness::Bench;
 
@@ -111,12 +111,10 @@ fn validated(file: &Path) -> Option<String> {
 #[test]
 fn the_validator_of_gdal_takes_every_file_for_a_cog() {
     let (folder, item) = large();
-    let published = Published::new();
+    let published = published();
     let mut files: Vec<PathBuf> =
         ["class", "probability", "entropy"].map(|name| item.join(name).with_extension("tif")).into();
-    files.extend(
-        ["float32", "int16"].map(|name| published.folder.path().join(name).join("land-cover-all/features.tif")),
-    );
+    files.extend(["float32", "int16"].map(|name| published.folder.join(name).join("land-cover-all/features.tif")));
     for file in &files {
         let Some(text) = validated(file) else { return };
         assert!(text.contains("is a valid cloud optimized GeoTIFF"), "{}: {text}", file.display());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use jsonschema::{Retrieve, Uri};
 use serde_json::Value;
 
-use super::Published;
+use super::published;
 use crate::bench::{package, read};
 
 /// The folder of the schemas, or `None` with a loud word.
@@ -76,7 +76,7 @@ fn hold(schemas: &Folder, document: &Value) {
 fn items_collections_and_the_models_record_are_valid() {
     let Some(folder) = folder() else { return };
     let schemas = Folder(folder);
-    let published = Published::new();
+    let published = published();
     for document in published.items().iter().chain(&published.collections()) {
         hold(&schemas, document);
     }
@@ -87,7 +87,7 @@ fn items_collections_and_the_models_record_are_valid() {
 fn a_fault_would_be_found() {
     let Some(folder) = folder() else { return };
     let schemas = Folder(folder);
-    let item = Published::new().items().remove(0);
+    let item = published().items().remove(0);
     let spoiled = |change: &dyn Fn(&mut Value), url: &str| {
         let mut item = item.clone();
         change(&mut item);
@@ -109,7 +109,7 @@ fn a_fault_would_be_found() {
 /// What the schemas of `raster` and `processing` ask of us, in rules of our own: these always run.
 #[test]
 fn fields_of_raster_and_processing_are_those_of_their_extensions() {
-    let published = Published::new();
+    let published = published();
     for item in published.items() {
         let properties = item["properties"].as_object().unwrap();
         for (name, value) in properties.iter().filter(|(name, _)| name.starts_with("processing:")) {
