@@ -55,6 +55,10 @@ pub struct Sensor {
     pub matches: Matches,
     /// Bands, in the order of the sensor.
     pub bands: Vec<SensorBand>,
+    /// The bands that models of the modality take, where that are not those with the statistics of pre-training; all
+    /// where neither is given.
+    #[serde(default)]
+    pub models: Vec<String>,
     /// Whether an item must have every band; otherwise absent bands are named in the scene.
     #[serde(default)]
     pub all_bands: bool,
@@ -110,6 +114,17 @@ pub struct SensorMask {
     pub assets: Vec<String>,
     /// Which values mean that a pixel is left out.
     pub rule: MaskRule,
+}
+
+impl Sensor {
+    /// The bands that models take, in the order of the sensor.
+    pub fn model_bands(&self) -> Vec<String> {
+        let taken = |band: &&SensorBand| match self.models.is_empty() {
+            true => band.mean.is_some() || self.bands.iter().all(|band| band.mean.is_none()),
+            false => self.models.contains(&band.name),
+        };
+        self.bands.iter().filter(taken).map(|band| band.name.clone()).collect()
+    }
 }
 
 /// How numbers become values.
@@ -267,10 +282,12 @@ fn parse(text: &str, origin: &str) -> Result<Sensor> {
         SensorRadiometry::Backscatter { check, .. } => check.clone(),
         SensorRadiometry::Display => Vec::new(),
     };
-    match checks.iter().find(|name| !sensor.bands.iter().any(|band| &&band.name == name)) {
-        Some(unknown) => Err(fault(format!("check names band `{unknown}`, which is none of its bands"))),
-        None => Ok(sensor),
+    for (list, names) in [("check", &checks), ("models", &sensor.models)] {
+        if let Some(unknown) = names.iter().find(|name| !sensor.bands.iter().any(|band| band.name == **name)) {
+            return Err(fault(format!("{list} names band `{unknown}`, which is none of its bands")));
+        }
     }
+    Ok(sensor)
 }
 
 #[cfg(test)]
@@ -283,6 +300,9 @@ mod tests {
         assert_eq!(sensors.names(), BUILTIN.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         assert_eq!(sensors.get("sentinel-2-l2a").unwrap().bands.len(), 12);
         assert_eq!(sensors.get("sentinel-2-l1c").unwrap().bands.len(), 13);
+        let models = |name: &str| sensors.get(name).unwrap().model_bands();
+        assert_eq!(models("sentinel-2-l1c"), models("sentinel-2-l2a"), "one model reads both");
+        assert_eq!((models("sentinel-2-l2a").len(), models("sentinel-1-rtc").len()), (10, 2));
         assert!(sensors.get("sentinel-3").unwrap_err().to_string().contains("sentinel-2-l2a"));
     }
 
@@ -294,7 +314,10 @@ mod tests {
         std::fs::write(folder.path().join("mine.yaml"), text).unwrap();
         let mapping = BTreeMap::from([("own".to_owned(), "mine.yaml".to_owned())]);
         let sensors = Sensors::builtin().unwrap().with(&mapping, folder.path()).unwrap();
-        assert_eq!(sensors.get("mine").unwrap().bands.len(), 2);
+        assert_eq!(sensors.get("mine").unwrap().model_bands(), ["red", "blue"]);
+        std::fs::write(folder.path().join("mine.yaml"), format!("{text}models: [green]\n")).unwrap();
+        let message = Sensors::builtin().unwrap().with(&mapping, folder.path()).unwrap_err().to_string();
+        assert!(message.contains("models names band `green`"), "{message}");
         std::fs::write(folder.path().join("mine.yaml"), text.replace("title", "titel")).unwrap();
         let message = Sensors::builtin().unwrap().with(&mapping, folder.path()).unwrap_err().to_string();
         assert!(message.contains("mine.yaml") && message.contains("line") && message.contains("titel"), "{message}");

@@ -83,13 +83,14 @@ fn report(rounds: &[(Value, Option<Value>, Value)], threads: usize, missing: Opt
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
+    let field = |all: &[&Value], name: &str| median(all.iter().map(|found| found[name].as_f64().unwrap()).collect());
     let of = |all: Vec<&Value>| {
-        let seconds = median(all.iter().map(|found| found["seconds"].as_f64().unwrap()).collect());
-        let peak = median(all.iter().map(|found| found["peak_bytes"].as_f64().unwrap()).collect());
-        (
-            seconds,
-            json!({"seconds": seconds, "peak_mib": (peak / 1048576.0).round(), "all_seconds": all.iter().map(|found| &found["seconds"]).collect::<Vec<_>>()}),
-        )
+        let (seconds, cpu) = (field(&all, "seconds"), field(&all, "cpu_seconds"));
+        let described = json!({
+            "seconds": seconds, "cpu_seconds": cpu, "peak_mib": (field(&all, "peak_bytes") / 1_048_576.0).round(),
+            "all_seconds": all.iter().map(|found| &found["seconds"]).collect::<Vec<_>>(),
+        });
+        (seconds, described)
     };
     let (seconds, ours) = of(rounds.iter().map(|round| &round.0).collect());
     let (limit, decode) = of(rounds.iter().map(|round| &round.2).collect());
@@ -103,6 +104,9 @@ fn report(rounds: &[(Value, Option<Value>, Value)], threads: usize, missing: Opt
         report["odc_stac"] = described;
         report["odc_stac"]["versions"] = peer["versions"].clone();
         report["times_odc_stac"] = json!(theirs / seconds);
+        // What does not depend on who else uses the machine.
+        let cpu = |name: &str| report[name]["cpu_seconds"].as_f64().unwrap();
+        report["times_odc_stac_by_cpu"] = json!(cpu("odc_stac") / cpu("skysense"));
         report["worst_difference_of_band_means"] = json!(same_job(&rounds[0].0, peer));
     } else {
         report["odc_stac"] = json!({"missing": missing});

@@ -21,7 +21,9 @@ const FINE: usize = 16;
 /// Pixels of the source by which a position may be off.
 const TOLERANCE: f64 = 0.01;
 /// Lattices that are kept: the bands and dates of a scene lie on few grids and are read window by window.
-const KEPT: usize = 32;
+const KEPT: usize = 16;
+/// Most nodes of a lattice that is kept, a megabyte of them.
+const SMALL: usize = 1 << 16;
 
 static KNOWN: Mutex<Vec<(GeoBox, GeoBox, Arc<Lattice>)>> = Mutex::new(Vec::new());
 
@@ -82,11 +84,13 @@ impl Lattice {
             return Ok(Arc::clone(found));
         }
         let made = Arc::new(Self::new(&Locate::new(lease, source, header, dst)?, header, dst));
-        let mut known = known();
-        if known.len() >= KEPT {
-            known.remove(0);
+        if made.cells.iter().map(|cell| cell.nodes.len()).sum::<usize>() <= SMALL {
+            let mut known = known();
+            if known.len() >= KEPT {
+                known.remove(0);
+            }
+            known.push((from.clone(), dst.clone(), Arc::clone(&made)));
         }
-        known.push((from.clone(), dst.clone(), Arc::clone(&made)));
         Ok(made)
     }
 

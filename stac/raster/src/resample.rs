@@ -12,6 +12,8 @@ use crate::{Pixels, RasterError, Resampling, Result, Sample};
 
 /// Source pixels held at once; larger reads are cut into parts, which stay in the processor's cache.
 const HELD: usize = 1 << 18;
+/// Likewise for sources behind a server: GDAL asks for all blocks of a window at once.
+const HELD_REMOTE: usize = 8 << 20;
 /// Source pixels that a part which cannot be cut further may take.
 const MOST: usize = 256 << 20;
 /// The smallest part, in pixels a side.
@@ -26,12 +28,13 @@ pub(crate) fn resample<T: Sample>(
     before: Option<Before<'_>>,
 ) -> Result<Pixels<T>> {
     let mut out = Pixels::invalid(dst.width, dst.height);
+    let held = if level.source.is_remote() { HELD_REMOTE } else { HELD };
     let mut parts = vec![Rect { x: 0, y: 0, width: dst.width, height: dst.height }];
     while let Some(part) = parts.pop() {
         let way = Way::<T::Sum>::new(level, mapping, resampling, part);
         let Some(needed) = way.needed(part) else { continue };
-        if needed.area() > HELD && part.width.max(part.height) > PART {
-            parts.extend(halves(part));
+        if needed.area() > held && part.width.max(part.height) > PART {
+            parts.extend(halves(part).into_iter().rev());
             continue;
         }
         if needed.area() > MOST {

@@ -52,6 +52,11 @@ impl Source {
         redact(&self.href)
     }
 
+    /// Whether the file lies behind a server.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.href.split_once("://").is_some_and(|(scheme, _)| !scheme.eq_ignore_ascii_case("file"))
+    }
+
     /// The href as GDAL opens it.
     ///
     /// # Errors

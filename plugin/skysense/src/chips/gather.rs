@@ -185,8 +185,8 @@ fn bands(settings: &Settings, scenes: &[(Scene, &Sensor)]) -> Result<BTreeMap<Mo
             all.insert(modality, named.clone());
             continue;
         }
-        let mut bands: Vec<String> = standard(first);
-        bands.retain(|band| of.iter().all(|(_, sensor)| standard(sensor).contains(band)));
+        let mut bands: Vec<String> = first.model_bands();
+        bands.retain(|band| of.iter().all(|(_, sensor)| sensor.model_bands().contains(band)));
         if settings.bands == Bands::Rule(BandRule::Subset) {
             bands.retain(|band| of.iter().all(|(scene, _)| scene.band(band).is_some()));
         }
@@ -200,13 +200,6 @@ fn bands(settings: &Settings, scenes: &[(Scene, &Sensor)]) -> Result<BTreeMap<Mo
         all.insert(modality, bands);
     }
     if faults.is_empty() { Ok(all) } else { Err(faults) }
-}
-
-/// The bands that models of a sensor take: those with the statistics of pre-training; all, where none has.
-fn standard(sensor: &Sensor) -> Vec<String> {
-    let with: Vec<String> =
-        sensor.bands.iter().filter(|band| band.mean.is_some()).map(|band| band.name.clone()).collect();
-    if with.is_empty() { sensor.bands.iter().map(|band| band.name.clone()).collect() } else { with }
 }
 
 fn lacking(scene: &Scene, bands: &BTreeMap<ModalityName, Vec<String>>) -> Option<String> {

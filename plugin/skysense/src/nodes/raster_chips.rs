@@ -16,7 +16,11 @@ Brings items of any zone and resolution onto one grid, and cuts it into chips: w
 share `overlap` pixels, in row-major order, for each period. High-resolution pixels lie on the same footprint, \
 32 to one of the 10 m grid. Bands are bound by name. Reflectance becomes reflectance × 10000 without offset, \
 radar is warped and averaged as linear power and then becomes dB; how each item was read is decided once, \
-checked on pixels where metadata is doubtful, and written into the facts and the output's provenance.
+checked on pixels where metadata is doubtful, and written into the facts and the output's provenance. \
+A Sentinel-1 GRD item is refused unless `radiometry` states its calibration; then its ground control points place it.
+
+Hrefs that need a signature (those of the Planetary Computer) are signed just before they are read, and again where \
+the server says that a signature has ended. Signatures are kept in memory alone.
 
 ## Columns
 In: `item`. Out: `chip`: number, period, window, and for each modality pixels `[time, band, height, width]`, \

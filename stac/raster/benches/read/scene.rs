@@ -7,7 +7,7 @@ use skysense_grid::{Affine, Crs, GeoBox};
 use skysense_raster::{BandSpec, CogSpec, CogWriter, DType, Sample, centre_lon_lat, transform_bounds};
 
 /// Bands and their resolution in metres.
-pub const BANDS: [(&str, f64); 11] = [
+pub(crate) const BANDS: [(&str, f64); 11] = [
     ("B02", 10.0),
     ("B03", 10.0),
     ("B04", 10.0),
@@ -23,12 +23,12 @@ pub const BANDS: [(&str, f64); 11] = [
 const DATES: [&str; 3] = ["2021-05-02T10:00:00+00:00", "2021-06-11T10:00:00+00:00", "2021-07-21T10:00:00+00:00"];
 
 /// The target grid: zone 33, near its border with zone 34.
-pub fn target(side: usize) -> GeoBox {
+pub(crate) fn target(side: usize) -> GeoBox {
     GeoBox::new(Crs::epsg(32633), Affine::north_up(722_000.0, 5_110_000.0, 10.0), side, side).unwrap()
 }
 
 /// Writes the granules and a description of them; returns the description's path.
-pub fn write(folder: &Path, side: usize) -> PathBuf {
+pub(crate) fn write(folder: &Path, side: usize) -> PathBuf {
     let target = target(side);
     let [west, south, east, north] = target.bounds();
     let (edge, begin) = (west + (east - west) * 0.64, west + (east - west) * 0.54);
