@@ -15,11 +15,8 @@ use std::{
 use command::Done;
 use serde_json::{Value, json};
 
-/// Params that every workflow of the project may have, with what they are here.
-const MODELS: &[(&str, &str)] = &[
-    // A plot of 60 m: chips of 16 pixels, as the model for features has them.
-    ("examples/real/treesat.yaml", "features-model"),
-];
+/// Workflows that take the model for all modalities, with chips of 16 pixels; the others take the one that maps.
+const ALL_MODALITIES: &[&str] = &["examples/real/treesat.yaml", "workflows/library/features.yaml"];
 
 /// What trains on whole real images: planned here, run by `./x quickstart --real`.
 const PLANNED_ONLY: &[&str] = &["examples/real/slovenia.yaml", "examples/real/terramesh.yaml"];
@@ -167,8 +164,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
             "catalog" | "api" => ground.catalog.clone(),
             "bbox" if !real => ground.hr_bbox.clone(),
             "model" => {
-                let named = MODELS.iter().find(|(of, _)| *of == file).map_or("map-model", |(_, model)| *model);
-                work(named).display().to_string()
+                work(if ALL_MODALITIES.contains(&file) { "features-model" } else { "map-model" }).display().to_string()
             }
             "package" => {
                 let named = TRAINING.iter().find(|(of, _)| *of == file).map_or("model", |(_, model)| *model);
