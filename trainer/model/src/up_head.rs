@@ -4,7 +4,7 @@
 //! `out[c, y·r + i, x·r + j] = conv[c·r² + i·r + j, y, x]`.
 
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::onnx::{Attribute, Graph, Value};
@@ -20,6 +20,9 @@ pub struct UpHeadConfig {
     pub scale: usize,
 }
 
+/// Share of the variance in which the pixels of a patch differ at the start.
+const APART: f64 = 0.1;
+
 /// See the module.
 #[derive(Module, Debug)]
 pub struct UpHead {
@@ -30,12 +33,19 @@ pub struct UpHead {
 }
 
 impl UpHeadConfig {
-    /// A head with fresh weights.
+    /// A head with fresh weights. The pixels of a patch start alike but for a tenth of their variance: drawn apart they
+    /// lay a checkerboard over the features that short training does not remove (after Aitken et al., 2017,
+    /// arXiv:1707.02937, who start them alike; the tenth is our choice).
     pub fn init(&self, device: &Device) -> UpHead {
-        let normal = Initializer::Normal { mean: 0.0, std: (1.0 / self.channels_in as f64).sqrt() };
-        let rows = self.channels_out * self.scale * self.scale;
+        let (inner, pixels) = (self.channels_in, self.scale * self.scale);
+        let rows = self.channels_out * pixels;
+        let draw = |pixels: usize, share: f64| {
+            let spread = Distribution::Normal(0.0, (share / inner as f64).sqrt());
+            Tensor::<3>::random([self.channels_out, pixels, inner], spread, device)
+        };
+        let weight = draw(1, 1.0 - APART) + draw(pixels, APART);
         UpHead {
-            weight: normal.init([rows, self.channels_in], device),
+            weight: Param::from_tensor(weight.reshape([rows, inner])),
             bias: Initializer::Zeros.init([rows], device),
             scale: self.scale,
         }

@@ -36,7 +36,7 @@ pub(crate) struct Panel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
-    /// Three bands as red, green and blue, stretched together.
+    /// Three bands as red, green and blue, each stretched by itself, as desktop programs do: haze adds to blue most.
     Rgb,
     /// One band in grey, stretched; two bands as red, green and their ratio.
     Radar,
@@ -85,7 +85,7 @@ impl Panel {
         }
         let mut classes = Vec::new();
         let small = match self.kind {
-            Kind::Rgb => stretched(&three(&bands)?),
+            Kind::Rgb => stretched(&separated(three(&bands)?)),
             Kind::Radar => stretched(&radar(&bands)?),
             Kind::Classes => {
                 let legend = self.legend(found, shared);
