@@ -68,7 +68,7 @@ pub use export::{PluginParts, plugin_table};
 pub use host::{About, DeviceLease, Host, Level, MemoryLease};
 pub use node::{Cost, Memory, Node, NodePlan, PlanInput, PlanInputs, RunInput, RunInputs};
 pub use plugin::{Plugin, catch};
-pub use process::{Resident, limit_thread_cpus, resident, return_freed_memory};
+pub use process::{Resident, limit_thread_cpus, resident, return_freed_memory, reuse_freed_memory};
 pub use stream::BatchStream;
 pub use table::{NodeEntry, ToolEntry, node, tool};
 pub use tool::Tool;

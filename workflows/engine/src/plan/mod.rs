@@ -105,7 +105,7 @@ impl Plan {
 /// # Errors
 /// Every mistake that nodes find, each at its place in the file, and a memory budget that is too small.
 pub fn plan(spec: &Spec, plugins: &PluginSet, options: &PlanOptions) -> Result<Plan, Faults> {
-    skysense_abi::return_freed_memory();
+    manage_memory(options.memory.is_some());
     let threads = options.threads.unwrap_or_else(all_processors).max(1);
     let records = Arc::new(std::sync::Mutex::new(Vec::new()));
     let mut nodes: Vec<PlannedNode> = Vec::new();
@@ -145,6 +145,11 @@ pub fn plan(spec: &Spec, plugins: &PluginSet, options: &PlanOptions) -> Result<P
         canonical: spec.canonical.clone(),
     };
     Ok(Plan { workflow, costs: added_up(&nodes), nodes, memory, records, threads })
+}
+
+/// A run with a limit holds what it needs; one without is fast.
+pub(crate) fn manage_memory(limited: bool) {
+    if limited { skysense_abi::return_freed_memory() } else { skysense_abi::reuse_freed_memory() }
 }
 
 pub(crate) fn all_processors() -> usize {

@@ -76,7 +76,7 @@ pub(crate) fn execute(
     finished: Vec<Finished>,
     events: Arc<dyn Events>,
 ) -> Result<RunReport, EngineError> {
-    skysense_abi::return_freed_memory();
+    crate::plan::manage_memory(plan.memory.explicit);
     for node in &plan.nodes {
         if plugins.node(&node.uses).is_none() {
             return Err(EngineError::NoNode { uses: node.uses.clone() });
