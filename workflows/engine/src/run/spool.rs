@@ -207,6 +207,7 @@ mod tests {
     fn an_unwritable_folder_is_an_error_that_names_the_file() {
         let spool = Spool::new("/no/such/folder/edge.spool".into(), 1, Cancel::new());
         let error = spool.push(&batch(1)).unwrap_err();
-        assert!(error.place["file"].contains("edge.spool") && error.hint.is_some(), "{error}");
+        assert_eq!((error.code.as_str(), error.hint.is_some()), ("disk.run-folder", true), "{error}");
+        assert!(error.message.contains("/no/such/folder/edge.spool"), "{error}");
     }
 }

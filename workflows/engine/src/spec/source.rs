@@ -122,10 +122,11 @@ impl Source {
         std::path::absolute(parent).unwrap_or_else(|_| parent.to_path_buf())
     }
 
-    /// A line without its end, counted from 1; empty if there is none.
+    /// A line without its end, counted from 1, where 0 is the first as well; empty if there is none.
     fn line(&self, number: usize) -> &str {
-        let Some(&start) = self.lines.get(number.saturating_sub(1)) else { return "" };
-        let end = self.lines.get(number).copied().unwrap_or(self.text.len());
+        let index = number.saturating_sub(1);
+        let Some(&start) = self.lines.get(index) else { return "" };
+        let end = self.lines.get(index + 1).copied().unwrap_or(self.text.len());
         self.text[start..end].trim_end_matches(['\r', '\n'])
     }
 
