@@ -39,7 +39,7 @@ step "scoring on the eastern strip that no training chip touched"
   "holdout": {"share": 0.3, "side": "east"},
   "pixels": {
     "search": {"href": "'"$scene"'/catalog.json", "collections": ["sentinel-2-l2a"]},
-    "chips": {"size": 32, "overlap": 8, "mask": "clouds", "dates": {"max": 8, "prefer": "clear"}}
+    "chips": {"size": 16, "overlap": 4, "mask": "clouds", "dates": {"max": 8, "prefer": "clear"}}
   },
   "out": "'"$out"'"
 }' >/dev/null
