@@ -2,6 +2,7 @@
 
 mod assets;
 mod doctor;
+mod model_inspect;
 mod picture;
 mod score;
 mod simulate;
@@ -16,4 +17,5 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<picture::MapPicture>(),
     tool::<doctor::Doctor>(),
     tool::<verify_item::VerifyItem>(),
+    tool::<model_inspect::ModelInspect>(),
 ];

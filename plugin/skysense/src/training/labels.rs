@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::Fault;
-use skysense_catalog::{Access, Item, Location};
+use skysense_catalog::{Access, Item};
 use skysense_contract::Class;
 use skysense_edges::ItemRow;
 
@@ -102,9 +102,7 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access) -> Result<LabelSou
         );
     }
     let href = match access.raster(item.root(), &chosen.href) {
-        Ok(Location::File(path)) => path.display().to_string(),
-        Ok(Location::Http(url)) => url.to_string(),
-        Ok(Location::S3 { bucket, key }) => format!("s3://{bucket}/{key}"),
+        Ok(location) => location.raster_href(),
         Err(error) => return Err(Fault::new("/label_asset", "label.href", error.to_string())),
     };
     let nodata = chosen.bands.first().and_then(|band| band.nodata);

@@ -118,3 +118,22 @@ fn a_damaged_model_is_caught() {
     let whats: Vec<String> = made.bad().into_iter().map(|(what, _)| what).collect();
     assert_eq!(whats, ["link derived_from ../../model/mlm.json", "model tiny-random"]);
 }
+
+#[test]
+fn a_package_tells_what_it_promises_and_whether_it_holds() {
+    let made = made();
+    let inspect = || made.bench.call("model.inspect", &json!({"model": made.model})).unwrap();
+    let whole = inspect();
+    assert_eq!((&whole["ok"], &whole["problem"]), (&json!(true), &Value::Null));
+    assert!(whole["probe"]["values"].as_u64().unwrap() > 0);
+    assert_eq!(whole["contract"]["modalities"]["s2"]["bands"].as_array().map(Vec::len), Some(10));
+    let weights = made.model.join("weights.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let spoiled = inspect();
+    assert_eq!(spoiled["ok"], json!(false));
+    assert!(spoiled["problem"].as_str().unwrap().contains("weights.safetensors"), "{spoiled}");
+    let nothing = made.bench.call("model.inspect", &json!({"model": made.model.join("none")})).unwrap_err();
+    assert!(nothing.to_string().contains("none"), "{nothing}");
+}

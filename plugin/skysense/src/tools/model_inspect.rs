@@ -1,0 +1,55 @@
+//! `model.inspect`: what a model package promises, and whether its files and its probe hold.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skysense_abi::{Host, NodeError, Tool};
+use skysense_contract::{Contract, Package};
+use skysense_infer::{Model, Options, ProbeReport};
+
+use crate::errors;
+use crate::settings::path;
+
+/// What is asked.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arguments {
+    /// Folder of the package.
+    model: PathBuf,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    /// Whether every file is as its checksum says and the probe within its tolerance.
+    ok: bool,
+    /// Why not.
+    problem: Option<String>,
+    probe: Option<ProbeReport>,
+    contract: Contract,
+}
+
+/// The tool.
+pub(crate) struct ModelInspect;
+
+impl Tool for ModelInspect {
+    const NAME: &'static str = "model.inspect";
+    const SUMMARY: &'static str = "Shows the contract of a model package, checks its files and runs its probe";
+    type Arguments = Arguments;
+    type Answer = Answer;
+
+    fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
+        let folder = path(&host.about().base, &arguments.model.display().to_string());
+        let package = Package::open(folder).map_err(|error| errors::contract(&error))?;
+        let checked = package
+            .verify()
+            .map_err(|error| errors::contract(&error).message)
+            .and_then(|()| Model::verify(&package, &Options::default()).map_err(|error| errors::infer(&error).message));
+        let (probe, problem) = match checked {
+            Ok(report) => (Some(report), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        Ok(Answer { ok: problem.is_none(), problem, probe, contract: package.contract().clone() })
+    }
+}
