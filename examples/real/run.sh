@@ -35,7 +35,7 @@ step "Slovenia: score on the eastern strip that no training chip touched"
   "holdout": {"share": 0.3, "side": "east"},
   "pixels": {
     "search": {"href": "'"$catalog"'", "collections": ["s2-l1c-slovenia"], "sensors": {"s2-l1c-slovenia": "sentinel-2-l1c"}},
-    "chips": {"size": 16, "overlap": 4, "mask": "clouds", "bands": {"s2": ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]}, "sensors": {"s2-l1c-slovenia": "sentinel-2-l1c"}}
+    "chips": {"size": 16, "overlap": 4, "mask": "clouds", "sensors": {"s2-l1c-slovenia": "sentinel-2-l1c"}}
   },
   "out": "'"$out"'/slovenia-score"
 }' >/dev/null
