@@ -137,8 +137,8 @@ impl<'a> Run<'a> {
                 && (state.step - first).is_multiple_of(TIMED)
             {
                 let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
-                let left = (seconds - started.elapsed().as_secs_f64()).max(0.0);
-                state.steps = (state.step + (left / one.max(1e-6)) as usize).min(state.steps);
+                let left = seconds - started.elapsed().as_secs_f64();
+                state.steps = fitted(state.step, one, left, self.config.steps);
             }
             hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
             if let Some(checkpoints) = &checkpoints
@@ -202,6 +202,12 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Steps in all that fit into the seconds left, when one takes `one`: fewer when the machine slows down, more again
+/// when it recovers, never more than `most`.
+fn fitted(done: usize, one: f64, left: f64, most: usize) -> usize {
+    (done + (left.max(0.0) / one.max(1e-6)) as usize).min(most)
+}
+
 /// Checksum of all that decides the weights.
 fn identity(ready: &[Prepared], setup: &Setup, config: &FinetuneConfig) -> String {
     let mut bytes = serde_json::to_vec(config).unwrap_or_default();
@@ -237,4 +243,18 @@ fn load(
 
 fn checkpoint_fault(folder: &Path, message: String) -> TrainError {
     TrainError::Checkpoint { path: folder.to_path_buf(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_follow_the_time_that_is_left_both_ways() {
+        assert_eq!(fitted(4, 1.0, 10.0, 100), 14);
+        assert_eq!(fitted(8, 2.0, 6.0, 100), 11, "a machine that slows down");
+        assert_eq!(fitted(10, 0.25, 4.0, 100), 26, "and one that recovers");
+        assert_eq!(fitted(10, 0.25, 400.0, 100), 100, "never more than were asked for");
+        assert_eq!(fitted(10, 1.0, -3.0, 100), 10, "none when time is over");
+    }
 }
