@@ -113,7 +113,7 @@ pub fn resume(
     let budget = limits.memory.or(plan.memory.explicit.then_some(plan.memory.budget));
     plan.threads = limits.threads.unwrap_or(plan.threads);
     crate::plan::manage_memory(budget.is_some());
-    plan.memory = MemoryPlan::new(&plan.nodes, budget);
+    plan.memory = MemoryPlan::new(&plan.nodes, budget, plan.threads);
     if let Some(fault) = plan.memory.fault(&plan.nodes) {
         return Err(EngineError::Memory(Box::new(fault)));
     }

@@ -69,12 +69,12 @@ fn node_bytes(nodes: &[PlannedNode], node: &PlannedNode) -> u64 {
 }
 
 impl MemoryPlan {
-    pub(crate) fn new(nodes: &[PlannedNode], wanted: Option<u64>) -> Self {
+    pub(crate) fn new(nodes: &[PlannedNode], wanted: Option<u64>, threads: usize) -> Self {
         let held = skysense_abi::resident().map_or(0, |r| r.anonymous);
-        Self::with_held(nodes, wanted, held)
+        Self::with_held(nodes, wanted, held, threads)
     }
 
-    fn with_held(nodes: &[PlannedNode], wanted: Option<u64>, held: u64) -> Self {
+    fn with_held(nodes: &[PlannedNode], wanted: Option<u64>, held: u64, threads: usize) -> Self {
         let fixed = held.saturating_add(ENGINE_BYTES);
         let least = nodes.iter().fold(fixed, |sum, node| sum.saturating_add(node_bytes(nodes, node)));
         // Without a limit of their own, people expect a run that fits the machine to run.
@@ -82,7 +82,9 @@ impl MemoryPlan {
         let spare = budget.saturating_sub(least);
         let queued: u64 =
             nodes.iter().filter(|n| readers(nodes, &n.name) == 1).map(batch_bytes).fold(0, u64::saturating_add);
-        let extra_batches = (spare / 2).checked_div(queued).unwrap_or(0).min(MOST_EXTRA);
+        // One processor cannot work ahead: batches in a queue would only leave its cache before they are read.
+        let most = if threads == 1 { 0 } else { MOST_EXTRA };
+        let extra_batches = (spare / 2).checked_div(queued).unwrap_or(0).min(most);
         let leases = spare - extra_batches * queued;
         Self { budget, explicit: wanted.is_some(), fixed, least, extra_batches, leases }
     }
@@ -130,21 +132,23 @@ mod tests {
     fn spare_memory_goes_to_queues_and_leases() {
         let mib = 1 << 20;
         let nodes = [planned("a", &[], 10 * mib, 4 * mib), planned("b", &["a"], 20 * mib, mib)];
-        let least = MemoryPlan::with_held(&nodes, Some(0), 8 * mib);
+        let least = MemoryPlan::with_held(&nodes, Some(0), 8 * mib, 2);
         // 8 + 32 fixed, a: 10 + 3 x 4 + 2, b: 20 + 1 + 2.
         assert_eq!(least.least, (8 + 32 + 24 + 23) * mib);
         assert!(least.fault(&nodes).unwrap().to_string().contains("--memory 87MiB"));
-        let exact = MemoryPlan::with_held(&nodes, Some(87 * mib), 8 * mib);
+        let exact = MemoryPlan::with_held(&nodes, Some(87 * mib), 8 * mib, 2);
         assert_eq!((exact.extra_batches, exact.leases), (0, 0));
         assert!(exact.fault(&nodes).is_none());
-        let roomy = MemoryPlan::with_held(&nodes, Some(107 * mib), 8 * mib);
+        let roomy = MemoryPlan::with_held(&nodes, Some(107 * mib), 8 * mib, 2);
         assert_eq!((roomy.extra_batches, roomy.leases), (2, 12 * mib));
+        let alone = MemoryPlan::with_held(&nodes, Some(107 * mib), 8 * mib, 1);
+        assert_eq!((alone.extra_batches, alone.leases), (0, 20 * mib));
     }
 
     #[test]
     fn a_promise_of_nothing_and_of_too_much_do_not_overflow() {
         let nodes = [planned("a", &[], u64::MAX, u64::MAX), planned("b", &["a"], 0, 0)];
-        let memory = MemoryPlan::with_held(&nodes, Some(1 << 30), 0);
+        let memory = MemoryPlan::with_held(&nodes, Some(1 << 30), 0, 2);
         assert_eq!(memory.least, u64::MAX);
         assert!(memory.fault(&nodes).is_some());
     }

@@ -132,7 +132,7 @@ pub fn plan(spec: &Spec, plugins: &PluginSet, options: &PlanOptions) -> Result<P
     if !faults.is_empty() {
         return Err(faults.sorted());
     }
-    let memory = MemoryPlan::new(&nodes, options.memory);
+    let memory = MemoryPlan::new(&nodes, options.memory, threads);
     if let Some(fault) = memory.fault(&nodes) {
         return Err(fault.into());
     }
@@ -232,7 +232,7 @@ pub(crate) mod tests {
             sha256: "0".repeat(64),
             canonical: Value::Null,
         };
-        let memory = MemoryPlan::new(&nodes, None);
+        let memory = MemoryPlan::new(&nodes, None, 1);
         Plan { workflow, costs: added_up(&nodes), nodes, memory, records: Vec::new(), threads: 1 }
     }
 }
