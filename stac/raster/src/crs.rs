@@ -113,20 +113,18 @@ pub(crate) fn transformation(from: &Crs, to: &Crs) -> Result<Rc<CoordTransform>>
 
 /// Projects points in place; those that cannot be projected become NaN.
 pub(crate) fn project(transform: &CoordTransform, x: &mut [f64], y: &mut [f64]) {
-    let count = x.len().min(y.len()).min(i32::MAX as usize);
-    let mut ok = vec![0; count];
-    let mut z = vec![0.0; count];
-    // SAFETY: all four arrays hold `count` values and live through the call.
-    let ((), _) = capture(|| unsafe {
-        gdal_sys::OCTTransformEx(
-            transform.to_c_hct(),
-            count as i32,
-            x.as_mut_ptr(),
-            y.as_mut_ptr(),
-            z.as_mut_ptr(),
-            ok.as_mut_ptr(),
-        );
+    in_place(x, y, |count, x, y, z, ok| {
+        // SAFETY: `in_place` hands over four arrays of `count` values that live through the call.
+        unsafe { gdal_sys::OCTTransformEx(transform.to_c_hct(), count, x, y, z, ok) };
     });
+}
+
+/// Hands points to a function of GDAL that changes arrays of x, y and z in place and tells which it could change; the
+/// others become NaN.
+pub(crate) fn in_place(x: &mut [f64], y: &mut [f64], change: impl FnOnce(i32, *mut f64, *mut f64, *mut f64, *mut i32)) {
+    let count = x.len().min(y.len()).min(i32::MAX as usize);
+    let (mut z, mut ok) = (vec![0.0; count], vec![0; count]);
+    let ((), _) = capture(|| change(count as i32, x.as_mut_ptr(), y.as_mut_ptr(), z.as_mut_ptr(), ok.as_mut_ptr()));
     for at in 0..count {
         if ok[at] == 0 || !x[at].is_finite() || !y[at].is_finite() {
             (x[at], y[at]) = (f64::NAN, f64::NAN);

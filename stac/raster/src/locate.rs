@@ -104,24 +104,9 @@ impl<'a> Spline<'a> {
     }
 
     fn locate(&self, x: &mut [f64], y: &mut [f64]) {
-        let count = x.len().min(y.len());
-        let (mut z, mut ok) = (vec![0.0; count], vec![0; count]);
-        // SAFETY: all arrays hold `count` values; the transformer is used by this thread alone.
-        let ((), _) = capture(|| unsafe {
-            gdal_sys::GDALGenImgProjTransform(
-                self.arguments,
-                1,
-                count as i32,
-                x.as_mut_ptr(),
-                y.as_mut_ptr(),
-                z.as_mut_ptr(),
-                ok.as_mut_ptr(),
-            );
+        crs::in_place(x, y, |count, x, y, z, ok| {
+            // SAFETY: all arrays hold `count` values; the transformer is used by this thread alone.
+            unsafe { gdal_sys::GDALGenImgProjTransform(self.arguments, 1, count, x, y, z, ok) };
         });
-        for at in 0..count {
-            if ok[at] == 0 {
-                (x[at], y[at]) = (f64::NAN, f64::NAN);
-            }
-        }
     }
 }
