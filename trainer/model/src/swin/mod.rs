@@ -198,11 +198,17 @@ impl SwinV2 {
 
     /// The nodes of the last output of [`SwinV2::forward`] for inputs of `height` × `width`.
     pub(crate) fn onnx(&self, graph: &mut Graph, pixels: &Value, size: [usize; 2]) -> Value {
+        let stages = self.onnx_stages(graph, pixels, size);
+        stages.into_iter().next_back().map_or_else(|| pixels.clone(), |(_, features)| features)
+    }
+
+    /// The nodes of [`SwinV2::forward`]: every output with its stage.
+    pub(crate) fn onnx_stages(&self, graph: &mut Graph, pixels: &Value, size: [usize; 2]) -> Vec<(usize, Value)> {
         let sizes = self.config.stage_sizes(size);
         let x = self.patch_embed.projection.onnx(graph, pixels, size);
         let x = self.patch_embed.norm.onnx(graph, &x);
         let mut x = graph.reshape(&x, &[-1, sizes[0][0] as i64, sizes[0][1] as i64, self.config.channels as i64]);
-        let mut given = x.clone();
+        let mut given = Vec::new();
         for (stage, layers) in self.stages.iter().enumerate() {
             if let Some(downsample) = &layers.downsample {
                 x = downsample.onnx(graph, &x, sizes[stage - 1]);
@@ -211,9 +217,10 @@ impl SwinV2 {
                 x = block.onnx(graph, &x, sizes[stage]);
             }
             if let Some(output) = self.config.out_stages.iter().position(|&given| given == stage) {
-                given = self.norms[output].onnx(graph, &x);
+                let features = self.norms[output].onnx(graph, &x);
+                given.push((stage, graph.permute(&features, &[0, 3, 1, 2])));
             }
         }
-        graph.permute(&given, &[0, 3, 1, 2])
+        given
     }
 }
