@@ -1,6 +1,8 @@
 //! The C header and the Rust definitions are the same: a C program prints sizes, offsets and constants, and
 //! this test compares them. The header must also compile as C++ and without warnings.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::mem::offset_of;

@@ -176,11 +176,13 @@ impl<'a> PixelsRef<'a> {
     }
 
     /// One value as a real number, or `None` past the end.
+    #[allow(clippy::unnecessary_cast, reason = "one of the four types is f32 already")]
     pub fn get(&self, index: usize) -> Option<f32> {
         each!(Self, self, values => values.get(index).map(|&v| v as f32))
     }
 
     /// A copy as real numbers.
+    #[allow(clippy::unnecessary_cast, reason = "one of the four types is f32 already")]
     pub fn to_f32(&self) -> Vec<f32> {
         each!(Self, self, values => values.iter().map(|&v| v as f32).collect())
     }

@@ -1,5 +1,7 @@
 //! `stac.search` and `raster.chips` on real items.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod harness;
 
 use harness::{Bench, good, messages, real_data};

@@ -1,5 +1,7 @@
 //! Sentinel-1 GRD: refused without a calibration, and placed by its ground control points with one.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod harness;
 
 use std::path::Path;

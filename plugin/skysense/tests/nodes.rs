@@ -1,5 +1,7 @@
 //! What every node says about itself holds: examples parse, ports are told, mistakes are told at the right field.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod harness;
 
 use harness::{Bench, messages};

@@ -1,5 +1,7 @@
 //! Search of a STAC API: every style of paging, faults that pass, servers that lie.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod server;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Areas of interest in every format give the same area.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::path::Path;
 
 use flatgeobuf::{FgbWriter, GeometryType};

@@ -1,5 +1,7 @@
 //! Results as items and a collection: whole, the same every time, and readable by our own search.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -274,7 +276,8 @@ fn records_that_make_no_sense_write_nothing() {
     let out = folder.path().join("out");
     std::fs::write(folder.path().join("outside.tif"), "x").unwrap();
     let outside = folder.path().join("outside.tif");
-    let wrong: [(&str, &dyn Fn(&mut ItemRecord)); 6] = [
+    type Change<'a> = &'a dyn Fn(&mut ItemRecord);
+    let wrong: [(&str, Change<'_>); 6] = [
         ("outside of the item's folder", &|record| record.assets[0].file = outside.clone()),
         ("none.tif", &|record| record.assets[0].file = record.assets[0].file.with_file_name("none.tif")),
         ("before it starts", &|record| record.interval = (record.interval.1, record.interval.0)),

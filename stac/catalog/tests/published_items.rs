@@ -3,6 +3,8 @@
 //! The items themselves are read from the folder `items/` that `SKYSENSE_REAL_DATA` names; without it the test says so and
 //! passes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::path::PathBuf;
 
 use serde_json::Value;

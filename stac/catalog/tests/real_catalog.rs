@@ -1,5 +1,7 @@
 //! The catalog of real pixels under `stac/` in the folder that `SKYSENSE_REAL_DATA` names: searched, resolved, deduplicated.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

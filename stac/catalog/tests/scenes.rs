@@ -1,5 +1,7 @@
 //! Reprocessings, orbits and overpasses: which scenes stay, and which share a date.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use serde_json::{Value, json};
 use skysense_catalog::{
     Choice, Item, Options, PixelStatistics, Radiometry, Root, Scene, Sensors, Verdict, by_solar_day, deduplicate,

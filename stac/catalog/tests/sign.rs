@@ -1,5 +1,7 @@
 //! Signatures: taken when needed, kept while they last, never for other hosts.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[expect(dead_code, reason = "these tests need a part of the server")]
 mod server;
 

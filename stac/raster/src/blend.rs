@@ -165,8 +165,8 @@ impl Blender {
         let held = height.min(size) * width;
         let mut values = vec![0.0; self.channels * height * width];
         let mut valid = vec![0; height * width];
-        for at in 0..held {
-            valid[at] = u8::from(self.weights[at] > 0.0);
+        for (valid, weight) in valid.iter_mut().zip(&self.weights[..held]) {
+            *valid = u8::from(*weight > 0.0);
         }
         for channel in 0..self.channels {
             let sums = &self.sums[channel * size * width..][..held];

@@ -89,7 +89,7 @@ fn allowed_files() -> usize {
 }
 
 fn configure(options: &Options) -> gdal::errors::Result<()> {
-    gdal::config::set_error_handler(|class, number, text| messages::handle(class, number, text));
+    gdal::config::set_error_handler(messages::handle);
     gdal::DriverManager::register_all();
     // SAFETY: a plain setter; grids are never fetched, so the same input gives the same coordinates everywhere.
     unsafe { gdal_sys::OSRSetPROJEnableNetwork(0) };

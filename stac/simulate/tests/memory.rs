@@ -1,5 +1,7 @@
 //! Memory follows the width of a scene, not its area. Alone in its process, since it reads the process's peak.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use skysense_simulate::{SceneSpec, simulate};
 
 #[test]

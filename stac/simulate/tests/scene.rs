@@ -1,5 +1,7 @@
 //! Scenes as their users find them: files, catalog and pixels.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -26,7 +26,7 @@ pub fn swin_v2(config: &SwinV2Config) -> usize {
         let attention = 3 * c * c + 2 * c + c * c + c + config.heads[stage];
         let bias = 3 * config.bias_hidden + config.bias_hidden * config.heads[stage];
         let feed_forward = 2 * config.mlp_ratio * c * c + (config.mlp_ratio + 1) * c;
-        let extra = if config.extra_norm_every > 0 { depth / config.extra_norm_every } else { 0 };
+        let extra = depth.checked_div(config.extra_norm_every).unwrap_or(0);
         count += depth * (attention + bias + feed_forward + 4 * c) + extra * 2 * c;
     }
     count + config.out_stages.iter().map(|&stage| 2 * config.stage_channels(stage)).sum::<usize>()

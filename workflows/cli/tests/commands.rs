@@ -1,5 +1,7 @@
 //! Every subcommand as a user types it: what goes to stdout, what to stderr, and the exit code.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod command;
 
 use command::Bench;

@@ -1,4 +1,6 @@
 //! How a run ends early, and goes on: SIGTERM, Ctrl-C, a parent that goes away, `runs resume`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 #![cfg(unix)]
 
 mod command;

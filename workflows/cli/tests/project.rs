@@ -4,6 +4,8 @@
 //! A new file is found by walking the folders. A param that has no default and that this test does not know is the
 //! only reason to touch it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod command;
 
 use std::{

@@ -1,5 +1,7 @@
 //! What the machine can do to a run: a full disk, a folder that is read-only or goes away, plugins that are none.
 //! Each ends with what happened, why, and what to do, and with the exit code that the docs name.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 #![cfg(unix)]
 
 mod command;
@@ -172,7 +174,7 @@ fn a_folder_full_of_junk_gives_the_plugins_that_are_there() {
     std::fs::write(file("cut"), &whole[..whole.len() / 50]).expect("written");
     std::fs::write(file("cut-in-its-head"), &whole[..50]).expect("written");
     std::fs::write(file("unreadable"), "no library").expect("written");
-    std::fs::set_permissions(file("unreadable"), std::os::unix::fs::PermissionsExt::from_mode(0)).expect("set");
+    std::fs::set_permissions(file("unreadable"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("set");
     std::fs::create_dir(file("folder")).expect("made");
     std::os::unix::fs::symlink("nowhere", file("dangling")).expect("linked");
     std::os::unix::fs::symlink(file("good"), file("twice")).expect("linked");

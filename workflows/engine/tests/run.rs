@@ -1,5 +1,7 @@
 //! Runs from end to end: results, errors, cancelling, budgets, resume, and the same bytes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod support;
 
 use std::fs;

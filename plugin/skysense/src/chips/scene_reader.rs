@@ -175,7 +175,7 @@ fn convert(value: f32, radiometry: Radiometry, stretch: Option<&(f64, f64)>) -> 
 /// The smallest window with all pixels that are not valid yet; a pixel's value is the same in any window.
 fn missing(valid: &[u8], width: usize) -> Option<Window> {
     let rows = || valid.chunks_exact(width.max(1)).enumerate().filter(|(_, row)| row.contains(&0));
-    let (top, bottom) = (rows().next()?.0, rows().last()?.0);
+    let (top, bottom) = (rows().next()?.0, rows().next_back()?.0);
     let left = rows().filter_map(|(_, row)| row.iter().position(|&valid| valid == 0)).min()?;
     let right = rows().filter_map(|(_, row)| row.iter().rposition(|&valid| valid == 0)).max()?;
     Some(Window { x: left as i64, y: top as i64, width: right + 1 - left, height: bottom + 1 - top })

@@ -2,6 +2,8 @@
 //!
 //! Needs ONNX Runtime where the search looks (`./x` puts it into the cache folder).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of plugin/infer")]

@@ -43,7 +43,7 @@ fn a_full_disk_is_told_and_leaves_nothing() {
     let out = place.join("out");
     let bench = Bench::new(1, folder.path());
     // 64 bands of float32 in blocks of 256 px square take 64 · 256² · 4 bytes = 16 MiB while they are written.
-    let error = write(&bench, &made_up_features(64), &out, &json!({})).err().expect("two MiB cannot hold it");
+    let error = write(&bench, &made_up_features(64), &out, &json!({})).expect_err("two MiB cannot hold it");
     assert_eq!(error.code, "output.full", "{error:?}");
     assert!(error.hint.as_deref().unwrap().contains("free some space"), "{error:?}");
     assert!(error.to_string().contains("features.tif"), "{error}");

@@ -108,7 +108,7 @@ fn cut<T: Sample>(layer: &Layer, strip: &GeoBox, resampling: Resampling) -> (f64
 /// The smallest window with all pixels that nothing was laid on.
 fn missing<T>(whole: &Pixels<T>) -> Option<Window> {
     let rows = || whole.valid.chunks_exact(whole.width).enumerate().filter(|(_, row)| row.contains(&0));
-    let (top, bottom) = (rows().next()?.0, rows().last()?.0);
+    let (top, bottom) = (rows().next()?.0, rows().next_back()?.0);
     let left = rows().filter_map(|(_, row)| row.iter().position(|&valid| valid == 0)).min()?;
     let right = rows().filter_map(|(_, row)| row.iter().rposition(|&valid| valid == 0)).max()?;
     Some(Window { x: left as i64, y: top as i64, width: right + 1 - left, height: bottom + 1 - top })

@@ -117,10 +117,10 @@ impl CogSpec {
         if matches!(self.dtype, DType::UInt32 | DType::Int32 | DType::Float64) {
             return fault(format!("pixel type {}: COGs are written as uint8, uint16, int16 or float32", self.dtype));
         }
-        if let (Some(nodata), Some((low, high))) = (self.nodata, self.dtype.range()) {
-            if !(low..=high).contains(&nodata) || nodata.fract() != 0.0 {
-                return fault(format!("nodata {nodata} is no value of {}, which holds {low} to {high}", self.dtype));
-            }
+        if let (Some(nodata), Some((low, high))) = (self.nodata, self.dtype.range())
+            && (!(low..=high).contains(&nodata) || nodata.fract() != 0.0)
+        {
+            return fault(format!("nodata {nodata} is no value of {}, which holds {low} to {high}", self.dtype));
         }
         let coloured = self.bands.iter().any(|band| !band.colours.is_empty());
         if coloured && (self.dtype != DType::UInt8 || self.bands.len() != 1) {

@@ -45,10 +45,9 @@ fn walk(value: &mut Json, schema: &Json, root: &Json, folder: &Path, depth: usiz
     if depth > 128 {
         return;
     }
-    if let Some(target) = schema.get("$ref").and_then(Json::as_str).and_then(|text| text.strip_prefix('#')) {
-        if let Some(target) = root.pointer(target) {
-            walk(value, target, root, folder, depth + 1);
-        }
+    let target = schema.get("$ref").and_then(Json::as_str).and_then(|text| text.strip_prefix('#'));
+    if let Some(target) = target.and_then(|target| root.pointer(target)) {
+        walk(value, target, root, folder, depth + 1);
     }
     for keyword in ["anyOf", "oneOf", "allOf"] {
         for branch in schema.get(keyword).and_then(Json::as_array).into_iter().flatten() {
