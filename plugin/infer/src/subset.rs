@@ -3,7 +3,7 @@
 //! The patch embedding is a convolution, so a lacking band is left out by setting its inputs to zero, and the
 //! other inputs are rescaled by C/k (C bands of the model, k of the data), as the official code does for four
 //! of ten bands. The graph stays as it is: its weights are replaced when the session is built, so pixels keep
-//! their integer type. Lacking bands are fed a constant, and [`check`] shows that it has no influence.
+//! their integer type. Lacking bands are fed a constant, and opening the model shows that it has no influence.
 
 use std::fs;
 

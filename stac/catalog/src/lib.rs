@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A [`SearchRequest`] is answered from a static catalog, a file or a STAC API as [`Item`]s with absolute
-//! hrefs. A [`Sensor`], which is a data file, says what the bands of an item are called; [`resolve`] binds
+//! hrefs. A [`Sensor`], which is a data file, says what the bands of an item are called; [`resolve()`] binds
 //! each band by name to one [`RasterSource`] and decides the radiometry in one place ([`Radiometry`],
 //! [`Decision`]). Nothing here opens a raster: where metadata does not settle a question, the decision
 //! names the pixels to look at, and [`Decision::confirm`] judges what was found.

@@ -69,7 +69,7 @@ impl Signer {
     }
 
     /// The href to open: signed where it needs a signature, else unchanged. Never log or store it; see
-    /// [`redact`] and [`crate::unsigned`].
+    /// [`redact()`] and [`crate::unsigned`].
     ///
     /// # Errors
     /// A token service that does not answer, or issues expired tokens only.

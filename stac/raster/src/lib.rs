@@ -1,6 +1,6 @@
 //! Fills a [`GeoBox`](skysense_grid::GeoBox) from a [`Source`] and writes COGs; the only crate that knows GDAL.
 //!
-//! Reading takes two steps: [`header`] opens a file and says what it is (for plans), [`read`] fills a grid
+//! Reading takes two steps: [`header()`] opens a file and says what it is (for plans), [`read()`] fills a grid
 //! from it (for runs). [`CogWriter`] takes rows in order and leaves a finished COG or nothing; [`Blender`]
 //! makes such rows from overlapping chips while it holds one row of chips.
 //!

@@ -25,7 +25,7 @@ pub struct Contract {
     pub channels: usize,
     /// Which tokens carry the encoding of the day of the year.
     pub calendar: Calendar,
-    /// Regions of the Earth that the geo-context has prototypes of; [`crate::region`] says which one a chip's centre
+    /// Regions of the Earth that the geo-context has prototypes of; [`crate::region()`] says which one a chip's centre
     /// lies in. There where the package has that graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<usize>,

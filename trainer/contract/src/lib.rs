@@ -9,7 +9,7 @@
 //! - [`PackageWriter`] writes a package: a temporary folder, then one rename.
 //!
 //! What pixels must look like before a model sees them is decided here too, for training and inference alike:
-//! [`fill`] (invalid pixels), [`day_index`] (calendar) and [`region`] (geo-context).
+//! [`fill()`] (invalid pixels), [`day_index`] (calendar) and [`region()`] (geo-context).
 //!
 //! Axis order everywhere is `[batch, time, band, height, width]`; an axis a tensor lacks is left out.
 

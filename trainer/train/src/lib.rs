@@ -1,7 +1,7 @@
 //! Training: samples, losses, loops, export.
 //!
-//! [`finetune`] trains a model for segmentation on labelled chips ([`Sample`]) and gives a [`Trained`] model with
-//! scores over blocks of the map that it did not learn from; [`export`] writes that as a model package, which
+//! [`finetune()`] trains a model for segmentation on labelled chips ([`Sample`]) and gives a [`Trained`] model with
+//! scores over blocks of the map that it did not learn from; [`export()`] writes that as a model package, which
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!

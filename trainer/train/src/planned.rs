@@ -7,7 +7,7 @@ use skysense_contract::{CONTRACT_VERSION, Contract, Head, Modality, Offer, Probe
 use crate::setup::setup;
 use crate::{FinetuneConfig, TrainError};
 
-/// The contract of the model that [`crate::finetune`] will give for samples like `offers`: bands, chip size,
+/// The contract of the model that [`crate::finetune()`] will give for samples like `offers`: bands, chip size,
 /// dates, classes. Normalisation, graphs, probe and checksum come with the run.
 ///
 /// # Errors

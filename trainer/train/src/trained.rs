@@ -6,7 +6,7 @@ use crate::metric::Scores;
 use crate::network::Network;
 use crate::setup::Setup;
 
-/// A trained model and how it did. [`crate::export`] writes it as a package.
+/// A trained model and how it did. [`crate::export()`] writes it as a package.
 #[derive(Debug)]
 pub struct Trained {
     /// Scores over the pixels that trained.

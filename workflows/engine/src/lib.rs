@@ -3,8 +3,8 @@
 //! | stage | made by | holds |
 //! | --- | --- | --- |
 //! | [`Spec`] | [`Spec::load`](Spec) | what the YAML says, checked |
-//! | [`Plan`] | [`plan`] | every edge's columns, facts, rows, costs and memory; no pixel is read |
-//! | [`RunReport`] | [`run`], [`runs::resume`] | what was done |
+//! | [`Plan`] | [`plan()`] | every edge's columns, facts, rows, costs and memory; no pixel is read |
+//! | [`RunReport`] | [`run()`], [`runs::resume`] | what was done |
 //!
 //! Nodes come from plugins ([`PluginSet`]); the engine knows neither rasters nor models.
 
