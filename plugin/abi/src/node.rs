@@ -14,7 +14,7 @@ use crate::error::{Fault, NodeError};
 use crate::host::Host;
 use crate::stream::BatchStream;
 
-/// A kind of node. List it in the plugin's table with [`node`](crate::node) and it is there: in workflows,
+/// A kind of node. List it in the plugin's table with [`node`](crate::node()) and it is there: in workflows,
 /// in the schema that editors use, in the reference.
 pub trait Node: Send + Sync + 'static {
     /// Name that a workflow's `uses` gives: `stac.search`.

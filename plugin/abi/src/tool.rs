@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::error::NodeError;
 use crate::host::Host;
 
-/// A tool. List it in the plugin's table with [`tool`](crate::tool).
+/// A tool. List it in the plugin's table with [`tool`](crate::tool()).
 pub trait Tool: Send + Sync + 'static {
     /// Name to call it by: `simulate.scene`.
     const NAME: &'static str;
