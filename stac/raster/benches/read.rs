@@ -16,6 +16,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+/// Times the speed of odc-stac that must be reached.
+const LIMIT: f64 = 1.0;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let value =
@@ -40,6 +43,8 @@ fn main() {
     }
     let report = report(&rounds, threads, python.err());
     println!("{}", serde_json::to_string_pretty(&report).unwrap());
+    let ratio = report["times_odc_stac"].as_f64().unwrap_or_else(|| panic!("nothing to compare with: {report}"));
+    assert!(ratio >= LIMIT, "{ratio:.2} times the speed of odc-stac, expected at least {LIMIT}");
 }
 
 fn ours(contender: &str, scene: &Path, threads: usize) -> Value {
@@ -104,6 +109,8 @@ fn report(rounds: &[(Value, Option<Value>, Value)], threads: usize, missing: Opt
         report["odc_stac"] = described;
         report["odc_stac"]["versions"] = peer["versions"].clone();
         report["times_odc_stac"] = json!(theirs / seconds);
+        report["limit"] = json!(LIMIT);
+        report["pass"] = json!(theirs / seconds >= LIMIT);
         // What does not depend on who else uses the machine.
         let cpu = |name: &str| report[name]["cpu_seconds"].as_f64().unwrap();
         report["times_odc_stac_by_cpu"] = json!(cpu("odc_stac") / cpu("skysense"));
