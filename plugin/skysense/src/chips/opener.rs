@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use skysense_abi::NodeError;
-use skysense_catalog::{Access, RasterSource, Signer, redact};
+use skysense_catalog::{Access, RasterSource, Root, Signer, redact};
 use skysense_raster::{RasterError, Source};
 
 use crate::errors;
@@ -33,17 +33,7 @@ impl Opener {
         read: impl Fn(&Source) -> Result<T, RasterError>,
     ) -> Result<T, NodeError> {
         let plain = self.located(source)?;
-        let unsigned = |error| place(errors::catalog(&error), source);
-        let href = self.signer.sign(&source.root, &plain.href).map_err(unsigned)?;
-        let signed = Source { href, ..plain };
-        let first = match read(&signed) {
-            Err(error) if error.is_refused() => error,
-            result => return result.map_err(|error| place(errors::raster(&error), source)),
-        };
-        match self.signer.sign_again(&source.root, &signed.href).map_err(unsigned)? {
-            Some(href) => read(&Source { href, ..signed }).map_err(|error| place(errors::raster(&error), source)),
-            None => Err(place(errors::raster(&first), source)),
-        }
+        with_signature(&self.signer, &source.root, &plain, read).map_err(|error| place(error, source))
     }
 
     /// The source at the first of its places that the catalog may reach.
@@ -69,6 +59,44 @@ impl Opener {
     }
 }
 
+/// As [`Opener::open`], for a source that is located already: labels, which have no bands of a sensor.
+///
+/// # Errors
+/// A token service that does not answer, and what `read` meets.
+pub(crate) fn open_signed<T>(
+    root: &Root,
+    plain: &Source,
+    read: impl Fn(&Source) -> Result<T, RasterError>,
+) -> Result<T, NodeError> {
+    with_signature(&SIGNER, root, plain, read)
+}
+
+/// The href to open now, for what is read within minutes. Never to be told or stored.
+///
+/// # Errors
+/// A token service that does not answer.
+pub(crate) fn signed(root: &Root, href: &str) -> Result<String, NodeError> {
+    SIGNER.sign(root, href).map_err(|error| errors::catalog(&error))
+}
+
+fn with_signature<T>(
+    signer: &Signer,
+    root: &Root,
+    plain: &Source,
+    read: impl Fn(&Source) -> Result<T, RasterError>,
+) -> Result<T, NodeError> {
+    let unsigned = |error| errors::catalog(&error);
+    let signed = Source { href: signer.sign(root, &plain.href).map_err(unsigned)?, ..plain.clone() };
+    let first = match read(&signed) {
+        Err(error) if error.is_refused() => error,
+        result => return result.map_err(|error| errors::raster(&error)),
+    };
+    match signer.sign_again(root, &signed.href).map_err(unsigned)? {
+        Some(href) => read(&Source { href, ..signed }).map_err(|error| errors::raster(&error)),
+        None => Err(errors::raster(&first)),
+    }
+}
+
 /// An error of a source, with its item and asset.
 fn place(error: NodeError, source: &RasterSource) -> NodeError {
     error.at("item", &source.item).at("asset", &source.asset).at("href", redact(&source.href))
@@ -81,7 +109,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Mutex;
 
-    use skysense_catalog::{Georeference, Radiometry, Role, Root};
+    use skysense_catalog::{Georeference, Radiometry, Role};
     use skysense_grid::{Affine, Crs, GeoBox, Window};
     use skysense_raster::{BandSpec, CogSpec, CogWriter, DType, Pixels, Resampling, header, read};
 

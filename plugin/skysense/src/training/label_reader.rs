@@ -6,7 +6,7 @@ use skysense_grid::{GeoBox, Window};
 use skysense_raster::{self as raster, Header, Resampling, Source, transform_bounds};
 
 use super::labels::LabelSource;
-use crate::errors;
+use crate::chips::open_signed;
 
 /// Opened labels.
 pub(crate) struct LabelReader {
@@ -41,7 +41,7 @@ impl LabelReader {
         for label in sources {
             let source = Source::new(format!("item {}, asset {}", label.item, label.asset), &label.href)
                 .with_nodata(label.nodata);
-            let header = raster::header(&source).map_err(|error| at(label, errors::raster(&error)))?;
+            let header = open_signed(&label.root, &source, raster::header).map_err(|error| at(label, error))?;
             open.push((label.clone(), source, header));
         }
         Ok(Self { open, known, ignored })
@@ -73,8 +73,8 @@ impl LabelReader {
             if out.iter().all(|&value| value != self.ignored) {
                 break;
             }
-            let pixels = raster::read(source, header, &dst, Resampling::Nearest)
-                .map_err(|error| at(label, errors::raster(&error)))?;
+            let nearest = |source: &Source| raster::read(source, header, &dst, Resampling::Nearest);
+            let pixels = open_signed(&label.root, source, nearest).map_err(|error| at(label, error))?;
             for ((out, &value), &valid) in out.iter_mut().zip(&pixels.values).zip(&pixels.valid) {
                 if *out == self.ignored && valid != 0 && value.fract() == 0.0 && (0.0..256.0).contains(&value) {
                     let value = value as u8;

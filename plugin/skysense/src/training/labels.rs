@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::Fault;
-use skysense_catalog::{Access, Item};
+use skysense_catalog::{Access, Item, Root};
 use skysense_contract::Class;
 use skysense_edges::ItemRow;
 
@@ -20,8 +20,10 @@ const COLORS: [&str; 16] = [
 pub(crate) struct LabelSource {
     pub(crate) item: String,
     pub(crate) asset: String,
-    /// As GDAL opens it.
+    /// As GDAL opens it, without a signature.
     pub(crate) href: String,
+    /// Where the catalog lies that names it: some of its hrefs are signed before they are opened.
+    pub(crate) root: Root,
     /// Values that are no class: the declared nodata.
     pub(crate) nodata: Option<f64>,
     /// All classes that the item names, without those that mean no data.
@@ -111,6 +113,7 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access) -> Result<LabelSou
         item: item.id().into(),
         asset: chosen.key.clone(),
         href,
+        root: item.root().clone(),
         nodata,
         classes: classes.into_iter().filter(|class| !no_data(class)).collect(),
     })
@@ -197,6 +200,7 @@ mod tests {
             item: item.into(),
             asset: "a".into(),
             href: "a.tif".into(),
+            root: Root::Local("/".into()),
             nodata: None,
             classes,
         };
