@@ -200,5 +200,5 @@ fn an_api_that_is_not_there_is_told() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let done = room.script(&["--real"], &[("SKYSENSE_STAC_API", &format!("http://{free}"))]);
     assert!(![Some(0), Some(2)].contains(&done.code), "{:?}", done.code);
-    assert!(done.stderr.contains(&free.to_string()) && done.stderr.contains("hint: "), "{}", done.stderr);
+    assert!(done.stderr.contains("error: ") && done.stderr.contains(&free.to_string()), "{}", done.stderr);
 }
