@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use skysense_grid::GeoBox;
 
 use crate::pixels::Dtype;
@@ -37,8 +36,8 @@ pub struct ChipFacts {
     pub modalities: BTreeMap<String, ModalityFacts>,
     /// Items that pixels are read from.
     pub items: Vec<SourceItem>,
-    /// How pixel values were decided to become physical values, by item.
-    pub decisions: Vec<Value>,
+    /// How pixel values were decided to become physical values.
+    pub decisions: Vec<ValueDecision>,
 }
 
 impl ChipFacts {
@@ -92,6 +91,37 @@ pub struct SourceItem {
     pub modality: String,
     /// RFC 3339.
     pub datetime: String,
+    /// Names of the periods whose maps are made from it.
+    pub periods: Vec<String>,
+}
+
+/// How pixel values of some items become physical values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValueDecision {
+    /// What was decided: `radiometry` or `stretch`.
+    pub what: String,
+    /// Name of the rule that decided.
+    pub rule: String,
+    /// The decision in a sentence.
+    pub decision: String,
+    /// Ids of the items that it was made for.
+    pub items: Vec<String>,
+    /// What the pixels of an item showed, by its id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, String>,
+    /// Lowest and highest value that 0 to 255 are stretched over, by band.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ranges: BTreeMap<String, (f64, f64)>,
+}
+
+impl ValueDecision {
+    /// What concerns these items; `None` where nothing does.
+    pub fn about(&self, items: &[&str]) -> Option<Self> {
+        let mut decision = self.clone();
+        decision.items.retain(|id| items.contains(&id.as_str()));
+        decision.seen.retain(|id, _| items.contains(&id.as_str()));
+        (!decision.items.is_empty()).then_some(decision)
+    }
 }
 
 /// Facts of a `feature` or `prediction` edge.

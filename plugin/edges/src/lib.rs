@@ -36,7 +36,9 @@ mod tensor;
 pub use chip::{ChipBatch, ChipModality, ChipSchema, MODALITIES, Series};
 pub use chip_builder::{ChipBuilder, ChipRow, SeriesRow};
 pub use error::{EdgeError, Result};
-pub use facts::{ChipFacts, ClassFacts, ItemFacts, MapFacts, ModalityFacts, ModelFacts, Period, SourceItem};
+pub use facts::{
+    ChipFacts, ClassFacts, ItemFacts, MapFacts, ModalityFacts, ModelFacts, Period, SourceItem, ValueDecision,
+};
 pub use feature::feature_schema;
 pub use item::{ItemBatch, ItemBuilder, ItemRow, item_schema};
 pub use kind::{KIND_KEY, Kind};

@@ -29,7 +29,7 @@ pub(crate) fn catalog(error: &CatalogError) -> NodeError {
         CatalogError::Http { .. } => "catalog.http",
         CatalogError::Json { .. } => "catalog.json",
         CatalogError::Limit { .. } => "catalog.limit",
-        CatalogError::Exists { .. } => "output.exists",
+        CatalogError::Exists { .. } | CatalogError::Foreign { .. } => "output.exists",
         _ => "catalog.invalid",
     };
     with_hint(code, error)

@@ -19,6 +19,7 @@ mod errors;
 mod maps;
 mod nodes;
 mod settings;
+mod signing;
 mod tools;
 mod training;
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::publish::Exists;
 use crate::redact;
 
 /// A catalog, item or file that cannot be used, with what was expected and what to do.
@@ -123,10 +124,20 @@ pub enum CatalogError {
         message: String,
     },
     /// Output that is already there.
-    #[error("{path} is already there; set `exists: replace` or `exists: append`, or choose another folder")]
+    #[error("{} is already there; {}", .path.display(), way_out(*.exists))]
     Exists {
         /// What is there.
         path: PathBuf,
+        /// What was to happen to it.
+        exists: Exists,
+    },
+    /// Output that is not ours to touch.
+    #[error("{} {found}; nothing there is replaced or joined: choose another folder or collection", .path.display())]
+    Foreign {
+        /// What is there.
+        path: PathBuf,
+        /// What it is.
+        found: String,
     },
     /// A result that cannot be described as STAC.
     #[error("cannot publish item `{item}`: {message}")]
@@ -136,6 +147,15 @@ pub enum CatalogError {
         /// What is wrong.
         message: String,
     },
+}
+
+/// What helps against output that is there.
+fn way_out(exists: Exists) -> &'static str {
+    match exists {
+        Exists::Fail => "set `exists: replace` or `exists: append`, or choose another folder",
+        Exists::Append => "`exists: append` keeps what is there: set `exists: replace`, or choose another collection",
+        Exists::Replace => "choose another folder",
+    }
 }
 
 /// The result of a catalog operation.

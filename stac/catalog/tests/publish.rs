@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use skysense_catalog::{
     AssetRecord, BandRecord, Bbox, CatalogError, ClassRecord, CollectionRecord, DataType, Exists, ItemRecord,
-    ModelRecord, Published, Publishing, SearchRequest, Statistics, check_target, footprint, parse_datetime, search,
+    ModelRecord, Published, Publishing, SearchRequest, Statistics, Target, footprint, parse_datetime, search,
 };
 use skysense_grid::{Affine, Crs, GeoBox};
 
@@ -88,11 +88,12 @@ fn put_changed(
     exists: Exists,
     change: impl Fn(&mut ItemRecord),
 ) -> Result<Published, CatalogError> {
-    check_target(folder, ids, exists)?;
-    let publishing = Publishing::begin(folder, "crop-map")?;
+    let target = Target::new(folder, "crop-map", exists)?;
+    target.check(ids)?;
+    let publishing = Publishing::begin(target)?;
     let mut records: Vec<_> = ids.iter().map(|id| record(&publishing, id)).collect();
     records.iter_mut().for_each(change);
-    publishing.finish(&about(), &records, exists)
+    publishing.finish(&about(), &records)
 }
 
 fn put(folder: &Path, ids: &[&str], exists: Exists) -> Result<Published, CatalogError> {
@@ -193,6 +194,78 @@ fn exists_fails_replaces_and_appends() {
     assert_eq!(listed(), ["./c/c.json"]);
     // What the old items wrote is gone, what somebody else put beside it stays.
     assert_eq!(all_names(folder.path()), ["b", "b/notes.txt", "c", "c/c.json", "c/classes.tif", "collection.json"]);
+}
+
+#[test]
+fn what_somebody_else_made_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    // A collection of another id, though ours.
+    put(folder.path(), &["a"], Exists::Fail).unwrap();
+    let before = all_names(folder.path());
+    for exists in [Exists::Replace, Exists::Append] {
+        let other = Target::new(folder.path(), "other-map", exists).unwrap();
+        let error = other.check(&["b"]).unwrap_err().to_string();
+        assert!(error.contains("\"crop-map\", not \"other-map\""), "{error}");
+    }
+    // A collection of the same id whose items no workflow made.
+    let item = folder.path().join("a/a.json");
+    let made = std::fs::read_to_string(&item).unwrap();
+    std::fs::write(&item, made.replace("skysense:workflow_sha256", "other:hash")).unwrap();
+    let error = put(folder.path(), &["b"], Exists::Replace).unwrap_err();
+    assert!(matches!(&error, CatalogError::Foreign { path, .. } if *path == item), "{error}");
+    // A folder where an item should go.
+    std::fs::create_dir(folder.path().join("b")).unwrap();
+    std::fs::write(folder.path().join("b/notes.txt"), "somebody's own").unwrap();
+    let error = put(folder.path(), &["b"], Exists::Append).unwrap_err();
+    assert!(matches!(error, CatalogError::Foreign { .. }), "{error}");
+    std::fs::remove_dir_all(folder.path().join("b")).unwrap();
+    assert_eq!(all_names(folder.path()), before);
+    // A file that somebody put beside an item of ours outlives the item.
+    std::fs::write(&item, made).unwrap();
+    std::fs::write(folder.path().join("a/notes.txt"), "somebody's own").unwrap();
+    put(folder.path(), &["a"], Exists::Replace).unwrap();
+    assert!(folder.path().join("a/notes.txt").is_file());
+}
+
+#[test]
+fn a_run_that_was_slower_touches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let begin = |exists| {
+        let target = Target::new(folder.path(), "crop-map", exists).unwrap();
+        target.check(&["a"]).unwrap();
+        Publishing::begin(target).unwrap()
+    };
+    let (first, second) = (begin(Exists::Fail), begin(Exists::Fail));
+    let records = [&first, &second].map(|publishing| [record(publishing, "a")]);
+    first.finish(&about(), &records[0]).unwrap();
+    let before = std::fs::metadata(folder.path().join("a/a.json")).unwrap().modified().unwrap();
+    assert!(matches!(second.finish(&about(), &records[1]), Err(CatalogError::Exists { .. })));
+    assert_eq!(std::fs::metadata(folder.path().join("a/a.json")).unwrap().modified().unwrap(), before);
+    assert_eq!(all_names(folder.path()), ["a", "a/a.json", "a/classes.tif", "collection.json"]);
+    // Two that append both stand in the collection.
+    let append = |id: &str| {
+        let target = Target::new(folder.path(), "crop-map", Exists::Append).unwrap();
+        let publishing = Publishing::begin(target).unwrap();
+        let records = [record(&publishing, id)];
+        (publishing, records)
+    };
+    for (publishing, records) in [append("b"), append("c")] {
+        publishing.finish(&about(), &records).unwrap();
+    }
+    let collection = std::fs::read_to_string(folder.path().join("collection.json")).unwrap();
+    assert!(["a", "b", "c"].iter().all(|id| collection.contains(&format!("./{id}/{id}.json"))), "{collection}");
+}
+
+#[test]
+fn a_run_that_goes_on_replaces_its_own_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), &["a"], Exists::Fail).unwrap();
+    for exists in [Exists::Fail, Exists::Append] {
+        let target = Target::new(folder.path(), "crop-map", exists).unwrap();
+        target.clone().resumed(&"ab".repeat(32)).check(&["a"]).unwrap();
+        let of_another = target.resumed(&"ef".repeat(32)).check(&["a"]);
+        assert!(matches!(of_another, Err(CatalogError::Exists { .. })), "{of_another:?}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod fill;
 mod mlm;
 mod package;
 mod region;
+mod replace;
 mod validate;
 mod value;
 mod writer;

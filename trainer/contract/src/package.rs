@@ -89,7 +89,7 @@ impl Package {
     }
 
     /// Path, size and checksum of every graph and of the constants beside it.
-    fn graph_files(&self) -> impl Iterator<Item = (&str, u64, &String)> {
+    pub(crate) fn graph_files(&self) -> impl Iterator<Item = (&str, u64, &String)> {
         self.contract.graphs.values().flat_map(|graph| {
             let data = graph.data.iter().map(|data| (data.path.as_str(), data.size, &data.sha256));
             std::iter::once((graph.path.as_str(), graph.size, &graph.sha256)).chain(data)

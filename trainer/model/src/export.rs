@@ -100,7 +100,7 @@ pub fn export_head(head: &SegmentationHead, channels: usize, [height, width]: [u
     graph.into_bytes()
 }
 
-fn normalised(
+pub(crate) fn normalised(
     graph: &mut Graph,
     normalisation: &Normalisation,
     pixels: PixelType,
@@ -115,6 +115,6 @@ fn normalised(
     normalisation.onnx(graph, &floats)
 }
 
-fn map_output(graph: &mut Graph, name: &str, value: &Value, [channel, height, width]: [usize; 3]) {
+pub(crate) fn map_output(graph: &mut Graph, name: &str, value: &Value, [channel, height, width]: [usize; 3]) {
     graph.output(name, value, &[Side::Free("batch"), Side::Fixed(channel), Side::Fixed(height), Side::Fixed(width)]);
 }

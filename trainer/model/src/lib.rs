@@ -18,6 +18,7 @@ mod export;
 mod fusion;
 mod geo_context;
 mod head;
+mod levels;
 mod linear;
 mod norm;
 mod normalise;
@@ -39,6 +40,7 @@ pub use export::{PixelType, export_fusion, export_geo_context, export_head, expo
 pub use fusion::{Fusion, FusionConfig, Tokens};
 pub use geo_context::{GeoContext, GeoContextConfig};
 pub use head::{SegmentationHead, SegmentationHeadConfig};
+pub use levels::{export_hr_levels, export_series_levels, export_up_head};
 pub use normalise::Normalisation;
 pub use position::Interpolation;
 pub use preset::{PRESETS, preset};

@@ -58,6 +58,11 @@ impl UpHead {
         self.scale
     }
 
+    /// Channels of the input.
+    pub fn channels_in(&self) -> usize {
+        self.weight.dims()[1]
+    }
+
     /// Channels of the output.
     pub fn channels(&self) -> usize {
         self.bias.dims()[0] / (self.scale * self.scale)

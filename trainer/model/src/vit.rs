@@ -145,7 +145,19 @@ impl Vit {
     }
 
     /// The nodes of [`Vit::forward`] for inputs of `height` × `width`.
-    pub(crate) fn onnx(&self, graph: &mut Graph, pixels: &Value, [height, width]: [usize; 2]) -> Value {
+    pub(crate) fn onnx(&self, graph: &mut Graph, pixels: &Value, size: [usize; 2]) -> Value {
+        let last = self.layers.len().saturating_sub(1);
+        self.onnx_layers(graph, pixels, size, &[last]).pop().unwrap_or_else(|| pixels.clone())
+    }
+
+    /// The nodes of [`Vit::forward_layers`].
+    pub(crate) fn onnx_layers(
+        &self,
+        graph: &mut Graph,
+        pixels: &Value,
+        [height, width]: [usize; 2],
+        layers: &[usize],
+    ) -> Vec<Value> {
         let grid = [self.patch_embed.tokens(height), self.patch_embed.tokens(width)];
         let x = self.patch_embed.onnx(graph, pixels, [height, width]);
         let (class, places) = self.positions_for(grid);
@@ -159,13 +171,15 @@ impl Vit {
             let class = graph.op("Expand", &[&class, &shape], &[]);
             x = graph.concat(&[&class, &x], 1);
         }
-        for layer in &self.layers {
+        let mut maps = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
             x = layer.onnx(graph, &x, None);
+            if layers.contains(&index) {
+                let places = if self.config.class_token { graph.slice(&x, 1, 1, i64::MAX) } else { x.clone() };
+                let map = graph.permute(&places, &[0, 2, 1]);
+                maps.push(graph.reshape(&map, &[0, channel, grid[0] as i64, grid[1] as i64]));
+            }
         }
-        if self.config.class_token {
-            x = graph.slice(&x, 1, 1, i64::MAX);
-        }
-        let x = graph.permute(&x, &[0, 2, 1]);
-        graph.reshape(&x, &[0, channel, grid[0] as i64, grid[1] as i64])
+        maps
     }
 }

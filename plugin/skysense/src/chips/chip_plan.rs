@@ -1,11 +1,10 @@
 //! What a plan pins for the run: grid, periods, dates, and every scene with its sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use skysense_catalog::{Access, Modality, Scene, format_datetime};
-use skysense_edges::{ChipFacts, ChipModality, ChipSchema, Dtype, ModalityFacts, Period, SourceItem};
+use skysense_edges::{ChipFacts, ChipModality, ChipSchema, Dtype, ModalityFacts, Period, SourceItem, ValueDecision};
 use skysense_grid::{ChipGrid, GeoBox, GridError};
 
 use crate::nodes::raster_chips::{MaskSetting, ResamplingName};
@@ -111,39 +110,78 @@ impl ChipPlan {
             };
             (m.modality.name().to_owned(), facts)
         });
-        let items = self.scenes().map(|scene| SourceItem {
-            id: scene.item.clone(),
-            collection: scene.collection.clone(),
-            href: self.hrefs.get(&scene.item).map(|href| skysense_catalog::redact(href)),
-            modality: scene.modality.name().into(),
-            datetime: format_datetime(scene.datetime),
-        });
         ChipFacts {
             geobox: self.geobox.clone(),
             chip_size: self.size,
             overlap: self.overlap,
             periods: self.periods.iter().map(|period| period.period.clone()).collect(),
             modalities: modalities.collect(),
-            items: items.collect(),
+            items: self.source_items(),
             decisions: self.decisions(),
         }
     }
 
-    /// How pixel values become physical values, one record for all items of one decision.
-    fn decisions(&self) -> Vec<Value> {
-        let mut records: Vec<(String, String, Vec<String>)> = Vec::new();
-        for scene in self.scenes() {
-            let (rule, sentence) = (&scene.decision.rule, &scene.decision.sentence);
-            match records.iter_mut().find(|(r, s, _)| r == rule && s == sentence) {
-                Some((_, _, items)) => items.push(scene.item.clone()),
-                None => records.push((rule.clone(), sentence.clone(), vec![scene.item.clone()])),
+    /// Every item once for each modality that it gives, with the periods that use it.
+    fn source_items(&self) -> Vec<SourceItem> {
+        let mut items: Vec<SourceItem> = Vec::new();
+        for PlannedPeriod { period, dates } in &self.periods {
+            for scene in dates.values().flatten().flat_map(|date| &date.scenes) {
+                let modality = scene.modality.name();
+                match items.iter_mut().find(|item| item.id == scene.item && item.modality == modality) {
+                    Some(item) if item.periods.contains(&period.name) => {}
+                    Some(item) => item.periods.push(period.name.clone()),
+                    None => items.push(SourceItem {
+                        id: scene.item.clone(),
+                        collection: scene.collection.clone(),
+                        href: self.hrefs.get(&scene.item).map(|href| skysense_catalog::redact(href)),
+                        modality: modality.into(),
+                        datetime: format_datetime(scene.datetime),
+                        periods: vec![period.name.clone()],
+                    }),
+                }
             }
         }
-        let of_items = records.into_iter().map(|(rule, sentence, items)| serde_json::json!({"what": "radiometry", "rule": rule, "decision": sentence, "items": items}));
-        let of_stretch = self.modalities.iter().filter_map(|m| {
-            let ranges: BTreeMap<&String, (f64, f64)> = m.bands.iter().zip(m.stretch.iter().flatten().copied()).collect();
-            m.stretch.as_ref().map(|_| serde_json::json!({"what": "stretch", "modality": m.modality.name(), "decision": "percentiles 1 and 99 become 0 and 255", "ranges": ranges}))
-        });
-        of_items.chain(of_stretch).collect()
+        items
+    }
+
+    /// How pixel values become physical values, one record for all items of one decision.
+    fn decisions(&self) -> Vec<ValueDecision> {
+        let mut records: Vec<ValueDecision> = Vec::new();
+        for scene in self.scenes() {
+            let decision = &scene.decision;
+            let same =
+                |record: &&mut ValueDecision| record.rule == decision.rule && record.decision == decision.sentence;
+            let place = match records.iter_mut().find(same) {
+                Some(record) => record,
+                None => records.push_mut(ValueDecision {
+                    what: "radiometry".into(),
+                    rule: decision.rule.clone(),
+                    decision: decision.sentence.clone(),
+                    items: Vec::new(),
+                    seen: BTreeMap::new(),
+                    ranges: BTreeMap::new(),
+                }),
+            };
+            if !place.items.contains(&scene.item) {
+                place.items.push(scene.item.clone());
+            }
+            if let Some(seen) = &decision.seen {
+                place.seen.insert(scene.item.clone(), seen.clone());
+            }
+        }
+        for modality in &self.modalities {
+            let Some(stretch) = &modality.stretch else { continue };
+            let of_modality = self.scenes().filter(|scene| scene.modality == modality.modality);
+            let items: BTreeSet<String> = of_modality.map(|scene| scene.item.clone()).collect();
+            records.push(ValueDecision {
+                what: "stretch".into(),
+                rule: "percentiles".into(),
+                decision: format!("percentiles 1 and 99 of {} become 0 and 255", modality.modality.name()),
+                items: items.into_iter().collect(),
+                seen: BTreeMap::new(),
+                ranges: modality.bands.iter().cloned().zip(stretch.iter().copied()).collect(),
+            });
+        }
+        records
     }
 }

@@ -65,11 +65,16 @@ fn settle(scene: &mut Scene, inspected: &mut Inspected, opener: &Opener) -> Resu
     };
     match scene.decision.confirm(&seen) {
         Verdict::Contradiction { sentence, hint } => refuse(&sentence, &hint),
-        Verdict::Unsettled { required: true, sentence } => {
+        Verdict::Unsettled { required: true, seen } => {
+            let sentence = format!("{}; {seen}", scene.decision.sentence);
             refuse(&sentence, "state it in the workflow: `radiometry: {<collection>: {offset: 0}}` or `{unit: linear}`")
         }
-        Verdict::Confirmed(sentence) | Verdict::Unsettled { sentence, .. } => {
-            scene.decision.sentence = sentence;
+        Verdict::Confirmed(seen) => {
+            scene.decision.seen = seen;
+            Ok(())
+        }
+        Verdict::Unsettled { seen, .. } => {
+            scene.decision.seen = Some(seen);
             Ok(())
         }
         Verdict::Settled(_) => {

@@ -21,6 +21,5 @@ mod target;
 pub(crate) use chip_plan::ChipPlan;
 pub(crate) use dates::Dates;
 pub(crate) use gather::{item, item_rows};
-pub(crate) use opener::{open_signed, signed};
 pub(crate) use segment::run;
 pub(crate) use select::plan;

@@ -1,39 +1,34 @@
 //! Opening what a catalog names: within what access allows, and signed just before.
 
-use std::sync::{Arc, LazyLock};
-
 use skysense_abi::NodeError;
-use skysense_catalog::{Access, RasterSource, Root, Signer, redact};
+use skysense_catalog::{Access, RasterSource, redact};
 use skysense_raster::{RasterError, Source};
 
 use crate::errors;
-
-/// Tokens serve all nodes of the process.
-static SIGNER: LazyLock<Arc<Signer>> = LazyLock::new(Arc::default);
+use crate::signing::Signing;
 
 /// Opens the sources of a catalog. What it signs leaves it only for the time of a read.
 pub(crate) struct Opener {
     access: Access,
-    signer: Arc<Signer>,
+    signing: Signing,
 }
 
 impl Opener {
     pub(crate) fn new(access: Access) -> Self {
-        Self { access, signer: Arc::clone(&SIGNER) }
+        Self { access, signing: Signing::default() }
     }
 
-    /// Runs `read` on a source. Where a server refuses its signature, it runs once more with a new one: tokens end
-    /// while files are open.
+    /// Runs `read` on a source.
     ///
     /// # Errors
-    /// An href that the catalog may not reach, a token service that does not answer, and what `read` meets.
+    /// An href that the catalog may not reach, and as [`Signing::read`].
     pub(crate) fn open<T>(
         &self,
         source: &RasterSource,
         read: impl Fn(&Source) -> Result<T, RasterError>,
     ) -> Result<T, NodeError> {
         let plain = self.located(source)?;
-        with_signature(&self.signer, &source.root, &plain, read).map_err(|error| place(error, source))
+        self.signing.read(&source.root, &plain, read).map_err(|error| place(error, source))
     }
 
     /// The source at the first of its places that the catalog may reach.
@@ -59,44 +54,6 @@ impl Opener {
     }
 }
 
-/// As [`Opener::open`], for a source that is located already: labels, which have no bands of a sensor.
-///
-/// # Errors
-/// A token service that does not answer, and what `read` meets.
-pub(crate) fn open_signed<T>(
-    root: &Root,
-    plain: &Source,
-    read: impl Fn(&Source) -> Result<T, RasterError>,
-) -> Result<T, NodeError> {
-    with_signature(&SIGNER, root, plain, read)
-}
-
-/// The href to open now, for what is read within minutes. Never to be told or stored.
-///
-/// # Errors
-/// A token service that does not answer.
-pub(crate) fn signed(root: &Root, href: &str) -> Result<String, NodeError> {
-    SIGNER.sign(root, href).map_err(|error| errors::catalog(&error))
-}
-
-fn with_signature<T>(
-    signer: &Signer,
-    root: &Root,
-    plain: &Source,
-    read: impl Fn(&Source) -> Result<T, RasterError>,
-) -> Result<T, NodeError> {
-    let unsigned = |error| errors::catalog(&error);
-    let signed = Source { href: signer.sign(root, &plain.href).map_err(unsigned)?, ..plain.clone() };
-    let first = match read(&signed) {
-        Err(error) if error.is_refused() => error,
-        result => return result.map_err(|error| errors::raster(&error)),
-    };
-    match signer.sign_again(root, &signed.href).map_err(unsigned)? {
-        Some(href) => read(&Source { href, ..signed }).map_err(|error| errors::raster(&error)),
-        None => Err(errors::raster(&first)),
-    }
-}
-
 /// An error of a source, with its item and asset.
 fn place(error: NodeError, source: &RasterSource) -> NodeError {
     error.at("item", &source.item).at("asset", &source.asset).at("href", redact(&source.href))
@@ -107,9 +64,9 @@ mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
     use std::path::Path;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
-    use skysense_catalog::{Georeference, Radiometry, Role};
+    use skysense_catalog::{Georeference, Radiometry, Role, Root, Signer};
     use skysense_grid::{Affine, Crs, GeoBox, Window};
     use skysense_raster::{BandSpec, CogSpec, CogWriter, DType, Pixels, Resampling, header, read};
 
@@ -206,7 +163,7 @@ mod tests {
 
     fn opener(host: &str) -> Opener {
         let signer = Signer::at(&format!("http://{host}/token")).also_for(host);
-        Opener { access: Access::default(), signer: Arc::new(signer) }
+        Opener { access: Access::default(), signing: Signing::by(signer) }
     }
 
     fn window(opener: &Opener, source: &RasterSource, x: i64) -> Result<Pixels, NodeError> {
@@ -244,7 +201,8 @@ mod tests {
         assert!(told.contains("S2A") && told.contains("/scenes/c.tif") && told.contains("403"), "{told}");
         assert!(!told.contains("secret"), "{told}");
         // Other servers than those that need a signature are not asked for one.
-        let plain = Opener { access: Access::default(), signer: Arc::new(Signer::at(&format!("http://{host}/token"))) };
+        let plain =
+            Opener { access: Access::default(), signing: Signing::by(Signer::at(&format!("http://{host}/token"))) };
         assert!(!format!("{:?}", window(&plain, &source(&host, "d"), 0).unwrap_err()).contains("secret"));
         assert_eq!(*store.issued.lock().unwrap(), 2);
     }

@@ -63,14 +63,14 @@ impl Length {
 
     /// The periods that hold at least one of these moments, in order, each with the numbers of its moments.
     pub(crate) fn split(self, moments: &[DateTime<Utc>]) -> Vec<(Period, Vec<usize>)> {
-        let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let mut order: Vec<usize> = (0..moments.len()).collect();
         order.sort_by_key(|&place| (moments[place], place));
         let mut periods: Vec<(Period, Vec<usize>)> = Vec::new();
         for place in order {
             let at = moments[place];
             let (name, start, end) = match self.interval(at) {
-                Some((name, start, end)) => (name, start, end - Duration::seconds(1)),
+                Some((name, start, end)) => (name, start, end - Duration::milliseconds(1)),
                 None => ("all".to_owned(), at, at),
             };
             match periods.last_mut() {
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(names("P3M", &moments), [("2020-10".into(), vec![1]), ("2021-01".into(), vec![2, 0])]);
         assert_eq!(names("P1Y", &moments), [("2020".into(), vec![1]), ("2021".into(), vec![2, 0])]);
         let (period, _) = Length::parse("P1M").unwrap().split(&[at(moments[0])]).remove(0);
-        assert_eq!((period.start.as_str(), period.end.as_str()), ("2021-02-01T00:00:00Z", "2021-02-28T23:59:59Z"));
+        assert_eq!((period.start.as_str(), period.end.as_str()), ("2021-02-01T00:00:00Z", "2021-02-28T23:59:59.999Z"));
     }
 
     #[test]
@@ -121,12 +121,12 @@ mod tests {
 
     #[test]
     fn one_period_spans_its_dates() {
-        let moments = [at("2021-05-01T00:00:00Z"), at("2020-01-01T00:00:00Z")];
+        let moments = [at("2021-05-01T09:31:36.824Z"), at("2020-01-01T00:00:00Z")];
         let periods = Length::All.split(&moments);
         assert_eq!(periods.len(), 1);
         assert_eq!(
             (periods[0].0.start.as_str(), periods[0].0.end.as_str()),
-            ("2020-01-01T00:00:00Z", "2021-05-01T00:00:00Z")
+            ("2020-01-01T00:00:00Z", "2021-05-01T09:31:36.824Z")
         );
         assert!(Length::All.split(&[]).is_empty());
     }

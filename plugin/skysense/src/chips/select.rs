@@ -60,7 +60,7 @@ pub(crate) fn plan(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Res
     let by_item = inspected.iter().map(|(item, found)| (item.clone(), found)).collect();
     let costs = costs(&plan, &by_item, probe_bytes);
     for scene in plan.scenes() {
-        host.report("decision", &serde_json::json!({"what": "radiometry", "item": scene.item, "value": scene.decision.rule, "why": scene.decision.sentence}));
+        host.report("decision", &serde_json::json!({"what": "radiometry", "item": scene.item, "value": scene.decision.rule, "why": scene.decision.explained()}));
     }
     Ok((plan, costs))
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use skysense_catalog::{
     AssetRecord, BandRecord, Bbox, ClassRecord, DataType, ItemRecord, ModelRecord, Statistics, parse_datetime,
 };
-use skysense_edges::{MapFacts, Period};
+use skysense_edges::{MapFacts, Period, ValueDecision};
 use skysense_raster::{CogInfo, CogSpec, RasterError, footprint};
 
 use super::layer::Layer;
@@ -37,12 +37,9 @@ pub(crate) fn describe(
     let outline = footprint(&facts.chips.geobox)?;
     let moment = |text: &str| parse_datetime(text).unwrap_or_default();
     let interval = (moment(&period.start), moment(&period.end));
-    let sources: Vec<_> = facts
-        .chips
-        .items
-        .iter()
-        .filter(|item| item.modality == "hr" || (interval.0..=interval.1).contains(&moment(&item.datetime)))
-        .collect();
+    let sources: Vec<_> = facts.chips.items.iter().filter(|item| item.periods.contains(&period.name)).collect();
+    let ids: Vec<&str> = sources.iter().map(|item| item.id.as_str()).collect();
+    let decisions: Vec<_> = facts.chips.decisions.iter().filter_map(|decision| decision.about(&ids)).collect();
     Ok(ItemRecord {
         id: id.to_owned(),
         title: title.to_owned(),
@@ -51,11 +48,11 @@ pub(crate) fn describe(
         bbox: Bbox(outline.bbox),
         assets: written.files.iter().map(|(layer, info)| asset(layer, info, facts)).collect(),
         derived_from: sources.iter().map(|item| item.href.clone().unwrap_or_else(|| item.id.clone())).collect(),
-        lineage: lineage(facts, sources.len()),
+        lineage: lineage(facts, sources.len(), &decisions),
         software: about.software.clone(),
         workflow_sha256: about.workflow_sha256.clone(),
         model: about.model.as_ref().map(|(package, weights_sha256)| model(facts, package, weights_sha256)),
-        properties: properties(facts, period, written),
+        properties: properties(facts, period, written, &decisions),
     })
 }
 
@@ -113,7 +110,7 @@ fn statistics(found: &skysense_raster::BandStatistics) -> Option<Statistics> {
 }
 
 /// How the map was made, in words.
-fn lineage(facts: &MapFacts, items: usize) -> String {
+fn lineage(facts: &MapFacts, items: usize, decisions: &[ValueDecision]) -> String {
     let chips = &facts.chips;
     let modalities: Vec<String> =
         chips.modalities.iter().map(|(name, m)| format!("{name} ({}) bands {}", m.sensor, m.bands.join(" "))).collect();
@@ -131,11 +128,8 @@ fn lineage(facts: &MapFacts, items: usize) -> String {
             bands.join(" ")
         ));
     }
-    for decision in &chips.decisions {
-        let items = decision["items"].as_array().map_or_else(String::new, |items| format!(" ({} items)", items.len()));
-        if let Some(sentence) = decision["decision"].as_str() {
-            text.push_str(&format!(" {}: {sentence}{items}.", decision["what"].as_str().unwrap_or("decision")));
-        }
+    for ValueDecision { what, decision, items, .. } in decisions {
+        text.push_str(&format!(" {what}: {decision} ({} items).", items.len()));
     }
     text
 }
@@ -153,13 +147,18 @@ fn model(facts: &MapFacts, package: &Path, weights_sha256: &str) -> ModelRecord 
     }
 }
 
-fn properties(facts: &MapFacts, period: &Period, written: &WrittenMap) -> Map<String, Value> {
+fn properties(
+    facts: &MapFacts,
+    period: &Period,
+    written: &WrittenMap,
+    decisions: &[ValueDecision],
+) -> Map<String, Value> {
     let pixels = facts.chips.geobox.width * facts.chips.geobox.height;
     let mut properties = Map::new();
     let mut put = |name: &str, value: Value| drop(properties.insert(name.to_owned(), value));
     put("skysense:period", json!(period.name));
     put("skysense:valid_percent", json!(100.0 * written.valid as f64 / pixels.max(1) as f64));
-    put("skysense:decisions", json!(facts.chips.decisions));
+    put("skysense:decisions", json!(decisions));
     let modalities: BTreeMap<&String, Value> = facts
         .chips
         .modalities

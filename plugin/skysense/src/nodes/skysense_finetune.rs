@@ -175,11 +175,8 @@ impl Node for SkysenseFinetune {
             vec![Fault { field: field.into(), ..Fault::from(errors::train(&error)) }]
         })?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
-        if let Some(out) = out.as_deref().filter(|out| settings.exists != Exists::Replace && out.exists()) {
-            let message = format!("{} is already there", out.display());
-            return Err(Fault::new("/out", "output.exists", message)
-                .hint("set `exists: replace`, or choose another folder")
-                .into());
+        if let Some(fault) = out.as_deref().and_then(|out| taken(Path::new(out), settings.exists)) {
+            return Err(fault.into());
         }
         let pixels: usize = chips
             .modalities
@@ -293,33 +290,32 @@ fn write(trained: &Trained, target: &Path, settings: &Settings, chips: &ChipFact
     let period =
         chips.periods.first().zip(chips.periods.last()).map(|(first, last)| (first.start.clone(), last.end.clone()));
     let context = MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
-    let fault = |error: std::io::Error| {
-        NodeError::from_error("output.write", &error)
-            .at("path", target.display())
-            .hint("check the folder and its permissions")
-    };
     if !target.exists() {
         return export(trained, target, &context).map_err(|error| errors::train(&error));
     }
+    // Asked while planning; meanwhile something may have come. A package in the run's own folder is of a run before.
     if settings.out.is_some()
-        && (settings.exists != Exists::Replace || !target.join(skysense_contract::CONTRACT_FILE).exists())
+        && let Some(fault) = taken(target, settings.exists)
     {
-        return Err(NodeError::new(
-            "output.exists",
-            format!("{} is already there and is not replaced", target.display()),
-        )
-        .hint("set `exists: replace` for a model package, or choose another folder"));
+        return Err(NodeError::new(fault.code, fault.message).hint(fault.hint.unwrap_or_default()));
     }
-    let mut name = target.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let new = target.with_file_name(name);
-    if new.exists() {
-        std::fs::remove_dir_all(&new).map_err(fault)?;
+    let new = export(trained, &Package::place_beside(target), &context).map_err(|error| errors::train(&error))?;
+    new.replace(target).map_err(|error| errors::contract(&error))
+}
+
+/// Why a package cannot be written to a place, if it cannot.
+fn taken(target: &Path, exists: Exists) -> Option<Fault> {
+    if !target.exists() {
+        return None;
     }
-    export(trained, &new, &context).map_err(|error| errors::train(&error))?;
-    std::fs::remove_dir_all(target).map_err(fault)?;
-    std::fs::rename(&new, target).map_err(fault)?;
-    Package::open(target).map_err(|error| errors::contract(&error))
+    if exists != Exists::Replace {
+        let message = format!("{} is already there", target.display());
+        let hint = "set `exists: replace`, or choose another folder";
+        return Some(Fault::new("/out", "output.exists", message).hint(hint));
+    }
+    let error = Package::open(target).err()?;
+    let message = format!("{} is there and is no model package: {error}", target.display());
+    Some(Fault::new("/out", "output.exists", message).hint("choose another folder, or move away what is there"))
 }
 
 fn tell(trained: &Trained, host: &Host) {

@@ -10,7 +10,7 @@ use serde_json::json;
 use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
-use skysense_catalog::{CollectionRecord, Exists, Publishing, check_target};
+use skysense_catalog::{CollectionRecord, Exists, Publishing, Target};
 use skysense_contract::Package;
 use skysense_edges::{MapBatch, MapFacts, ModelBatch, Period, RasterBuilder, RasterRow, raster_schema};
 use skysense_grid::ChipGrid;
@@ -104,8 +104,16 @@ impl Node for StacWrite {
         let job = Job::new(&settings, &inputs.require("maps")?.kind, inputs.require("maps")?.facts.clone(), host)?;
         let ids = job.ids();
         let known: Vec<&str> = ids.iter().map(String::as_str).collect();
-        check_target(&job.folder, &known, settings.exists)
+        Target::new(&job.folder, &job.collection, settings.exists)
+            .and_then(|target| target.check(&known))
             .map_err(|error| vec![errors::catalog_fault("/href", &error)])?;
+        let (overlap, wanted) = (job.facts.chips.overlap, 2 * job.facts.margin);
+        if overlap < wanted && job.grid.len() > 1 {
+            host.log(Level::Warn, format!(
+                "chips overlap by {overlap} px, and the model sees less around the outer {} px of a chip: seams may show; set `overlap` of raster.chips to {wanted} or more",
+                job.facts.margin
+            ));
+        }
         let pixels = (job.grid.geobox().width * job.grid.geobox().height) as f64;
         let bytes: usize = job.layers.iter().map(Layer::pixel_bytes).sum();
         let one_map = pixels * bytes as f64;
@@ -212,13 +220,11 @@ impl Job {
     ) -> Result<RecordBatch, NodeError> {
         let ids = self.ids();
         let known: Vec<&str> = ids.iter().map(String::as_str).collect();
-        // A run that goes on after it was killed finds what it had finished itself.
-        let exists =
-            if host.about().resumed && settings.exists == Exists::Fail { Exists::Replace } else { settings.exists };
-        if exists != Exists::Append || !host.about().resumed {
-            check_target(&self.folder, &known, exists).map_err(|error| errors::catalog(&error))?;
-        }
-        let publishing = Publishing::begin(&self.folder, &self.collection).map_err(|error| errors::catalog(&error))?;
+        let target = Target::new(&self.folder, &self.collection, settings.exists).map_err(|e| errors::catalog(&e))?;
+        // A run that goes on after it was killed may find what it had finished itself.
+        let target = if host.about().resumed { target.resumed(&host.about().workflow_sha256) } else { target };
+        target.check(&known).map_err(|error| errors::catalog(&error))?;
+        let publishing = Publishing::begin(target).map_err(|error| errors::catalog(&error))?;
         let written = self.blend(maps, &publishing, host)?;
         let about = self.provenance(model, host)?;
         let mut records = Vec::new();
@@ -237,7 +243,7 @@ impl Job {
             license: settings.license.clone(),
             keywords: vec!["skysense".into()],
         };
-        let published = publishing.finish(&collection, &records, exists).map_err(|error| errors::catalog(&error))?;
+        let published = publishing.finish(&collection, &records).map_err(|error| errors::catalog(&error))?;
         self.rows(&published.items, host)
     }
 

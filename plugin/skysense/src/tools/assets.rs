@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use skysense_abi::{Host, NodeError};
-use skysense_catalog::{Access, Bbox, Item, SearchRequest, search};
-use skysense_raster::{Header, Source, header};
+use skysense_catalog::{Access, Bbox, Item, Root, SearchRequest, search};
+use skysense_raster::{Header, RasterError, Source, header};
 
-use crate::chips::signed;
 use crate::errors;
 use crate::settings;
+use crate::signing::Signing;
 
 /// Where a raster is: the path of a file, or a STAC link with an asset.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -36,7 +36,10 @@ pub(crate) struct Found {
     pub(crate) item: Option<Item>,
     /// Key of the first asset.
     pub(crate) asset: Option<String>,
+    /// One for each band.
     pub(crate) sources: Vec<Source>,
+    /// Where its catalog lives, or the file itself.
+    root: Root,
 }
 
 impl Place {
@@ -45,8 +48,9 @@ impl Place {
         let href = settings::href(&host.about().base, &self.href);
         let lower = href.to_ascii_lowercase();
         if lower.ends_with(".tif") || lower.ends_with(".tiff") {
-            let sources = self.all_bands(Source::new(&self.href, href))?;
-            return Ok(Found { item: None, asset: None, sources });
+            let root = Root::of(&href).map_err(|error| errors::catalog(&error))?;
+            let sources = self.all_bands(&root, Source::new(&self.href, href))?;
+            return Ok(Found { item: None, asset: None, sources, root });
         }
         let mut request = SearchRequest::new(href);
         request.collections.extend(self.collection.clone());
@@ -102,19 +106,19 @@ impl Place {
                 .raster(item.root(), &asset.href)
                 .map_err(|error| errors::catalog(&error).at("asset", key))?
                 .raster_href();
-            let href = signed(item.root(), &href).map_err(|error| error.at("asset", key))?;
             let nodata = asset.bands.first().and_then(|band| band.nodata);
             let source = Source::new(format!("item {}, asset {key}", item.id()), href)
                 .with_nodata(nodata)
                 .with_claimed(asset.claimed.clone());
-            if keys.len() == 1 { sources.extend(self.all_bands(source)?) } else { sources.push(source) }
+            if keys.len() == 1 { sources.extend(self.all_bands(item.root(), source)?) } else { sources.push(source) }
         }
-        Ok(Found { asset: keys.into_iter().next(), item: Some(item), sources })
+        let root = item.root().clone();
+        Ok(Found { asset: keys.into_iter().next(), item: Some(item), sources, root })
     }
 
-    fn all_bands(&self, source: Source) -> Result<Vec<Source>, NodeError> {
+    fn all_bands(&self, root: &Root, source: Source) -> Result<Vec<Source>, NodeError> {
         let bands = if self.bands.is_empty() {
-            let header = header(&source).map_err(|error| errors::raster(&error))?;
+            let header = Signing::default().read(root, &source, header)?;
             (1..=header.bands).collect()
         } else {
             self.bands.clone()
@@ -126,10 +130,21 @@ impl Place {
 impl Found {
     /// The header of the first band.
     pub(crate) fn header(&self) -> Result<Header, NodeError> {
-        match self.sources.first() {
-            Some(source) => header(source).map_err(|error| errors::raster(&error)),
-            None => Err(NodeError::new("raster.invalid", "no band was asked for")),
-        }
+        self.read(self.first()?, header)
+    }
+
+    /// The first band.
+    pub(crate) fn first(&self) -> Result<&Source, NodeError> {
+        self.sources.first().ok_or_else(|| NodeError::new("raster.invalid", "no band was asked for"))
+    }
+
+    /// Runs `read` on a band.
+    pub(crate) fn read<T>(
+        &self,
+        band: &Source,
+        read: impl Fn(&Source) -> Result<T, RasterError>,
+    ) -> Result<T, NodeError> {
+        Signing::default().read(&self.root, band, read)
     }
 
     /// The classes that the item names for the raster: value, name, and colour where it has one.

@@ -206,11 +206,7 @@ fn grid_of(labels: &Found) -> Result<GeoBox, NodeError> {
 /// The codes of a raster on a grid; `None` where it has none.
 fn codes(found: &Found, grid: &GeoBox) -> Result<Vec<Option<u8>>, NodeError> {
     let header = found.header()?;
-    let Some(source) = found.sources.first() else {
-        return Err(NodeError::new("raster.invalid", "no band was asked for"));
-    };
-    let pixels =
-        read_typed::<u8>(source, &header, grid, Resampling::Nearest).map_err(|error| errors::raster(&error))?;
+    let pixels = found.read(found.first()?, |source| read_typed::<u8>(source, &header, grid, Resampling::Nearest))?;
     Ok(pixels.values.iter().zip(&pixels.valid).map(|(&value, &valid)| (valid != 0).then_some(value)).collect())
 }
 

@@ -6,10 +6,11 @@ use skysense_grid::{GeoBox, Window};
 use skysense_raster::{self as raster, Header, Resampling, Source, transform_bounds};
 
 use super::labels::LabelSource;
-use crate::chips::open_signed;
+use crate::signing::Signing;
 
 /// Opened labels.
 pub(crate) struct LabelReader {
+    signing: Signing,
     open: Vec<(LabelSource, Source, Header)>,
     /// Values that are classes.
     known: [bool; 256],
@@ -37,14 +38,15 @@ impl LabelReader {
         for class in classes {
             known[usize::from(class.value)] = true;
         }
+        let signing = Signing::default();
         let mut open = Vec::with_capacity(sources.len());
         for label in sources {
             let source = Source::new(format!("item {}, asset {}", label.item, label.asset), &label.href)
                 .with_nodata(label.nodata);
-            let header = open_signed(&label.root, &source, raster::header).map_err(|error| at(label, error))?;
+            let header = signing.read(&label.root, &source, raster::header).map_err(|error| at(label, error))?;
             open.push((label.clone(), source, header));
         }
-        Ok(Self { open, known, ignored })
+        Ok(Self { signing, open, known, ignored })
     }
 
     /// Whether any label touches the grid.
@@ -73,8 +75,10 @@ impl LabelReader {
             if out.iter().all(|&value| value != self.ignored) {
                 break;
             }
-            let nearest = |source: &Source| raster::read(source, header, &dst, Resampling::Nearest);
-            let pixels = open_signed(&label.root, source, nearest).map_err(|error| at(label, error))?;
+            let pixels = self
+                .signing
+                .read(&label.root, source, |signed| raster::read(signed, header, &dst, Resampling::Nearest))
+                .map_err(|error| at(label, error))?;
             for ((out, &value), &valid) in out.iter_mut().zip(&pixels.values).zip(&pixels.valid) {
                 if *out == self.ignored && valid != 0 && value.fract() == 0.0 && (0.0..256.0).contains(&value) {
                     let value = value as u8;

@@ -22,7 +22,7 @@ pub(crate) struct LabelSource {
     pub(crate) asset: String,
     /// As GDAL opens it, without a signature.
     pub(crate) href: String,
-    /// Where the catalog lies that names it: some of its hrefs are signed before they are opened.
+    /// Where its catalog lives.
     pub(crate) root: Root,
     /// Values that are no class: the declared nodata.
     pub(crate) nodata: Option<f64>,
@@ -200,7 +200,7 @@ mod tests {
             item: item.into(),
             asset: "a".into(),
             href: "a.tif".into(),
-            root: Root::Local("/".into()),
+            root: Root::Remote("https://a.example/".into()),
             nodata: None,
             classes,
         };

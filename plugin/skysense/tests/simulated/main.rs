@@ -13,6 +13,7 @@ mod bands;
 mod bench;
 mod damaged;
 mod exists;
+mod provenance;
 mod published;
 mod regions;
 mod same_bytes;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::item::{CLASSIFICATION, PROJECTION, RASTER};
+use super::item::{CLASSIFICATION, PROCESSING, PROJECTION, RASTER};
 use super::record::CollectionRecord;
 use crate::{Bbox, CatalogError, Result, format_datetime, parse_datetime};
 
@@ -29,14 +29,15 @@ pub(super) fn collection(about: &CollectionRecord, items: &BTreeMap<String, Valu
             .keys()
             .map(|id| json!({"rel": "item", "href": format!("./{id}/{id}.json"), "type": "application/geo+json"})),
     );
-    let (assets, codes) = (item_assets(items), codes(items));
+    let (assets, summaries) = (item_assets(items), summaries(items));
     let has = |name: &str| {
         let bands =
             |asset: &Value| asset["bands"].as_array().is_some_and(|all| all.iter().any(|b| b.get(name).is_some()));
         assets.values().any(|asset| asset.get(name).is_some() || bands(asset))
     };
     let extensions: Vec<&str> = [
-        (PROJECTION, !codes.is_empty()),
+        (PROJECTION, summaries.contains_key("proj:code")),
+        (PROCESSING, summaries.contains_key("processing:level")),
         (RASTER, has("raster:sampling") || has("raster:scale")),
         (CLASSIFICATION, has("classification:classes")),
     ]
@@ -59,8 +60,8 @@ pub(super) fn collection(about: &CollectionRecord, items: &BTreeMap<String, Valu
         "item_assets": assets,
         "links": links,
     });
-    if !codes.is_empty() {
-        out["summaries"] = json!({"proj:code": codes});
+    if !summaries.is_empty() {
+        out["summaries"] = Value::Object(summaries);
     }
     Ok(out)
 }
@@ -91,10 +92,19 @@ fn item_assets(items: &BTreeMap<String, Value>) -> Map<String, Value> {
     common
 }
 
-/// The reference systems of all items, each once.
-fn codes(items: &BTreeMap<String, Value>) -> Vec<&str> {
-    let all: BTreeSet<&str> = items.values().filter_map(|item| item["properties"]["proj:code"].as_str()).collect();
-    all.into_iter().collect()
+/// Properties that a client may want to choose by, with the values that occur.
+const SUMMARISED: [&str; 4] = ["proj:code", "processing:level", "mlm:name", "mlm:architecture"];
+
+fn summaries(items: &BTreeMap<String, Value>) -> Map<String, Value> {
+    let values = |name: &str| -> BTreeSet<&str> {
+        items.values().filter_map(|item| item["properties"][name].as_str()).collect()
+    };
+    SUMMARISED
+        .into_iter()
+        .map(|name| (name, values(name)))
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(name, values)| (name.to_owned(), json!(values)))
+        .collect()
 }
 
 /// Ids of the items that a collection of ours lists; items elsewhere are not ours to touch.

@@ -13,7 +13,7 @@ use crate::{CatalogError, Result, format_datetime};
 pub(super) const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
 pub(super) const RASTER: &str = "https://stac-extensions.github.io/raster/v2.0.0/schema.json";
 pub(super) const CLASSIFICATION: &str = "https://stac-extensions.github.io/classification/v2.0.0/schema.json";
-const PROCESSING: &str = "https://stac-extensions.github.io/processing/v1.2.0/schema.json";
+pub(super) const PROCESSING: &str = "https://stac-extensions.github.io/processing/v1.2.0/schema.json";
 const FILE: &str = "https://stac-extensions.github.io/file/v2.1.0/schema.json";
 
 /// The item that will lie at `place`, its files beside it; until then they lie in `made`.

@@ -7,6 +7,7 @@ mod collection;
 mod item;
 mod record;
 mod staging;
+mod target;
 mod write;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use self::record::{AssetRecord, BandRecord, ClassRecord, CollectionRecord, ItemRecord, ModelRecord, Statistics};
 use self::staging::Staging;
+pub use self::target::Target;
 pub use self::write::{checksum, write_json};
 use crate::{CatalogError, Result};
 
@@ -58,24 +60,6 @@ pub fn item_path(folder: &Path, id: &str) -> Result<PathBuf> {
     Ok(folder.join(id).join(format!("{id}.json")))
 }
 
-/// Whether items of these ids could be published here; asked before a run computes anything.
-///
-/// # Errors
-/// Output that is there and may not be touched.
-pub fn check_target(folder: &Path, ids: &[&str], exists: Exists) -> Result<()> {
-    let collection = folder.join("collection.json");
-    if exists == Exists::Fail && collection.exists() {
-        return Err(CatalogError::Exists { path: collection });
-    }
-    for id in ids {
-        let path = item_path(folder, id)?;
-        if exists != Exists::Replace && path.exists() {
-            return Err(CatalogError::Exists { path });
-        }
-    }
-    Ok(())
-}
-
 /// Results on their way into a folder.
 ///
 /// Files are made in hidden folders ([`Publishing::folder`]); [`Publishing::finish`] writes the item beside its files,
@@ -83,7 +67,7 @@ pub fn check_target(folder: &Path, ids: &[&str], exists: Exists) -> Result<()> {
 /// folder is as it was; a killed process leaves a hidden folder, which the next one takes away.
 #[derive(Debug)]
 pub struct Publishing {
-    folder: PathBuf,
+    target: Target,
     staging: Staging,
 }
 
@@ -91,10 +75,10 @@ impl Publishing {
     /// Begins in a folder, which is made where it is not there.
     ///
     /// # Errors
-    /// A folder that cannot be written to, an id that is no file name.
-    pub fn begin(folder: &Path, collection: &str) -> Result<Self> {
-        item_path(folder, collection)?;
-        Ok(Self { folder: folder.to_owned(), staging: Staging::create(folder, collection)? })
+    /// A folder that cannot be written to.
+    pub fn begin(target: Target) -> Result<Self> {
+        let staging = Staging::create(target.folder(), target.collection())?;
+        Ok(Self { target, staging })
     }
 
     /// The folder for the files of an item: where they are made, until they are moved to their place.
@@ -102,32 +86,37 @@ impl Publishing {
     /// # Errors
     /// An id that is no file name, a folder that cannot be made.
     pub fn folder(&self, id: &str) -> Result<PathBuf> {
-        item_path(&self.folder, id)?;
+        item_path(self.target.folder(), id)?;
         self.staging.item(id)
     }
 
-    /// Describes the items and moves them to their place. What may happen to output that is there was asked with
-    /// [`check_target`] before; here items of the same id give way.
+    /// Describes the items and moves them to their place. What may happen to output that is there is asked once more
+    /// ([`Target::check`]): another run may have been quicker.
     ///
     /// # Errors
-    /// A record that makes no sense, a file that cannot be read or written. Then the output is as it was.
-    pub fn finish(mut self, about: &CollectionRecord, records: &[ItemRecord], exists: Exists) -> Result<Published> {
-        let path = self.folder.join("collection.json");
-        let old = if path.exists() { read(&path)? } else { Value::Null };
+    /// A record that makes no sense, a file that cannot be read or written, output that may not be touched. Then the
+    /// output is as it was.
+    pub fn finish(mut self, about: &CollectionRecord, records: &[ItemRecord]) -> Result<Published> {
+        let (folder, exists) = (self.target.folder().to_owned(), self.target.exists());
+        let path = folder.join("collection.json");
         let mut listed = BTreeMap::new();
         let mut items = Vec::new();
         for record in records {
-            let (place, made) = (item_path(&self.folder, &record.id)?, self.folder(&record.id)?);
+            let (place, made) = (item_path(&folder, &record.id)?, self.folder(&record.id)?);
             let value = item::item(record, about, &made, &place)?;
             write_json(&made.join(format!("{}.json", record.id)), &value)?;
             listed.insert(record.id.clone(), value);
             items.push(place);
         }
+        let _others_wait = self.target.lock();
+        let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+        self.target.check(&ids)?;
+        let old = self.target.read_collection()?.unwrap_or(Value::Null);
         let before: Vec<String> =
             collection::item_ids(&old).into_iter().filter(|id| !listed.contains_key(id)).collect();
         if exists == Exists::Append {
             for id in &before {
-                listed.insert(id.clone(), read(&item_path(&self.folder, id)?)?);
+                listed.insert(id.clone(), read(&item_path(&folder, id)?)?);
             }
         }
         let collection = collection::collection(about, &listed)?;
@@ -137,7 +126,7 @@ impl Publishing {
         write_json(&path, &collection)?;
         self.staging.keep();
         if exists != Exists::Append {
-            before.iter().try_for_each(|id| remove_item(&self.folder, id))?;
+            before.iter().try_for_each(|id| remove_item(&folder, id))?;
         }
         Ok(Published { collection: path, items })
     }
@@ -147,13 +136,8 @@ impl Publishing {
 /// would find it. A folder that holds anything else stays.
 fn remove_item(folder: &Path, id: &str) -> Result<()> {
     let path = item_path(folder, id)?;
-    let Ok(item) = read(&path) else { return Ok(()) };
     let Some(home) = path.parent() else { return Ok(()) };
-    let assets = item["assets"].as_object().into_iter().flatten();
-    let names = assets.filter_map(|(_, asset)| asset["href"].as_str()?.strip_prefix("./"));
-    // An item is a text that anyone may have changed: only files right beside it are taken for its own.
-    let own = names.filter(|name| !name.contains(['/', '\\']) && *name != "..").map(|name| home.join(name));
-    for file in own.chain([path.clone()]) {
+    for file in own_files(&path).into_iter().map(|name| home.join(name)) {
         match std::fs::remove_file(&file) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 return Err(CatalogError::Write { path: file, source });
@@ -163,6 +147,16 @@ fn remove_item(folder: &Path, id: &str) -> Result<()> {
     }
     let _only_if_empty = std::fs::remove_dir(home);
     Ok(())
+}
+
+/// Names of the files that an item wrote beside itself, its own the last; none where there is no item.
+fn own_files(item: &Path) -> Vec<String> {
+    let (Ok(value), Some(own)) = (read(item), item.file_name()) else { return Vec::new() };
+    let assets = value["assets"].as_object().into_iter().flatten();
+    let names = assets.filter_map(|(_, asset)| asset["href"].as_str()?.strip_prefix("./"));
+    // An item is a text that anyone may have changed: only files right beside it are taken for its own.
+    let names = names.filter(|name| !name.contains(['/', '\\']) && *name != "..").map(str::to_owned);
+    names.chain([own.to_string_lossy().into_owned()]).collect()
 }
 
 fn read(path: &Path) -> Result<Value> {

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use super::own_files;
 use crate::{CatalogError, Result};
 
 /// File whose lock says that the process that made the folder still lives.
@@ -69,9 +70,19 @@ impl Staging {
         result.map_err(|source| fault(&to, source))
     }
 
-    /// The output is whole: what was put aside goes.
+    /// The output is whole: what was put aside goes, but for files that the item there had not written.
     pub(super) fn keep(mut self) {
         self.kept = true;
+        for (place, aside) in self.moved.iter().filter_map(|(place, aside)| Some((place, aside.as_ref()?))) {
+            let Some(id) = place.file_name().map(|id| id.to_string_lossy().into_owned()) else { continue };
+            let own = own_files(&aside.join(format!("{id}.json")));
+            for entry in fs::read_dir(aside).into_iter().flatten().flatten() {
+                let back = place.join(entry.file_name());
+                if !own.iter().any(|name| entry.file_name() == **name) && !back.exists() {
+                    let _kept = fs::rename(entry.path(), back);
+                }
+            }
+        }
     }
 }
 
@@ -156,6 +167,7 @@ mod tests {
         let out = folder.path().join("out");
         fs::create_dir_all(out.join("a")).unwrap();
         fs::write(out.join("a/old"), "old").unwrap();
+        fs::write(out.join("a/notes.txt"), "somebody's own").unwrap();
         let mut staging = Staging::create(&out, "c").unwrap();
         fs::write(staging.item("a").unwrap().join("new"), "new").unwrap();
         staging.put("a").unwrap();

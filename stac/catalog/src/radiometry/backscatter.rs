@@ -86,7 +86,7 @@ pub(crate) fn decide(evidence: &Evidence<'_>) -> Result<Decision, Refusal> {
 fn asked(evidence: &Evidence<'_>, unit: Backscatter, rule: &str, sentence: String, stated: bool) -> Decision {
     let check =
         PixelCheck { bands: evidence.check_bands.clone(), expected: Expected::Unit(unit), required: false, stated };
-    Decision { choice: Choice::Unit(unit), rule: rule.into(), sentence, check: Some(check) }
+    Decision { choice: Choice::Unit(unit), rule: rule.into(), sentence, seen: None, check: Some(check) }
 }
 
 fn from_workflow(stated: &Override) -> Result<Backscatter, (&'static str, &'static str)> {

@@ -28,8 +28,8 @@ pub struct PixelStatistics {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// They fit; the sentence goes into provenance.
-    Confirmed(String),
+    /// They fit; what was seen goes into provenance. `None` where nothing was to be looked at.
+    Confirmed(Option<String>),
     /// They settle a question that metadata left open; this decision replaces the first.
     Settled(Decision),
     /// They do not tell. With `required` the item must not be used without a word in the workflow.
@@ -37,7 +37,7 @@ pub enum Verdict {
         /// Whether the item needs an answer.
         required: bool,
         /// What was seen.
-        sentence: String,
+        seen: String,
     },
     /// They deny what metadata states.
     Contradiction {
@@ -52,13 +52,10 @@ impl Decision {
     /// Judges a decision by the statistics of the pixels that its check names.
     pub fn confirm(&self, statistics: &PixelStatistics) -> Verdict {
         let Some(check) = &self.check else {
-            return Verdict::Confirmed(self.sentence.clone());
+            return Verdict::Confirmed(None);
         };
         if statistics.count == 0 || !statistics.p01.is_finite() || !statistics.p50.is_finite() {
-            return Verdict::Unsettled {
-                required: check.required,
-                sentence: format!("{}; no valid pixel to check it by", self.sentence),
-            };
+            return Verdict::Unsettled { required: check.required, seen: "no valid pixel to check it by".into() };
         }
         match check.expected {
             Expected::Floor { scale, offset } => self.floor(statistics, scale, offset, check.required, check.stated),
@@ -71,7 +68,7 @@ impl Decision {
         let seen = format!("1st percentile {} DN is reflectance {floor:.4} before any offset", statistics.p01);
         if offset < 0.0 {
             return if floor + offset >= TOO_DARK {
-                Verdict::Confirmed(format!("{}; pixels fit: {seen}", self.sentence))
+                Verdict::Confirmed(Some(format!("pixels fit: {seen}")))
             } else if stated {
                 Verdict::Contradiction {
                     sentence: format!(
@@ -82,20 +79,20 @@ impl Decision {
                     hint: "state the truth in the workflow: `radiometry: {<collection>: {offset: 0}}`".into(),
                 }
             } else {
-                Verdict::Settled(Decision::plain(
-                    Choice::Offset(0.0),
-                    "pixels",
-                    format!("offset 0 by the pixels ({seen}); overrules: {}", self.sentence),
-                ))
+                let sentence = format!("offset 0 by the pixels; overrules: {}", self.sentence);
+                Verdict::Settled(Decision {
+                    seen: Some(seen),
+                    ..Decision::plain(Choice::Offset(0.0), "pixels", sentence)
+                })
             };
         }
         // The offset of every Sentinel-2 product so far; a floor well below it shows that it is not there.
         if floor < DARK * 0.1 {
-            return Verdict::Confirmed(format!("{}; pixels fit: {seen}", self.sentence));
+            return Verdict::Confirmed(Some(format!("pixels fit: {seen}")));
         }
         Verdict::Unsettled {
             required,
-            sentence: format!("{}; {seen}: a bright scene, or an offset of 0.1 that is still there", self.sentence),
+            seen: format!("{seen}: a bright scene, or an offset of 0.1 that is still there"),
         }
     }
 
@@ -110,7 +107,7 @@ impl Decision {
             other => other.power(p50).is_some_and(|power| plausible(10.0 * power.log10())),
         };
         if fits {
-            return Verdict::Confirmed(format!("{}; pixels fit: {seen}", self.sentence));
+            return Verdict::Confirmed(Some(format!("pixels fit: {seen}")));
         }
         let other = match unit {
             Backscatter::Linear if p50 < 0.0 && plausible(p50) => Some(Backscatter::Decibel),
@@ -120,15 +117,16 @@ impl Decision {
             _ => None,
         };
         match other {
-            Some(other) if !stated => Verdict::Settled(Decision::plain(
-                Choice::Unit(other),
-                "pixels",
-                format!("{} by the pixels ({seen}); overrules: {}", other.describe(), self.sentence),
-            )),
-            None if required => Verdict::Unsettled {
-                required,
-                sentence: format!("{}; {seen} fit neither linear power nor dB", self.sentence),
-            },
+            Some(other) if !stated => {
+                let sentence = format!("{} by the pixels; overrules: {}", other.describe(), self.sentence);
+                Verdict::Settled(Decision {
+                    seen: Some(seen),
+                    ..Decision::plain(Choice::Unit(other), "pixels", sentence)
+                })
+            }
+            None if required => {
+                Verdict::Unsettled { required, seen: format!("{seen} fit neither linear power nor dB") }
+            }
             _ => Verdict::Contradiction {
                 sentence: format!("{}; but {seen}, which does not fit", self.sentence),
                 hint: "state the truth in the workflow: `radiometry: {<collection>: {unit: …}}`".into(),
@@ -160,7 +158,13 @@ mod tests {
 
     fn radar(unit: Backscatter, stated: bool, required: bool) -> Decision {
         let check = PixelCheck { bands: vec!["VV".into()], expected: Expected::Unit(unit), required, stated };
-        Decision { choice: Choice::Unit(unit), rule: "test".into(), sentence: "test".into(), check: Some(check) }
+        Decision {
+            choice: Choice::Unit(unit),
+            rule: "test".into(),
+            sentence: "test".into(),
+            seen: None,
+            check: Some(check),
+        }
     }
 
     #[test]

@@ -146,8 +146,11 @@ pub struct Decision {
     pub choice: Choice,
     /// Name of the rule, for counting.
     pub rule: String,
-    /// The decision in a sentence, for provenance.
+    /// The decision in a sentence, for provenance; the same for all items that it was made for by the same words.
     pub sentence: String,
+    /// What the item's pixels showed, where they were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
     /// The look at pixels that would confirm it; `None` where the evidence needs none.
     pub check: Option<PixelCheck>,
 }
@@ -213,7 +216,12 @@ impl Decision {
 
     /// A decision that the workflow or the kind of sensor makes by itself.
     pub(crate) fn plain(choice: Choice, rule: &str, sentence: impl Into<String>) -> Self {
-        Self { choice, rule: rule.into(), sentence: sentence.into(), check: None }
+        Self { choice, rule: rule.into(), sentence: sentence.into(), seen: None, check: None }
+    }
+
+    /// The sentence, with what the pixels showed.
+    pub fn explained(&self) -> String {
+        self.seen.as_ref().map_or_else(|| self.sentence.clone(), |seen| format!("{}; {seen}", self.sentence))
     }
 }
 

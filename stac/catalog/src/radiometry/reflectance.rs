@@ -121,7 +121,7 @@ fn checked(evidence: &Evidence<'_>, choice: Choice, offset: f64, rule: &str, sen
         required: ask.required,
         stated: ask.stated,
     });
-    Decision { choice, rule: rule.into(), sentence, check }
+    Decision { choice, rule: rule.into(), sentence, seen: None, check }
 }
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ pub struct SwinV2Config {
 pub struct SwinV2 {
     patch_embed: NormedPatchEmbed,
     stages: Vec<Stage>,
-    /// One for each stage that is given.
-    norms: Vec<LayerNorm>,
+    /// One for each stage, in the stages that are given.
+    norms: Vec<Option<LayerNorm>>,
     #[module(skip)]
     config: SwinV2Config,
 }
@@ -135,10 +135,11 @@ impl SwinV2Config {
                 norm: LayerNorm::new(self.channels, self.epsilon, device),
             },
             stages: (0..stages).map(|stage| self.init_stage(stage, device)).collect(),
-            norms: self
-                .out_stages
-                .iter()
-                .map(|&stage| LayerNorm::new(self.stage_channels(stage), self.epsilon, device))
+            norms: (0..stages)
+                .map(|stage| {
+                    let given = self.out_stages.contains(&stage);
+                    given.then(|| LayerNorm::new(self.stage_channels(stage), self.epsilon, device))
+                })
                 .collect(),
             config: self.clone(),
         })
@@ -189,8 +190,8 @@ impl SwinV2 {
             }
             x = layers.blocks.iter().fold(x, |x, block| block.forward(x));
             // The norm is on the copy that is given: the stream goes on without it.
-            if let Some(output) = self.config.out_stages.iter().position(|&given| given == stage) {
-                maps.push(self.norms[output].forward(x.clone()).permute([0, 3, 1, 2]));
+            if let Some(norm) = &self.norms[stage] {
+                maps.push(norm.forward(x.clone()).permute([0, 3, 1, 2]));
             }
         }
         maps
@@ -198,11 +199,17 @@ impl SwinV2 {
 
     /// The nodes of the last output of [`SwinV2::forward`] for inputs of `height` × `width`.
     pub(crate) fn onnx(&self, graph: &mut Graph, pixels: &Value, size: [usize; 2]) -> Value {
+        let stages = self.onnx_stages(graph, pixels, size);
+        stages.into_iter().next_back().map_or_else(|| pixels.clone(), |(_, features)| features)
+    }
+
+    /// The nodes of [`SwinV2::forward`]: every output with its stage.
+    pub(crate) fn onnx_stages(&self, graph: &mut Graph, pixels: &Value, size: [usize; 2]) -> Vec<(usize, Value)> {
         let sizes = self.config.stage_sizes(size);
         let x = self.patch_embed.projection.onnx(graph, pixels, size);
         let x = self.patch_embed.norm.onnx(graph, &x);
         let mut x = graph.reshape(&x, &[-1, sizes[0][0] as i64, sizes[0][1] as i64, self.config.channels as i64]);
-        let mut given = x.clone();
+        let mut given = Vec::new();
         for (stage, layers) in self.stages.iter().enumerate() {
             if let Some(downsample) = &layers.downsample {
                 x = downsample.onnx(graph, &x, sizes[stage - 1]);
@@ -210,10 +217,31 @@ impl SwinV2 {
             for block in &layers.blocks {
                 x = block.onnx(graph, &x, sizes[stage]);
             }
-            if let Some(output) = self.config.out_stages.iter().position(|&given| given == stage) {
-                given = self.norms[output].onnx(graph, &x);
+            if let Some(norm) = &self.norms[stage] {
+                let features = norm.onnx(graph, &x);
+                given.push((stage, graph.permute(&features, &[0, 3, 1, 2])));
             }
         }
-        graph.permute(&given, &[0, 3, 1, 2])
+        given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::tensor::SafeTensors;
+
+    use super::*;
+
+    #[test]
+    fn output_norms_are_named_after_their_stage() {
+        let hr = crate::preset("tiny").unwrap().hr.unwrap();
+        let model = SwinV2Config { out_stages: vec![1, 3], ..hr }.init(&Device::flex()).unwrap();
+        let file = crate::checkpoint::save(&model, "").unwrap();
+        let tensors = SafeTensors::deserialize(&file).unwrap();
+        for (stage, channels) in [(0, None), (1, Some(24)), (2, None), (3, Some(96))] {
+            let shape = tensors.tensor(&format!("norm{stage}.weight")).ok().map(|view| view.shape().to_vec());
+            assert_eq!(shape, channels.map(|channels| vec![channels]), "stage {stage}");
+        }
+        assert_eq!(model.forward(Tensor::zeros([1, 3, 128, 128], &Device::flex())).len(), 2);
     }
 }

@@ -82,8 +82,8 @@ impl Panel {
         let resampling = if self.kind == Kind::Classes { Resampling::Nearest } else { Resampling::Average };
         let mut bands = Vec::new();
         for source in &found.sources {
-            let header = header(source).map_err(|error| errors::raster(&error))?;
-            bands.push(read(source, &header, &grid, resampling).map_err(|error| errors::raster(&error))?);
+            let pixels = found.read(source, |source| read(source, &header(source)?, &grid, resampling))?;
+            bands.push(pixels);
         }
         let mut classes = Vec::new();
         let small = match self.kind {
