@@ -23,7 +23,7 @@ pub struct Attempt {
 pub enum InferError {
     /// No ONNX Runtime library was found that works.
     #[error(
-        "ONNX Runtime was not found; looked in: {}. Set ORT_DYLIB_PATH to libonnxruntime, or put it into the cache folder (pip download onnxruntime)",
+        "ONNX Runtime was not found; looked in: {}\nhint: set ORT_DYLIB_PATH to libonnxruntime, or put it into the cache folder (pip download onnxruntime)",
         .tried.iter().map(|a| format!("{} {} ({})", a.origin, a.path.display(), a.reason)).collect::<Vec<_>>().join("; ")
     )]
     NoRuntime {
@@ -31,7 +31,7 @@ pub enum InferError {
         tried: Vec<Attempt>,
     },
     /// Another library is loaded already; a process holds one.
-    #[error("ONNX Runtime is loaded from {loaded} already, so {asked} cannot be; name it at the first use")]
+    #[error("ONNX Runtime is loaded from {loaded} already, so {asked} cannot be\nhint: name it at the first use")]
     RuntimeLoaded {
         /// Of the library in use.
         loaded: PathBuf,
@@ -47,14 +47,14 @@ pub enum InferError {
         message: String,
     },
     /// No device has this name.
-    #[error("no device is named {name:?}; use auto, cpu, cuda or cuda:1")]
+    #[error("no device is named {name:?}\nhint: use auto, cpu, cuda or cuda:1")]
     DeviceName {
         /// As given.
         name: String,
     },
     /// The device asked for is not there.
     #[error(
-        "device {device} was asked for and is not there: {reason}; use a GPU build of ONNX Runtime, or device cpu or auto"
+        "device {device} was asked for and is not there: {reason}\nhint: use a GPU build of ONNX Runtime, or device cpu or auto"
     )]
     Device {
         /// As asked for.
@@ -66,7 +66,7 @@ pub enum InferError {
     #[error(transparent)]
     Contract(#[from] ContractError),
     /// A graph cannot be loaded.
-    #[error("graph {path} cannot be loaded: {message}; export the model again")]
+    #[error("graph {path} cannot be loaded: {message}\nhint: export the model again")]
     Graph {
         /// The file.
         path: PathBuf,
@@ -74,7 +74,7 @@ pub enum InferError {
         message: String,
     },
     /// A graph has other inputs or outputs than its module must have.
-    #[error("graph {path} does not keep its contract: {fault}; export the model again")]
+    #[error("graph {path} does not keep its contract: {fault}\nhint: export the model again")]
     GraphContract {
         /// The file.
         path: PathBuf,
@@ -121,7 +121,7 @@ pub enum InferError {
         found: String,
     },
     /// The probe cannot be read.
-    #[error("probe {path} cannot be used: {message}; export the model again")]
+    #[error("probe {path} cannot be used: {message}\nhint: export the model again")]
     ProbeFile {
         /// The file.
         path: PathBuf,
@@ -130,7 +130,7 @@ pub enum InferError {
     },
     /// The model gives something else here than where it was exported.
     #[error(
-        "model {model} does not give its probe's output on {device} with ONNX Runtime {runtime}: value {index} is {found}, expected {expected}, difference {difference:e} (allowed {allowed:e}); this runtime or device cannot be trusted with this model"
+        "model {model} does not give its probe's output on {device} with ONNX Runtime {runtime}: value {index} is {found}, expected {expected}, difference {difference:e} (allowed {allowed:e})\nhint: this runtime or device cannot be trusted with this model: use another"
     )]
     Probe {
         /// Name of the model.

@@ -93,8 +93,8 @@ pub fn simulate(spec: &SceneSpec, out: impl AsRef<Path>) -> Result<SceneReport> 
     folder.catalog(&format!("{} x {} m, seed {}", spec.size * 10, spec.size * 10, spec.seed))?;
     let (items, rasters, bytes) = (folder.items(), folder.rasters, folder.bytes()?);
     let catalog = folder.finish()?;
-    let bbox_of = |geobox| Place { zone: layout.zone, geobox }.bbox();
-    let (bbox, hr_bbox) = (bbox_of(&layout.area), layout.hr.as_ref().map(bbox_of));
+    let bbox_of = |geobox| Place::of(geobox).map(|place| place.bbox());
+    let (bbox, hr_bbox) = (bbox_of(&layout.area)?, layout.hr.as_ref().map(bbox_of).transpose()?);
     Ok(SceneReport {
         catalog,
         items,
@@ -162,7 +162,7 @@ impl Studio<'_> {
                     cloud_percent: percent(counts.0, counts.1),
                     sun,
                 };
-                let place = Place { zone: granule.zone, geobox: &granule.geobox };
+                let place = Place::of(&granule.geobox)?;
                 self.folder.item(stac::SENTINEL_2_L2A, &name, &stac::optical_item(&place, &coarse, &about))?;
             }
             reports.push(DateReport {
@@ -248,7 +248,7 @@ impl Studio<'_> {
                 ascending,
                 nodata: RADAR_NODATA,
             };
-            self.folder.item(stac::SENTINEL_1_RTC, &name, &stac::radar_item(&Place { zone, geobox: area }, &about))?;
+            self.folder.item(stac::SENTINEL_1_RTC, &name, &stac::radar_item(&Place::of(area)?, &about))?;
         }
         Ok(())
     }
@@ -289,7 +289,7 @@ impl Studio<'_> {
             writer.rows(&bands.each_ref().map(Vec::as_slice))?;
         }
         writer.finish()?;
-        let place = Place { zone: self.layout.zone, geobox };
+        let place = Place::of(geobox)?;
         self.folder.item(stac::AERIAL, &name, &stac::aerial_item(&place, &name, &stamp(when)))
     }
 
@@ -313,11 +313,7 @@ impl Studio<'_> {
             writer.rows(&[values.as_slice()])?;
         }
         writer.finish()?;
-        self.folder.item(
-            stac::LABELS,
-            &name,
-            &stac::labels_item(&Place { zone, geobox: area }, &name, self.spec.year),
-        )?;
+        self.folder.item(stac::LABELS, &name, &stac::labels_item(&Place::of(area)?, &name, self.spec.year))?;
         let total = (area.width * area.height) as f64;
         let report = |class: &crate::Class| ClassReport {
             value: class.value,
@@ -351,11 +347,11 @@ fn stamp(when: DateTime<Utc>) -> String {
 
 /// Bounding box and interval of items that were written as JSON.
 pub(crate) fn extent<'a>(items: impl Iterator<Item = &'a Value>) -> ([f64; 4], [String; 2]) {
-    let mut bbox = [180.0, 90.0, -180.0, -90.0f64];
+    let mut bbox: Option<[f64; 4]> = None;
     let mut interval: Option<[String; 2]> = None;
     for item in items {
-        let at = |index: usize| item["bbox"][index].as_f64().unwrap_or_default();
-        bbox = [f64::min(bbox[0], at(0)), f64::min(bbox[1], at(1)), f64::max(bbox[2], at(2)), f64::max(bbox[3], at(3))];
+        let own: [f64; 4] = std::array::from_fn(|index| item["bbox"][index].as_f64().unwrap_or_default());
+        bbox = Some(bbox.map_or(own, |all| union(all, own)));
         let properties = &item["properties"];
         let text =
             |key: &str| properties[key].as_str().or(properties["datetime"].as_str()).unwrap_or_default().to_owned();
@@ -365,5 +361,32 @@ pub(crate) fn extent<'a>(items: impl Iterator<Item = &'a Value>) -> ([f64; 4], [
             Some([first, last]) => [first.min(start), last.max(end)],
         });
     }
-    (bbox, interval.unwrap_or_default())
+    (bbox.unwrap_or_default(), interval.unwrap_or_default())
+}
+
+/// The smallest box that holds two boxes in degrees, which lie within half a globe of each other, as those of one scene
+/// do; west is greater than east where it crosses the antimeridian.
+fn union(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
+    let turned = |longitude: f64| a[0] + (longitude - a[0] + 180.0).rem_euclid(360.0) - 180.0;
+    let (west, east) = (a[0].min(turned(b[0])), turned(a[2]).max(turned(b[2])));
+    // Only what left the range is turned back, so that a box that touches the edge keeps it.
+    let back = |longitude: f64| match longitude {
+        x if x < -180.0 => x + 360.0,
+        x if x > 180.0 => x - 360.0,
+        x => x,
+    };
+    [back(west), a[1].min(b[1]), back(east), a[3].max(b[3])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_joined_across_the_antimeridian() {
+        assert_eq!(union([10.0, 1.0, 11.0, 2.0], [10.5, 0.0, 12.0, 1.5]), [10.0, 0.0, 12.0, 2.0]);
+        assert_eq!(union([179.0, 0.0, 179.75, 1.0], [179.5, 0.0, -179.5, 1.0]), [179.0, 0.0, -179.5, 1.0]);
+        assert_eq!(union([-179.5, 0.0, -179.0, 1.0], [179.5, 0.0, -179.25, 1.0]), [179.5, 0.0, -179.0, 1.0]);
+        assert_eq!(union([179.5, 0.0, 180.0, 1.0], [179.0, 0.0, 179.5, 1.0]), [179.0, 0.0, 180.0, 1.0]);
+    }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 use skysense_grid::GeoBox;
+use skysense_raster::{Footprint, footprint};
 
-use crate::CLASSES;
 use crate::optical::{AT_10_M, BAND_NAMES};
 use crate::signature::BANDS;
 use crate::sky::Sun;
-use crate::utm::Zone;
+use crate::{CLASSES, Result};
 
 pub(crate) const VERSION: &str = "1.1.0";
 const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
@@ -51,27 +51,22 @@ const SCL: [(u8, &str, &str); 12] = [
 
 /// What all items share.
 pub(crate) struct Place<'a> {
-    pub(crate) zone: Zone,
     pub(crate) geobox: &'a GeoBox,
+    outline: Footprint,
 }
 
-impl Place<'_> {
-    /// The footprint as a closed ring of longitudes and latitudes, counter-clockwise.
-    fn ring(&self) -> Vec<[f64; 2]> {
-        let corners = self.geobox.corners();
-        [0, 3, 2, 1, 0]
-            .map(|corner: usize| {
-                let (longitude, latitude) = self.zone.inverse(corners[corner].0, corners[corner].1);
-                [round7(longitude), round7(latitude)]
-            })
-            .to_vec()
+impl<'a> Place<'a> {
+    /// The place of a grid: outline and bbox as whoever publishes maps writes them, across the antimeridian too.
+    ///
+    /// # Errors
+    /// A grid where its projection is not defined.
+    pub(crate) fn of(geobox: &'a GeoBox) -> Result<Self> {
+        Ok(Self { geobox, outline: footprint(geobox)? })
     }
 
-    /// West, south, east, north in degrees.
+    /// West, south, east, north in degrees; west is greater than east across the antimeridian.
     pub(crate) fn bbox(&self) -> [f64; 4] {
-        self.ring()
-            .iter()
-            .fold([180.0, 90.0, -180.0, -90.0], |b, p| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])])
+        self.outline.bbox
     }
 
     fn grid(&self, properties: &mut Map<String, Value>) {
@@ -93,7 +88,7 @@ impl Place<'_> {
             "stac_extensions": extensions,
             "id": id,
             "collection": collection,
-            "geometry": {"type": "Polygon", "coordinates": [self.ring()]},
+            "geometry": self.outline.geometry(),
             "bbox": self.bbox(),
             "properties": properties,
             "links": [
@@ -105,10 +100,6 @@ impl Place<'_> {
             "assets": assets,
         })
     }
-}
-
-fn round7(degrees: f64) -> f64 {
-    (degrees * 1e7).round() / 1e7
 }
 
 fn grid_of(geobox: &GeoBox) -> Map<String, Value> {

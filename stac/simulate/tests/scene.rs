@@ -155,6 +155,40 @@ fn the_catalog_leads_to_every_item_and_the_items_tell_the_truth() {
 }
 
 #[test]
+fn a_scene_on_the_antimeridian_is_cut_there() {
+    let spec = SceneSpec {
+        size: 64,
+        dates: 1,
+        radar_dates: 1,
+        hr: 32,
+        granules: 2,
+        center: [179.999, 10.0],
+        ..SceneSpec::default()
+    };
+    let scene = Scene::new(&spec);
+    let crosses = |bbox: &[f64; 4]| bbox[0] > 179.9 && bbox[2] < -179.9;
+    assert!(crosses(&scene.report.bbox) && crosses(&scene.report.hr_bbox.unwrap()), "{:?}", scene.report);
+    let whole = |collection: &str| scene.items(collection).remove(0).1;
+    for item in ["sentinel-1-rtc", "aerial-rgb", "labels"].map(whole) {
+        let bbox: [f64; 4] = serde_json::from_value(item["bbox"].clone()).unwrap();
+        assert!(crosses(&bbox), "{bbox:?}");
+        assert_eq!(item["geometry"]["type"], "MultiPolygon");
+        let parts = item["geometry"]["coordinates"].as_array().unwrap();
+        assert_eq!(parts.len(), 2);
+        for point in parts.iter().flat_map(|part| part[0].as_array().unwrap()) {
+            assert!((179.9..=180.0).contains(&point[0].as_f64().unwrap().abs()), "{point}");
+        }
+    }
+    // The granules lie on either side or across; together they are as wide as the scene and not as the globe.
+    for collection in ["sentinel-2-l2a", "labels"] {
+        let path = scene.root().join(collection).join("collection.json");
+        let value: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let bbox: [f64; 4] = serde_json::from_value(value["extent"]["spatial"]["bbox"][0].clone()).unwrap();
+        assert!(crosses(&bbox), "{collection}: {bbox:?}");
+    }
+}
+
+#[test]
 fn both_sides_of_the_baseline_mean_the_same_reflectance() {
     let scene = Scene::new(&SceneSpec { size: 128, dates: 4, radar_dates: 0, cloud: 0.0, ..SceneSpec::default() });
     let labels = scene.labels();

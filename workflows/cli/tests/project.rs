@@ -173,6 +173,8 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
                 work(named).display().to_string()
             }
             "out" => out.clone(),
+            "features" => format!("{out}-features"),
+            "labels" => "labels".to_owned(),
             "seconds" => "2".to_owned(),
             _ if !param["default"].is_null() => continue,
             _ => panic!("{file}: this test knows no value for the param `{name}`"),
@@ -225,6 +227,49 @@ fn every_workflow_is_planned_and_run() {
         }
     }
     assert!(planned >= 6, "only {planned} workflows were planned");
+    // What a document shows must do for whoever copies it, with the model that the quickstart trains.
+    for (name, snippet) in snippets() {
+        let path = work(&name).display().to_string();
+        std::fs::write(&path, snippet).expect("a file");
+        let (catalog, model) =
+            (format!("catalog={}", ground.catalog), format!("model={}", work("map-model").display()));
+        let plan = with_examples(&["plan", &path, "-p", &catalog, "-p", &model, "--json"]).exits(0).json();
+        assert!(plan["nodes"].as_array().is_some_and(|nodes| nodes.len() > 3), "{name}: {plan}");
+    }
+}
+
+/// The workflows that documents show, with a name for each.
+fn snippets() -> Vec<(String, String)> {
+    let documents = std::fs::read_dir(root().join("docs")).expect("the documents").map(|entry| {
+        let name = entry.expect("an entry").file_name();
+        format!("docs/{}", name.to_string_lossy())
+    });
+    let documents =
+        documents.filter(|name| name.ends_with(".md")).chain(["README.md".into(), "CONTRIBUTING.md".into()]);
+    let mut found = Vec::new();
+    for document in documents {
+        let text = text(&document);
+        let fences = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+        // Examples of single nodes, which `every_example_of_a_node_is_right` checks, are no workflows.
+        let workflows = fences.filter(|snippet| snippet.lines().any(|line| line.starts_with("skysense:")));
+        let name = |at| format!("{}-{at}.yaml", document.replace('/', "-"));
+        found.extend(workflows.enumerate().map(|(at, snippet)| (name(at), format!("{snippet}\n"))));
+    }
+    for document in ["README.md", "docs-WORKFLOWS.md"] {
+        assert!(found.iter().any(|(name, _)| name.starts_with(document)), "no workflow is found in {document}");
+    }
+    found
+}
+
+#[test]
+fn every_workflow_of_a_document_is_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, snippet) in snippets() {
+        let file = folder.path().join(&name);
+        std::fs::write(&file, snippet).expect("a file");
+        let done = with_examples(&["check", &file.display().to_string()]);
+        assert_eq!(done.code, Some(0), "{name}: {}", done.stderr);
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Resu
     let binding = contract.bind(&offers, settings.bands.rule()).map_err(|error| model_fault(&error))?;
     if let Some(device) = &settings.device {
         let _known: skysense_infer::Device = device.parse().map_err(|error: skysense_infer::InferError| {
-            vec![Fault::new("/device", "device.unknown", error.to_string())]
+            vec![Fault { field: "/device".into(), ..Fault::from(errors::infer(&error)) }]
         })?;
     }
     Ok(Fit { contract, chips, binding, state: ModelState { path, bands: settings.bands }, place, bytes })

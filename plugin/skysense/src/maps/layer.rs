@@ -7,11 +7,11 @@ use skysense_grid::GeoBox;
 use skysense_raster::{BandSpec, CogSpec, CogWriter, DType, Result, Rows};
 
 /// Steps of a stored probability or entropy: 250 steps leave 255 for nodata and are exact at 0 and 1.
-const STEPS: f32 = 250.0;
+const STEPS: f64 = 250.0;
 /// Stored value of pixels without data in quantised layers.
 const NODATA: u8 = 255;
 /// Steps per unit of a feature that is stored as int16.
-const FEATURE_STEPS: f32 = 512.0;
+const FEATURE_STEPS: f64 = 512.0;
 /// Stored value of features without data.
 const NO_FEATURE: i16 = i16::MIN;
 
@@ -112,7 +112,7 @@ impl Layer {
 
     /// What the file is.
     pub(crate) fn spec(&self, geobox: GeoBox) -> CogSpec {
-        let step = f64::from(1.0 / STEPS);
+        let step = 1.0 / STEPS;
         let quantised = |name: String, description: String| BandSpec {
             description: Some(description),
             scale: Some(step),
@@ -149,7 +149,7 @@ impl Layer {
                     ),
                     FeatureType::Int16 => {
                         let band = |c| BandSpec {
-                            scale: Some(f64::from(1.0 / FEATURE_STEPS)),
+                            scale: Some(1.0 / FEATURE_STEPS),
                             offset: Some(0.0),
                             ..BandSpec::named(name(c))
                         };
@@ -187,8 +187,8 @@ impl Layer {
                 writer.write_rows(rows.y, &stored(rows, f32::NAN, |value| value))
             }
             Self::Features { dtype: FeatureType::Int16, .. } => {
-                let limit = f32::from(i16::MAX);
-                let store = |value: f32| (value * FEATURE_STEPS).round().clamp(-limit, limit) as i16;
+                let limit = f64::from(i16::MAX);
+                let store = |value: f32| (f64::from(value) * FEATURE_STEPS).round().clamp(-limit, limit) as i16;
                 writer.write_rows(rows.y, &stored(rows, NO_FEATURE, store))
             }
         }
@@ -223,7 +223,7 @@ fn entropy(values: impl Iterator<Item = f32>, classes: usize) -> f32 {
 }
 
 fn quantise(value: f32) -> u8 {
-    (value * STEPS).round().clamp(0.0, STEPS) as u8
+    (f64::from(value) * STEPS).round().clamp(0.0, STEPS) as u8
 }
 
 /// `RRGGBB` as red, green, blue and opaque; grey where it is none.
@@ -254,6 +254,19 @@ mod tests {
         assert_eq!((quantise(0.0), quantise(1.0), quantise(0.5), quantise(f32::NAN)), (0, 250, 125, 0));
         assert_eq!(colour("ff8000"), [255, 128, 0, 255]);
         assert_eq!(colour("?"), [128, 128, 128, 255]);
+    }
+
+    #[test]
+    fn the_scale_is_the_number_that_is_meant() {
+        let geobox: GeoBox = serde_json::from_value(serde_json::json!({
+            "crs": "EPSG:32633", "transform": [10.0, 0.0, 0.0, 0.0, -10.0, 0.0], "width": 16, "height": 16
+        }))
+        .unwrap();
+        let scale = |layer: Layer| layer.spec(geobox.clone()).bands[0].scale;
+        let class = ClassFacts { value: 1, name: "wheat".into(), color: "000000".into() };
+        assert_eq!(scale(Layer::Probability { classes: vec![class] }), Some(0.004));
+        assert_eq!(scale(Layer::Entropy), Some(0.004));
+        assert_eq!(scale(Layer::Features { channels: 1, dtype: FeatureType::Int16 }), Some(0.001_953_125));
     }
 
     #[test]

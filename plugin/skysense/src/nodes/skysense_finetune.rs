@@ -20,7 +20,7 @@ use crate::apply::offers;
 use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::path;
-use crate::training::{Holdout, LabelReader, LabelSource, classes, label_sources, samples, unused};
+use crate::training::{Holdout, LabelReader, LabelSource, classes, label_sources, samples, training_chips, unused};
 
 const DOC: &str = "\
 Trains a SkySense model for segmentation on chips and a label raster, and writes it as a model package: ONNX \
@@ -168,7 +168,7 @@ impl Node for SkysenseFinetune {
             let message = format!("the labels of {} lie outside of the chips' grid", items.join(", "));
             return Err(Fault::new("", "label.outside", message).hint("search labels of the chips' area").into());
         }
-        let samples = chips.chips();
+        let samples = training_chips(&chips, settings.holdout.as_ref());
         let config = config(&settings, &classes, samples, host)?;
         let contract = planned_contract(&offers(&chips)?, &config).map_err(|error| {
             let field = if matches!(error, TrainError::Preset { .. }) { "/preset" } else { "" };

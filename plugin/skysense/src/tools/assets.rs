@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use skysense_abi::{Host, NodeError};
-use skysense_catalog::{Access, Item, Root, SearchRequest, search};
+use skysense_catalog::{Access, Bbox, Item, Root, SearchRequest, search};
 use skysense_raster::{Header, RasterError, Source, header};
 
 use crate::errors;
@@ -21,9 +21,11 @@ pub(crate) struct Place {
     pub(crate) collection: Option<String>,
     /// Item to take; else the least cloudy one is taken, and of those the latest.
     pub(crate) id: Option<String>,
+    /// `[west, south, east, north]` in degrees that the item must touch.
+    pub(crate) bbox: Option<[f64; 4]>,
     /// Datetime or interval that the item must lie in.
     pub(crate) datetime: Option<String>,
-    /// Keys of the assets, one for each band to read; left out, the first raster with role `data`.
+    /// Keys of the assets, one for each band to read; left out, the first raster with role `labels`, else `data`.
     pub(crate) assets: Vec<String>,
     /// Bands of the file, counted from 1; left out, all.
     pub(crate) bands: Vec<usize>,
@@ -54,6 +56,7 @@ impl Place {
         request.collections.extend(self.collection.clone());
         request.ids.extend(self.id.clone());
         request.datetime.clone_from(&self.datetime);
+        request.bbox = self.bbox.map(Bbox);
         let outcome = search(&request, &|| host.cancelled()).map_err(|error| errors::catalog(&error))?;
         let cloud = |item: &Item| item.cloud_cover().unwrap_or(0.0);
         let item =
@@ -64,7 +67,7 @@ impl Place {
                 self.href,
                 self.collection.as_ref().map(|id| format!(", collection {id}")).unwrap_or_default()
             );
-            return Err(NodeError::new("search.empty", message).hint("check href, collection, id and datetime"));
+            return Err(NodeError::new("search.empty", message).hint("check href, collection, id, bbox and datetime"));
         };
         self.of_item(item)
     }
@@ -82,9 +85,11 @@ impl Place {
                 || asset.href.ends_with(".tif")
         };
         let keys: Vec<String> = if self.assets.is_empty() {
-            let first = assets.iter().filter(is_raster).find(|asset| asset.roles.iter().any(|role| role == "data"));
+            let with =
+                |role: &str| assets.iter().filter(is_raster).find(|asset| asset.roles.iter().any(|own| own == role));
             vec![
-                first
+                with("labels")
+                    .or_else(|| with("data"))
                     .or_else(|| assets.iter().find(is_raster))
                     .ok_or_else(|| missing("raster asset".into()))?
                     .key

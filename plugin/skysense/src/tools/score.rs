@@ -3,6 +3,7 @@
 mod baseline;
 mod confusion;
 mod samples;
+mod workflow;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use skysense_raster::{Resampling, read_typed, transform_bounds};
 
 use self::confusion::{Confusion, Scores};
 use self::samples::Stack;
+use self::workflow::Workflow;
 use super::assets::{Found, Place};
 use crate::errors;
 use crate::training::Holdout;
@@ -25,12 +27,19 @@ use crate::training::Holdout;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Arguments {
+    /// The workflow that trained the model and wrote the map, as `skysense tool --workflow FILE` gives it. It says
+    /// everything below; what is given beside it is taken instead.
+    #[serde(default)]
+    workflow: Option<Workflow>,
     /// The class map.
-    prediction: Place,
+    #[serde(default)]
+    prediction: Option<Place>,
     /// The true classes; nodata pixels do not count.
-    labels: Place,
+    #[serde(default)]
+    labels: Option<Place>,
     /// The part to score on: `{share, side}` as in `skysense.finetune`, or `[west, south, east, north]` in degrees.
-    holdout: Part,
+    #[serde(default)]
+    holdout: Option<Part>,
     /// `[west, south, east, north]` in degrees of the part where the rivals learn; left out, all but the holdout.
     #[serde(default)]
     train: Option<[f64; 4]>,
@@ -101,17 +110,31 @@ impl Tool for MapScore {
     type Answer = Answer;
 
     fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
-        let (prediction, labels) = (arguments.prediction.find(host)?, arguments.labels.find(host)?);
-        let stack =
-            arguments.pixels.as_ref().map(|pixels| Stack::read(&pixels.search, &pixels.chips, host)).transpose()?;
+        let told = arguments.workflow.as_ref().map(Workflow::facts).transpose()?.unwrap_or_default();
+        // Paths of a workflow start in its folder, those of the arguments where the user stands.
+        let inside = arguments.workflow.as_ref().map(|workflow| workflow.host(host));
+        let find = |given: &Option<Place>, told: &Option<Place>, name: &str| match (given, told, &inside) {
+            (Some(place), ..) => place.find(host),
+            (None, Some(place), Some(inside)) => place.find(inside),
+            _ => Err(missing(name)),
+        };
+        let prediction = find(&arguments.prediction, &told.prediction, "prediction")?;
+        let labels = find(&arguments.labels, &told.labels, "labels")?;
+        let holdout = arguments.holdout.or(told.holdout.map(Part::Strip)).ok_or_else(|| missing("holdout"))?;
+        let ignored = [arguments.ignore.clone(), told.ignore].concat();
+        let stack = match (&arguments.pixels, &told.pixels, &inside) {
+            (Some(pixels), ..) => Some(Stack::read(&pixels.search, &pixels.chips, host)?),
+            (None, Some(pixels), Some(inside)) => Some(Stack::read(&pixels.search, &pixels.chips, inside)?),
+            _ => None,
+        };
         let grid = match &stack {
             Some(stack) => stack.grid.clone(),
             None => grid_of(&labels)?,
         };
         let truth = codes(&labels, &grid)?;
         let map = codes(&prediction, &grid)?;
-        let counts = |pixel: usize| truth[pixel].filter(|value| !arguments.ignore.contains(value));
-        let holdout = match arguments.holdout {
+        let counts = |pixel: usize| truth[pixel].filter(|value| !ignored.contains(value));
+        let holdout = match holdout {
             Part::Bbox(bbox) => window(&grid, bbox, "holdout")?,
             Part::Strip(strip) => strip
                 .window(&grid)
@@ -165,6 +188,11 @@ impl Tool for MapScore {
         }
         Ok(answer)
     }
+}
+
+fn missing(name: &str) -> NodeError {
+    NodeError::new("arguments.invalid", format!("`{name}` is not given"))
+        .hint("give it, or the workflow that trained the model and wrote the map")
 }
 
 fn grid_of(labels: &Found) -> Result<GeoBox, NodeError> {

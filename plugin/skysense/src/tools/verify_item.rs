@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use skysense_abi::{Host, NodeError, Tool};
 use skysense_catalog::checksum;
 use skysense_contract::Package;
@@ -64,7 +64,7 @@ impl Tool for VerifyItem {
                 .hint("name an item, not a collection"));
         }
         let folder = file.parent().unwrap_or(Path::new("."));
-        let mut checks = Vec::new();
+        let mut checks = check_whole(&item);
         for (key, asset) in item["assets"].as_object().into_iter().flatten() {
             host.check_cancelled()?;
             checks.push(check_asset(key, asset, folder));
@@ -123,37 +123,64 @@ fn check_link(link: &Value, folder: &Path) -> Option<Check> {
     Some(Check { what, ok, found })
 }
 
+/// What the item says of itself and what must be there for it: without these a spoiled item would pass for want of
+/// anything to check.
+fn check_whole(item: &Value) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if item["assets"].as_object().is_none_or(Map::is_empty) {
+        checks.push(Check { what: "assets".into(), ok: false, found: "none, a run writes at least one".into() });
+    }
+    let links = || item["links"].as_array().into_iter().flatten();
+    if item["collection"].is_string() && !links().any(|link| link["rel"] == "collection") {
+        let found = "none, the item says that it belongs to a collection".into();
+        checks.push(Check { what: "link collection".into(), ok: false, found });
+    }
+    checks
+}
+
 /// The package that made the item: its files, its weights, and its probe on this machine.
 fn check_model(item: &Value, folder: &Path) -> Option<Check> {
-    let link = item["links"].as_array()?.iter().find(|link| link["mlm:name"].is_string())?;
-    let name = link["mlm:name"].as_str().unwrap_or_default();
-    let what = format!("model {name}");
-    let href = link["href"].as_str()?;
-    let record = folder.join(href.strip_prefix("file://").unwrap_or(href));
-    let checked =
-        Package::open(record.parent().unwrap_or(folder)).and_then(|package| package.verify().map(|()| package));
-    let package = match checked {
-        Ok(package) => package,
-        Err(error) => return Some(Check { what, ok: false, found: errors::contract(&error).message }),
-    };
-    let (weights, stated) = (&package.contract().weights_sha256, &item["properties"]["skysense:model_sha256"]);
-    if stated.as_str() != Some(weights) {
-        return Some(Check {
-            what,
-            ok: false,
-            found: format!("its weights have the checksum {weights}, the item says {stated}"),
-        });
+    let properties = &item["properties"];
+    let stated = properties["skysense:model_sha256"].as_str();
+    let link = item["links"].as_array().into_iter().flatten().find(|link| link["mlm:name"].is_string());
+    let name = link.map_or(&properties["mlm:name"], |link| &link["mlm:name"]).as_str();
+    if link.is_none() && name.is_none() && stated.is_none() {
+        return None;
     }
-    let check = match Model::verify(&package, &Options::default()) {
-        Ok(report) => {
-            Check { what, ok: true, found: format!("weights as stated, probe within its tolerance: {report:?}") }
+    let (ok, found) = match link.map(|link| link["href"].as_str()) {
+        None => (false, "no link leads to it, the item says that it was made by it".into()),
+        Some(None) => (false, "its link has no href".into()),
+        Some(Some(href)) => {
+            let record = folder.join(href.strip_prefix("file://").unwrap_or(href));
+            match verified(record.parent().unwrap_or(folder), stated) {
+                Ok(found) => (true, found),
+                Err(found) => (false, found),
+            }
         }
-        Err(error @ (InferError::NoRuntime { .. } | InferError::Runtime { .. })) => {
-            Check { what, ok: false, found: format!("weights as stated, probe not run: {error}") }
-        }
-        Err(error) => Check { what, ok: false, found: error.to_string() },
     };
-    Some(check)
+    Some(Check { what: format!("model {}", name.unwrap_or("without a name")), ok, found })
+}
+
+/// Whether a package is whole, has the weights that are stated, and gives what its probe says; either way in words.
+fn verified(folder: &Path, stated: Option<&str>) -> Result<String, String> {
+    let package = Package::open(folder)
+        .and_then(|package| package.verify().map(|()| package))
+        .map_err(|error| errors::contract(&error).message)?;
+    let weights = &package.contract().weights_sha256;
+    if stated != Some(weights) {
+        let stated = stated.unwrap_or("none");
+        return Err(format!("its weights have the checksum {weights}, the item says {stated}"));
+    }
+    match Model::verify(&package, &Options::default()) {
+        Ok(report) => Ok(format!(
+            "weights as stated; all {} values of its probe are within the tolerance on {} with ONNX Runtime {}, the largest difference is {:.1e}",
+            report.values, report.device, report.runtime, report.largest
+        )),
+        Err(error @ (InferError::NoRuntime { .. } | InferError::Runtime { .. })) => {
+            Err(format!("weights as stated, probe not run: {}", errors::infer(&error).message))
+        }
+        Err(error) => Err(errors::infer(&error).message),
+    }
 }
 
 #[cfg(test)]

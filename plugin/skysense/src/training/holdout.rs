@@ -2,7 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use skysense_grid::{GeoBox, Window};
+use skysense_edges::ChipFacts;
+use skysense_grid::{Chip, ChipGrid, GeoBox, Window};
 
 /// A strip along one side of the grid that no training chip touches.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,13 @@ impl Holdout {
     }
 }
 
+/// Chips of all periods that may be learned from.
+pub(crate) fn training_chips(chips: &ChipFacts, holdout: Option<&Holdout>) -> usize {
+    let trains = |chip: &Chip| holdout.is_none_or(|holdout| holdout.trains(&chips.geobox, &chip.window));
+    let grid = ChipGrid::new(chips.geobox.clone(), chips.chip_size, chips.overlap);
+    grid.map_or(0, |grid| grid.iter().filter(trains).count()) * chips.periods.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +81,18 @@ mod tests {
         assert!(none.window(&grid).is_none() && none.trains(&grid, &grid.full()));
         let south = Holdout { share: 0.5, side: Side::South };
         assert_eq!(south.window(&grid), Some(Window { x: 0, y: 20, width: 100, height: 20 }));
+    }
+
+    #[test]
+    fn chips_of_the_strip_are_not_counted() {
+        let facts: ChipFacts = serde_json::from_value(serde_json::json!({
+            "geobox": {"crs": "EPSG:32633", "transform": [10.0, 0.0, 0.0, 0.0, -10.0, 0.0], "width": 64, "height": 64},
+            "chip_size": 16, "overlap": 4, "modalities": {}, "items": [], "decisions": [],
+            "periods": [{"name": "all", "start": "2021-01-01T00:00:00Z", "end": "2022-01-01T00:00:00Z"}],
+        }))
+        .unwrap();
+        // Five chips a row begin at 0, 12, 24, 36 and 48; the strip of 19 px begins at 45.
+        let strip = Holdout { share: 0.3, side: Side::East };
+        assert_eq!((training_chips(&facts, None), training_chips(&facts, Some(&strip))), (25, 15));
     }
 }

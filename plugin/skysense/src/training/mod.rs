@@ -5,7 +5,7 @@ mod label_reader;
 mod labels;
 mod samples;
 
-pub(crate) use holdout::Holdout;
+pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
 pub(crate) use samples::samples;

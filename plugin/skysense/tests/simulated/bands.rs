@@ -140,7 +140,8 @@ fn a_device_that_is_not_there_is_an_error() {
     // No machine has a hundred GPUs, and most have none.
     let error = run("cuda:99").err().expect("never a silent fallback");
     assert_eq!(error.code, "device.missing", "{error}");
-    assert!(error.to_string().contains("cuda:99"), "{error}");
+    assert!(error.message.contains("cuda:99") && !error.message.contains("hint"), "{error}");
+    assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("GPU build of ONNX Runtime")), "{error:?}");
     let scenes = good(bench.plan("stac.search", search(scene(), &["sentinel-2-l2a"]), &[]));
     let cut = good(bench.plan("raster.chips", chips(&json!({})), &[("items", &scenes)]));
     let faults = bench.plan("skysense.embed", json!({"model": package(), "device": "tpu"}), &[("chips", &cut)]);

@@ -64,6 +64,9 @@ fn what_a_run_wrote_passes_every_check() {
     for what in ["asset class", "asset entropy", "link collection ../collection.json", "model tiny-random"] {
         assert!(checked.contains(&what), "{what}: {checked:?}");
     }
+    let told = answer.to_string();
+    assert!(told.contains("values of its probe are within the tolerance on cpu with ONNX Runtime"), "{told}");
+    assert!(!told.contains("ProbeReport"), "{told}");
     // Every source item, and the model's record.
     assert_eq!(checked.iter().filter(|what| what.starts_with("link derived_from")).count(), 3 + 1, "{checked:?}");
 }
@@ -103,6 +106,37 @@ fn another_model_in_its_place_is_caught() {
     let whats: Vec<&str> = bad.iter().map(|(what, _)| what.as_str()).collect();
     assert_eq!(whats, ["link derived_from ../../model/mlm.json", "model tiny-random"], "{bad:?}");
     assert!(bad[1].1.contains("the item says"), "{bad:?}");
+}
+
+#[test]
+fn an_item_that_lost_what_is_to_be_checked_does_not_pass() {
+    let made = made();
+    let whole = crate::bench::read(&made.item);
+    let spoiled = |change: &dyn Fn(&mut Value)| {
+        let mut item = whole.clone();
+        change(&mut item);
+        std::fs::write(&made.item, item.to_string()).unwrap();
+        made.bad()
+    };
+    let without = |item: &mut Value, lost: &dyn Fn(&Value) -> bool| {
+        item["links"].as_array_mut().unwrap().retain(|link| !lost(link));
+    };
+    let bad = spoiled(&|item| without(item, &|link| link["mlm:name"].is_string()));
+    assert!(bad.len() == 1 && bad[0].0 == "model tiny-random" && bad[0].1.contains("no link leads to it"), "{bad:?}");
+    // Either of what the item states is enough to ask for the model.
+    let bad = spoiled(&|item| {
+        without(item, &|link| link["mlm:name"].is_string());
+        item["properties"].as_object_mut().unwrap().remove("mlm:name");
+    });
+    assert!(bad.len() == 1 && bad[0].0.starts_with("model "), "{bad:?}");
+    let bad = spoiled(&|item| drop(item["properties"].as_object_mut().unwrap().remove("skysense:model_sha256")));
+    assert!(bad.len() == 1 && bad[0].1.ends_with("the item says none"), "{bad:?}");
+    let bad = spoiled(&|item| item["assets"] = json!({}));
+    assert!(bad.len() == 1 && bad[0].0 == "assets", "{bad:?}");
+    let bad = spoiled(&|item| without(item, &|link| link["rel"] == "collection"));
+    assert!(bad.len() == 1 && bad[0].0 == "link collection", "{bad:?}");
+    let bad = spoiled(&|item| item["links"] = json!([]));
+    assert_eq!(bad.iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(), ["link collection", "model tiny-random"]);
 }
 
 #[test]

@@ -60,7 +60,9 @@ pub(crate) struct Drawn {
 impl Panel {
     /// Finds the raster of the panel.
     pub(crate) fn find(&self, host: &Host) -> Result<Found, NodeError> {
-        self.source.find(host).map_err(|error| error.at("panel", &self.title))
+        // What is shown must be there: of a catalog of the whole globe only items of that place are looked at.
+        let bbox = self.source.bbox.or(self.bbox);
+        Place { bbox, ..self.source.clone() }.find(host).map_err(|error| error.at("panel", &self.title))
     }
 
     /// Colours that the panel or its item states.

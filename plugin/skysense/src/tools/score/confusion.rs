@@ -51,7 +51,8 @@ impl Confusion {
     /// The scores; names are of class values.
     pub(crate) fn scores(&self, names: &BTreeMap<u8, String>) -> Scores {
         let sum = |keep: &dyn Fn(u8, Option<u8>) -> bool| -> f64 {
-            self.counts.iter().filter(|((truth, given), _)| keep(*truth, *given)).map(|(_, &count)| count as f64).sum()
+            let kept = self.counts.iter().filter(|((truth, given), _)| keep(*truth, *given));
+            kept.map(|(_, &count)| count).sum::<usize>() as f64
         };
         let total = sum(&|_, _| true).max(1.0);
         let truths: BTreeSet<u8> = self.counts.keys().map(|(truth, _)| *truth).collect();
@@ -110,6 +111,14 @@ mod tests {
         assert!((scores.kappa - (0.85 - 0.475) / 0.525).abs() < 1e-12);
         assert_eq!((scores.classes[0].name.as_str(), scores.classes[1].name.as_str()), ("one", "class 2"));
         assert!((scores.classes[1].precision - 45.0 / 55.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_class_that_is_never_found_has_zero_without_a_sign() {
+        let mut confusion = Confusion::default();
+        confusion.add(1, Some(2));
+        let scores = confusion.scores(&BTreeMap::new());
+        assert_eq!(format!("{:.3} {:.3}", scores.classes[0].iou, scores.classes[0].recall), "0.000 0.000");
     }
 
     #[test]
