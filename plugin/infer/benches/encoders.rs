@@ -4,7 +4,7 @@
 //! `cargo bench --workspace --bench encoders -- [tiny|small] [--python PATH]` prints a JSON object for each module, and one
 //! with the ratios over all of them (above 1: faster than PyTorch) beside the goals. Without `--python` an environment
 //! with trainer/benches/peer/requirements.txt is made once. The two sides take turns; each number is the median of its
-//! runs in the best of the rounds.
+//! runs in the best of the rounds. `--profile MODULE` runs our side of one module alone, for a profiler.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -196,6 +196,12 @@ fn environment() -> PathBuf {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--profile") {
+        let cases = cases(&preset("tiny").expect("a preset"), 32, 8, 128);
+        let case = cases.iter().find(|case| arguments.get(at + 1).is_some_and(|name| name == case.name));
+        println!("{:?} ms", (case.expect("hr, s2, s1 or fusion").ours)());
+        return;
+    }
     let python = arguments.iter().position(|argument| argument == "--python").and_then(|at| arguments.get(at + 1));
     let python = python.map_or_else(environment, PathBuf::from);
     let asked: Vec<&str> = ["tiny", "small"].into_iter().filter(|name| arguments.iter().any(|a| a == name)).collect();
