@@ -65,8 +65,11 @@ impl Interval {
         let open = |part: &str| matches!(part.trim(), "" | "..");
         let start = if open(first) { None } else { Some(span(first).ok_or_else(bad)?.0) };
         let end = if open(last) { None } else { Some(span(last).ok_or_else(bad)?.1) };
-        if (start.is_none() && end.is_none()) || matches!((start, end), (Some(a), Some(b)) if a > b) {
+        if start.is_none() && end.is_none() {
             return Err(bad());
+        }
+        if matches!((start, end), (Some(a), Some(b)) if a > b) {
+            return Err(CatalogError::Reversed { value: text.to_owned() });
         }
         Ok(Self { start, end })
     }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use crate::redact;
 
-/// A catalog, item or file that cannot be used, with what was expected and what to do.
+/// A catalog, item or file that cannot be used, with what was expected; [`CatalogError::hint`] says what to do.
 ///
 /// Hrefs in messages are redacted: no credentials, tokens or signatures.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
     /// A local file that cannot be read.
-    #[error("cannot read {path}: {source}; check the path and its permissions")]
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -19,7 +19,7 @@ pub enum CatalogError {
         source: std::io::Error,
     },
     /// A local file or folder that cannot be written.
-    #[error("cannot write {path}: {source}; check permissions and free space")]
+    #[error("cannot write {path}: {source}")]
     Write {
         /// The file.
         path: PathBuf,
@@ -27,10 +27,12 @@ pub enum CatalogError {
         source: std::io::Error,
     },
     /// A server that does not answer as it should, after all retries.
-    #[error("{href}: {found} after {attempts} attempt(s); expected {expected}; {hint}")]
+    #[error("{href}: {found} after {attempts} attempt(s); expected {expected}")]
     Http {
         /// What was asked for, redacted.
         href: String,
+        /// The status of the answer, where there was one.
+        status: Option<u16>,
         /// What came instead.
         found: String,
         /// How often it was tried.
@@ -39,6 +41,12 @@ pub enum CatalogError {
         expected: &'static str,
         /// What to do.
         hint: &'static str,
+    },
+    /// A search that was told to end.
+    #[error("{href}: the search was stopped")]
+    Stopped {
+        /// What was asked for, redacted.
+        href: String,
     },
     /// Text that is not the JSON it should be.
     #[error(
@@ -65,7 +73,7 @@ pub enum CatalogError {
         expected: &'static str,
     },
     /// A link that cannot be followed.
-    #[error("href `{href}` {problem}; {hint}")]
+    #[error("href `{href}` {problem}")]
     Href {
         /// The link, redacted.
         href: String,
@@ -75,7 +83,7 @@ pub enum CatalogError {
         hint: &'static str,
     },
     /// A limit against catalogs without end.
-    #[error("{href}: {what} exceeds the limit of {limit}; raise `{setting}` if this catalog is meant to be that large")]
+    #[error("{href}: {what} exceeds the limit of {limit}")]
     Limit {
         /// Where the limit was met, redacted.
         href: String,
@@ -96,6 +104,18 @@ pub enum CatalogError {
         /// What it may hold.
         expected: &'static str,
     },
+    /// A filter that is no CQL2, or more of it than is understood.
+    #[error("filter {message}")]
+    Filter {
+        /// What is wrong, and where it stands.
+        message: String,
+    },
+    /// An interval the wrong way round.
+    #[error("datetime `{value}` ends before it starts")]
+    Reversed {
+        /// The interval.
+        value: String,
+    },
     /// A sensor file that cannot be used.
     #[error("sensor file {origin}: {message}")]
     Sensor {
@@ -113,9 +133,7 @@ pub enum CatalogError {
         known: String,
     },
     /// An area of interest that cannot be read.
-    #[error(
-        "area of interest {origin}: {message}; expected GeoJSON, WKT, WKB, FlatGeobuf or GeoPackage in longitude and latitude"
-    )]
+    #[error("area of interest {origin}: {message}")]
     Area {
         /// Path, or `text`.
         origin: String,
@@ -123,7 +141,7 @@ pub enum CatalogError {
         message: String,
     },
     /// Output that is already there.
-    #[error("{path} is already there; set `exists: replace` or `exists: append`, or choose another folder")]
+    #[error("{path} is already there")]
     Exists {
         /// What is there.
         path: PathBuf,
@@ -142,6 +160,42 @@ pub enum CatalogError {
 pub type Result<T> = std::result::Result<T, CatalogError>;
 
 impl CatalogError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Read { .. } => "check the path and its permissions",
+            Self::Write { .. } => "check permissions and free space",
+            Self::Http { hint, .. } | Self::Href { hint, .. } => hint,
+            Self::Stopped { .. } => "start the run again",
+            Self::Json { .. } => "look at what stands there: a page to log in, a cut download or another file",
+            Self::Limit { setting, .. } => {
+                return Some(format!("raise `{setting}` if this catalog is meant to be that large"));
+            }
+            Self::Filter { .. } => {
+                "write CQL2 such as `eo:cloud_cover < 20 AND platform = 'sentinel-2a'`; `bbox`, `area` and `datetime` filter by place and time"
+            }
+            Self::Reversed { .. } => "put the earlier date first: `start/end`",
+            Self::Area { .. } => {
+                "give GeoJSON, WKT, WKB, FlatGeobuf or GeoPackage in longitude and latitude, longitude first"
+            }
+            Self::Exists { .. } => "set `exists: replace` or `exists: append`, or choose another folder",
+            Self::Stac { .. }
+            | Self::Request { .. }
+            | Self::Sensor { .. }
+            | Self::UnknownSensor { .. }
+            | Self::Publish { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// Message and hint in one sentence, for reports that have one line for a reason.
+    pub(crate) fn reason(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}; {hint}"),
+            None => self.to_string(),
+        }
+    }
+
     /// A STAC object that lacks or contradicts something.
     pub(crate) fn stac(href: &str, found: impl Into<String>, expected: &'static str) -> Self {
         Self::Stac { href: redact(href), found: redact(&found.into()), expected }

@@ -100,6 +100,25 @@ fn broken_missing_and_outside_documents_are_named() {
 }
 
 #[test]
+fn a_geometry_that_is_none_is_named_and_the_other_items_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    for (coordinates, told) in [
+        (json!([[[1]]]), "[1], expected [longitude, latitude]"),
+        (json!([[[14.6], [14.7]]]), "[14.6], expected [longitude, latitude]"),
+        (json!([[[500_000.0, 5e6], [600_000.0, 5e6], [600_000.0, 5.1e6], [500_000.0, 5e6]]]), "not in degrees"),
+        (json!("here"), "array of positions"),
+    ] {
+        let mut bad = item("bad", "1.0.0");
+        bad["geometry"] = json!({"type": "Polygon", "coordinates": coordinates});
+        let both = json!({"type": "FeatureCollection", "features": [bad, item("good", "1.0.0")]});
+        let outcome = search(&request(&write(folder.path().join("both.json"), &both)), &|| false).unwrap();
+        assert_eq!(outcome.items.iter().map(|item| item.id()).collect::<Vec<_>>(), ["good"]);
+        assert_eq!(outcome.skipped[0].item.as_deref(), Some("bad"));
+        assert!(outcome.skipped[0].reason.contains(told), "{}", outcome.skipped[0].reason);
+    }
+}
+
+#[test]
 fn depth_documents_and_items_are_limited() {
     let folder = tempfile::tempdir().unwrap();
     for level in 0..30 {

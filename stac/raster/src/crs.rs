@@ -42,6 +42,14 @@ pub(crate) fn spatial_reference(crs: &Crs) -> Result<SpatialRef> {
     Ok(reference)
 }
 
+/// Whether a system counts in degrees.
+///
+/// # Errors
+/// A system that PROJ does not know.
+pub fn is_geographic(crs: &Crs) -> Result<bool> {
+    Ok(spatial_reference(crs)?.is_geographic())
+}
+
 /// The shortest name of a system: `AUTHORITY:CODE` where that says the same, else WKT.
 pub(crate) fn name(reference: &SpatialRef) -> Result<Crs> {
     let (code, _) = capture(|| {

@@ -57,7 +57,7 @@ fn an_area_outside_of_all_items() {
     let latitude = chips(&json!({"area": {"type": "Point", "coordinates": [14.6, 148.2]}}));
     hold(
         &told(bench.plan("raster.chips", latitude, &[("items", &scenes)])),
-        &["/area", "no GeoJSON geometry in degrees"],
+        &["/area", "[14.6, 148.2]", "not in degrees"],
     );
     let missing = chips(&json!({"area": "no/such.geojson"}));
     hold(&told(bench.plan("raster.chips", missing, &[("items", &scenes)])), &["/area", "no/such.geojson"]);
