@@ -118,6 +118,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_interval_that_ends_before_it_starts_is_told_so() {
+        let error = Interval::parse("2021-10-31/2021-03-01").unwrap_err();
+        assert_eq!(error.to_string(), "datetime `2021-10-31/2021-03-01` ends before it starts");
+        assert!(error.hint().unwrap().contains("earlier date first"));
+    }
+
+    #[test]
     fn datetimes_as_catalogs_write_them() {
         for text in [
             "2021-08-09T17:39:53.5Z",

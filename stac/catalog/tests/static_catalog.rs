@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use skysense_catalog::{Access, CatalogError, Limits, SearchRequest, search};
+use skysense_catalog::{Access, CatalogError, Filter, Limits, SearchRequest, search};
 
 fn write(path: PathBuf, value: &Value) -> PathBuf {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -116,6 +116,22 @@ fn a_geometry_that_is_none_is_named_and_the_other_items_stay() {
         assert_eq!(outcome.skipped[0].item.as_deref(), Some("bad"));
         assert!(outcome.skipped[0].reason.contains(told), "{}", outcome.skipped[0].reason);
     }
+}
+
+#[test]
+fn a_filter_holds_for_items_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |id: &str, cover: Value| {
+        let mut item = item(id, "1.0.0");
+        item["properties"]["eo:cloud_cover"] = cover;
+        item
+    };
+    let all = json!({"type": "FeatureCollection", "features": [with("clear", json!(5)), with("cloudy", json!(90)), with("silent", Value::Null)]});
+    let path = write(folder.path().join("all.json"), &all);
+    let filtered = |text: &str| ids(&SearchRequest { filter: Some(Filter::parse(text).unwrap()), ..request(&path) });
+    assert_eq!(filtered("eo:cloud_cover < 20"), ["clear"]);
+    assert_eq!(filtered("eo:cloud_cover IS NULL OR id = 'cloudy'"), ["cloudy", "silent"]);
+    assert_eq!(filtered("datetime > DATE('2022-01-01')"), [""; 0]);
 }
 
 #[test]

@@ -42,14 +42,6 @@ pub(crate) fn spatial_reference(crs: &Crs) -> Result<SpatialRef> {
     Ok(reference)
 }
 
-/// Whether a system counts in degrees.
-///
-/// # Errors
-/// A system that PROJ does not know.
-pub fn is_geographic(crs: &Crs) -> Result<bool> {
-    Ok(spatial_reference(crs)?.is_geographic())
-}
-
 /// The shortest name of a system: `AUTHORITY:CODE` where that says the same, else WKT.
 pub(crate) fn name(reference: &SpatialRef) -> Result<Crs> {
     let (code, _) = capture(|| {
@@ -185,7 +177,10 @@ pub fn centre_lon_lat(geobox: &GeoBox) -> Result<(f64, f64)> {
 }
 
 /// Whether coordinates are degrees of longitude and latitude.
-pub(crate) fn is_geographic(crs: &Crs) -> Result<bool> {
+///
+/// # Errors
+/// A system that PROJ does not know.
+pub fn is_geographic(crs: &Crs) -> Result<bool> {
     Ok(spatial_reference(crs)?.is_geographic())
 }
 
