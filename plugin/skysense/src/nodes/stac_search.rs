@@ -144,7 +144,7 @@ impl Node for StacSearch {
         if outcome.items.is_empty() {
             return Err(nothing_found(&settings, &outcome).into());
         }
-        mapped_collections(&settings, &outcome)?;
+        mapped_collections(&settings, &outcome, host)?;
         let mut rows = ItemBuilder::default();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for item in &outcome.items {
@@ -274,15 +274,22 @@ fn nothing_found(settings: &Settings, outcome: &SearchOutcome) -> Fault {
     }
 }
 
-/// Refuses sensors of collections that are neither there nor asked for.
-fn mapped_collections(settings: &Settings, outcome: &SearchOutcome) -> Result<(), Vec<Fault>> {
+/// Refuses sensors whose collection is a slip of one that is there. One that is like none is only told: a workflow may
+/// serve many catalogs, and an item without a sensor does not pass unheard.
+fn mapped_collections(settings: &Settings, outcome: &SearchOutcome, host: &Host) -> Result<(), Vec<Fault>> {
     let mut known: BTreeSet<&str> =
         outcome.collections.iter().chain(&settings.collections).map(String::as_str).collect();
     if outcome.items.iter().any(|item| item.collection().is_none()) {
         known.insert("none");
     }
-    let keys = settings.sensors.keys();
-    let faults: Vec<Fault> = keys.filter_map(|key| unknown_collection("/sensors", key, &known)).collect();
+    let mut faults = Vec::new();
+    for key in settings.sensors.keys() {
+        let Some(fault) = unknown_collection("/sensors", key, &known) else { continue };
+        match did_you_mean(key, known.iter().copied().filter(|id| !settings.sensors.contains_key(*id))) {
+            Some(hint) => faults.push(fault.hint(hint)),
+            None => host.log(Level::Warn, fault.message),
+        }
+    }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
