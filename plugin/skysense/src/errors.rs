@@ -30,9 +30,14 @@ pub(crate) fn catalog(error: &CatalogError) -> NodeError {
         CatalogError::Json { .. } => "catalog.json",
         CatalogError::Limit { .. } => "catalog.limit",
         CatalogError::Exists { .. } | CatalogError::Foreign { .. } => "output.exists",
+        CatalogError::Stopped { .. } => NodeError::CANCELLED,
         _ => "catalog.invalid",
     };
-    with_hint(code, error)
+    let node = NodeError::from_error(code, error);
+    match error.hint() {
+        Some(hint) => node.hint(hint),
+        None => node,
+    }
 }
 
 /// Output that cannot be written.
@@ -58,6 +63,8 @@ pub(crate) fn catalog_fault(field: &str, error: &CatalogError) -> Fault {
         CatalogError::Request { field: "max_cloud_cover", .. } => "/cloud_cover".to_owned(),
         CatalogError::Request { field: "intersects", .. } => "/area".to_owned(),
         CatalogError::Request { field, .. } => format!("/{field}"),
+        CatalogError::Reversed { .. } => "/datetime".to_owned(),
+        CatalogError::Filter { .. } => "/filter".to_owned(),
         CatalogError::UnknownSensor { .. } => "/sensors".to_owned(),
         _ => field.to_owned(),
     };

@@ -8,6 +8,8 @@ use serde_json::Value;
 use skysense_abi::Fault;
 use skysense_catalog::Area;
 
+use crate::errors;
+
 /// What becomes of an input that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -39,8 +41,21 @@ impl AreaSetting {
             Self::Geometry(geometry) => Area::from_geojson(&Value::Object(geometry.clone()), "geometry"),
             Self::Text(text) => Area::read(text, base),
         };
-        area.map_err(|error| Fault::new(field, "area.invalid", error.to_string()))
+        area.map_err(|error| Fault { code: "area.invalid".into(), ..errors::catalog_fault(field, &error) })
     }
+}
+
+/// The name that a word is most likely a slip of, as a hint.
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let plain = |text: &str| text.to_lowercase().replace(['_', ' ', '.'], "-");
+    let wanted = plain(word);
+    let near = known.into_iter().filter_map(|name| {
+        let other = plain(name);
+        let edits = strsim::damerau_levenshtein(&wanted, &other);
+        let part = other.starts_with(&wanted) || wanted.starts_with(&other);
+        (part || edits <= wanted.chars().count().max(other.chars().count()) / 3).then_some((edits, name))
+    });
+    near.min().map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
 /// A path or URL of the workflow; relative paths are relative to its folder.
@@ -55,4 +70,18 @@ pub(crate) fn href(base: &Path, text: &str) -> String {
 /// A path of the workflow; relative ones are relative to its folder.
 pub(crate) fn path(base: &Path, text: &str) -> PathBuf {
     base.join(text.strip_prefix("file://").unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_find_their_name_and_strangers_do_not() {
+        let known = ["sentinel-2-l2a", "sentinel-1-rtc", "aerial"];
+        for (word, name) in [("sentinel-2-l2", 0), ("sentinel2-l2a", 0), ("Sentinel_1_RTC", 1), ("aerail", 2)] {
+            assert_eq!(did_you_mean(word, known), Some(format!("did you mean `{}`?", known[name])), "{word}");
+        }
+        assert_eq!(did_you_mean("foo", known), None);
+    }
 }

@@ -96,3 +96,36 @@ fn a_catalog_that_is_not_there_is_named() {
     let sensor = told(json!({"href": "broken.json", "sensors": {"c": "sentinel-9"}}));
     assert!(sensor.contains("/sensors") && sensor.contains("sentinel-2-l2a"), "{sensor}");
 }
+
+#[test]
+fn hints_of_a_search_name_settings_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(1, folder.path());
+    let plan = |settings: Value| messages(&bench.plan("stac.search", settings, &[]).err().unwrap_or_default());
+    let limits = ["items", "depth", "documents", "pages", "document_bytes", "redirects"].map(|name| ("limits", name));
+    for (group, name) in limits.into_iter().chain([("http", "retries"), ("http", "timeout_seconds")]) {
+        let told = plan(json!({"href": "none.json", group: {name: 3}}));
+        assert!(told.contains("catalog.read") && !told.contains("settings.invalid"), "{group}.{name}: {told}");
+    }
+    // A server that lets nobody in without a header, and sends those who have it in a circle.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/catalog.json", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = String::new();
+            let mut lines = std::io::BufReader::new(&stream);
+            while std::io::BufRead::read_line(&mut lines, &mut asked).is_ok() && !asked.ends_with("\r\n\r\n") {}
+            let answer = match asked.contains("geheim") {
+                true => "302 Found\r\nLocation: /again.json",
+                false => "401 Unauthorized",
+            };
+            let text = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _client_may_be_gone = std::io::Write::write_all(&mut stream, text.as_bytes());
+        }
+    });
+    let outside = plan(json!({"href": url}));
+    assert!(outside.contains("status 401") && outside.contains("http: {headers: {Authorization:"), "{outside}");
+    let inside = plan(json!({"href": url, "http": {"headers": {"X-Key": "geheim"}}, "limits": {"redirects": 2}}));
+    assert!(inside.contains("limit of 2") && inside.contains("raise `limits.redirects`"), "{inside}");
+}

@@ -6,13 +6,11 @@ use std::path::Path;
 
 use flatgeobuf::{FallibleStreamingIterator, FgbReader};
 use geo::{Geometry, GeometryCollection, MultiPolygon};
-use geozero::wkb::{GpkgWkb, Wkb};
-use geozero::wkt::Wkt;
-use geozero::{CoordDimensions, ToGeo, ToJson, ToWkb};
+use geozero::{CoordDimensions, ToJson, ToWkb};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use crate::{Bbox, CatalogError, Result, bbox_of, geometry};
+use crate::{Bbox, CatalogError, Result, bbox_of, decode};
 
 /// Largest file that is read; areas of interest are outlines, not archives.
 const LARGEST: u64 = 512 << 20;
@@ -87,9 +85,7 @@ impl Area {
             }
             None => vec![value],
         };
-        let parts = parts
-            .into_iter()
-            .map(|part| geometry::read(part).ok_or_else(|| fault(origin, "holds no GeoJSON geometry in degrees")));
+        let parts = parts.into_iter().map(|part| decode::geojson(part).map_err(|problem| fault(origin, problem)));
         Self::joined(parts.collect::<Result<_>>()?, origin)
     }
 
@@ -103,7 +99,7 @@ impl Area {
             Some((srid, _)) => return Err(fault(origin, format!("its coordinates are in {srid}"))),
             None => text,
         };
-        Self::joined(vec![Wkt(text).to_geo().map_err(|error| fault(origin, error))?], origin)
+        Self::joined(vec![decode::wkt(text).map_err(|problem| fault(origin, problem))?], origin)
     }
 
     /// From WKB.
@@ -111,7 +107,7 @@ impl Area {
     /// # Errors
     /// As [`Area::read`].
     pub fn from_wkb(bytes: &[u8], origin: &str) -> Result<Self> {
-        Self::joined(vec![Wkb(bytes.to_vec()).to_geo().map_err(|error| fault(origin, error))?], origin)
+        Self::joined(vec![decode::wkb(bytes).map_err(|problem| fault(origin, problem))?], origin)
     }
 
     /// The geometry as GeoJSON.
@@ -156,7 +152,7 @@ impl Area {
 /// # Errors
 /// What is no geometry in degrees.
 pub fn to_wkb(geojson: &Value) -> Result<Vec<u8>> {
-    let geometry = geometry::read(geojson).ok_or_else(|| fault("geometry", "is no GeoJSON in degrees"))?;
+    let geometry = decode::geojson(geojson).map_err(|problem| fault("geometry", problem))?;
     geometry.to_wkb(CoordDimensions::xy()).map_err(|error| fault("geometry", error))
 }
 
@@ -175,15 +171,22 @@ fn is_wkt(text: &str) -> bool {
 fn flatgeobuf(path: &Path, origin: &str) -> Result<Area> {
     let file = File::open(path).map_err(|source| CatalogError::Read { path: path.to_owned(), source })?;
     let reader = FgbReader::open(BufReader::new(file)).map_err(|error| fault(origin, error))?;
-    if let Some(code) = reader.header().crs().map(|crs| crs.code())
+    let header = reader.header();
+    if let Some(code) = header.crs().map(|crs| crs.code())
         && !matches!(code, 0 | 4326)
     {
         return Err(fault(origin, format!("its coordinates are in EPSG:{code}")));
     }
+    let (kind, count, node) = (header.geometry_type(), header.features_count(), header.index_node_size());
+    // The reader multiplies what the header says; no file holds more features than bytes.
+    let size = std::fs::metadata(path).map_err(|source| CatalogError::Read { path: path.to_owned(), source })?.len();
+    if count > size || node == 1 {
+        return Err(fault(origin, format!("its header promises {count} features with an index of {node} to a node")));
+    }
     let mut features = reader.select_all().map_err(|error| fault(origin, error))?;
     let mut parts = Vec::new();
     while let Some(feature) = features.next().map_err(|error| fault(origin, error))? {
-        parts.push(feature.to_geo().map_err(|error| fault(origin, error))?);
+        parts.push(decode::flatgeobuf(feature, kind).map_err(|problem| fault(origin, problem))?);
     }
     Area::joined(parts, origin)
 }
@@ -218,6 +221,6 @@ fn geopackage(path: &Path, layer: Option<&str>, origin: &str) -> Result<Area> {
     let mut rows = base.prepare(&format!("SELECT {} FROM {}", quoted(column), quoted(table))).map_err(bad)?;
     let blobs: Vec<Option<Vec<u8>>> =
         rows.query_map([], |row| row.get(0)).map_err(bad)?.collect::<rusqlite::Result<_>>().map_err(bad)?;
-    let parts = blobs.into_iter().flatten().map(|blob| GpkgWkb(blob).to_geo().map_err(|error| fault(origin, error)));
+    let parts = blobs.into_iter().flatten().map(|blob| decode::gpkg(&blob).map_err(|problem| fault(origin, problem)));
     Area::joined(parts.collect::<Result<_>>()?, origin)
 }

@@ -65,8 +65,11 @@ impl Interval {
         let open = |part: &str| matches!(part.trim(), "" | "..");
         let start = if open(first) { None } else { Some(span(first).ok_or_else(bad)?.0) };
         let end = if open(last) { None } else { Some(span(last).ok_or_else(bad)?.1) };
-        if (start.is_none() && end.is_none()) || matches!((start, end), (Some(a), Some(b)) if a > b) {
+        if start.is_none() && end.is_none() {
             return Err(bad());
+        }
+        if matches!((start, end), (Some(a), Some(b)) if a > b) {
+            return Err(CatalogError::Reversed { value: text.to_owned() });
         }
         Ok(Self { start, end })
     }
@@ -113,6 +116,13 @@ fn span(text: &str) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interval_that_ends_before_it_starts_is_told_so() {
+        let error = Interval::parse("2021-10-31/2021-03-01").unwrap_err();
+        assert_eq!(error.to_string(), "datetime `2021-10-31/2021-03-01` ends before it starts");
+        assert!(error.hint().unwrap().contains("earlier date first"));
+    }
 
     #[test]
     fn datetimes_as_catalogs_write_them() {

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use crate::publish::Exists;
 use crate::redact;
 
-/// A catalog, item or file that cannot be used, with what was expected and what to do.
+/// A catalog, item or file that cannot be used, with what was expected; [`CatalogError::hint`] says what to do.
 ///
 /// Hrefs in messages are redacted: no credentials, tokens or signatures.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
     /// A local file that cannot be read.
-    #[error("cannot read {path}: {source}; check the path and its permissions")]
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -20,7 +20,7 @@ pub enum CatalogError {
         source: std::io::Error,
     },
     /// A local file or folder that cannot be written.
-    #[error("cannot write {path}: {source}; check permissions and free space")]
+    #[error("cannot write {path}: {source}")]
     Write {
         /// The file.
         path: PathBuf,
@@ -28,10 +28,12 @@ pub enum CatalogError {
         source: std::io::Error,
     },
     /// A server that does not answer as it should, after all retries.
-    #[error("{href}: {found} after {attempts} attempt(s); expected {expected}; {hint}")]
+    #[error("{href}: {found} after {attempts} attempt(s); expected {expected}")]
     Http {
         /// What was asked for, redacted.
         href: String,
+        /// The status of the answer, where there was one.
+        status: Option<u16>,
         /// What came instead.
         found: String,
         /// How often it was tried.
@@ -40,6 +42,12 @@ pub enum CatalogError {
         expected: &'static str,
         /// What to do.
         hint: &'static str,
+    },
+    /// A search that was told to end.
+    #[error("{href}: the search was stopped")]
+    Stopped {
+        /// What was asked for, redacted.
+        href: String,
     },
     /// Text that is not the JSON it should be.
     #[error(
@@ -66,7 +74,7 @@ pub enum CatalogError {
         expected: &'static str,
     },
     /// A link that cannot be followed.
-    #[error("href `{href}` {problem}; {hint}")]
+    #[error("href `{href}` {problem}")]
     Href {
         /// The link, redacted.
         href: String,
@@ -76,7 +84,7 @@ pub enum CatalogError {
         hint: &'static str,
     },
     /// A limit against catalogs without end.
-    #[error("{href}: {what} exceeds the limit of {limit}; raise `{setting}` if this catalog is meant to be that large")]
+    #[error("{href}: {what} exceeds the limit of {limit}")]
     Limit {
         /// Where the limit was met, redacted.
         href: String,
@@ -97,6 +105,18 @@ pub enum CatalogError {
         /// What it may hold.
         expected: &'static str,
     },
+    /// A filter that is no CQL2, or more of it than is understood.
+    #[error("filter {message}")]
+    Filter {
+        /// What is wrong, and where it stands.
+        message: String,
+    },
+    /// An interval the wrong way round.
+    #[error("datetime `{value}` ends before it starts")]
+    Reversed {
+        /// The interval.
+        value: String,
+    },
     /// A sensor file that cannot be used.
     #[error("sensor file {origin}: {message}")]
     Sensor {
@@ -114,9 +134,7 @@ pub enum CatalogError {
         known: String,
     },
     /// An area of interest that cannot be read.
-    #[error(
-        "area of interest {origin}: {message}; expected GeoJSON, WKT, WKB, FlatGeobuf or GeoPackage in longitude and latitude"
-    )]
+    #[error("area of interest {origin}: {message}")]
     Area {
         /// Path, or `text`.
         origin: String,
@@ -124,7 +142,7 @@ pub enum CatalogError {
         message: String,
     },
     /// Output that is already there.
-    #[error("{} is already there; {}", .path.display(), way_out(*.exists))]
+    #[error("{} is already there", .path.display())]
     Exists {
         /// What is there.
         path: PathBuf,
@@ -132,7 +150,7 @@ pub enum CatalogError {
         exists: Exists,
     },
     /// Output that is not ours to touch.
-    #[error("{} {found}; nothing there is replaced or joined: choose another folder or collection", .path.display())]
+    #[error("{} {found}; nothing there is replaced or joined", .path.display())]
     Foreign {
         /// What is there.
         path: PathBuf,
@@ -162,6 +180,43 @@ fn way_out(exists: Exists) -> &'static str {
 pub type Result<T> = std::result::Result<T, CatalogError>;
 
 impl CatalogError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Read { .. } => "check the path and its permissions",
+            Self::Write { .. } => "check permissions and free space",
+            Self::Http { hint, .. } | Self::Href { hint, .. } => hint,
+            Self::Stopped { .. } => "start the run again",
+            Self::Json { .. } => "look at what stands there: a page to log in, a cut download or another file",
+            Self::Limit { setting, .. } => {
+                return Some(format!("raise `{setting}` if this catalog is meant to be that large"));
+            }
+            Self::Filter { .. } => {
+                "write CQL2 such as `eo:cloud_cover < 20 AND platform = 'sentinel-2a'`; `bbox`, `area` and `datetime` filter by place and time"
+            }
+            Self::Reversed { .. } => "put the earlier date first: `start/end`",
+            Self::Area { .. } => {
+                "give GeoJSON, WKT, WKB, FlatGeobuf or GeoPackage in longitude and latitude, longitude first"
+            }
+            Self::Exists { exists, .. } => way_out(*exists),
+            Self::Foreign { .. } => "choose another folder or collection",
+            Self::Stac { .. }
+            | Self::Request { .. }
+            | Self::Sensor { .. }
+            | Self::UnknownSensor { .. }
+            | Self::Publish { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// Message and hint in one sentence, for reports that have one line for a reason.
+    pub(crate) fn reason(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}; {hint}"),
+            None => self.to_string(),
+        }
+    }
+
     /// A STAC object that lacks or contradicts something.
     pub(crate) fn stac(href: &str, found: impl Into<String>, expected: &'static str) -> Self {
         Self::Stac { href: redact(href), found: redact(&found.into()), expected }

@@ -1,26 +1,15 @@
 //! GeoJSON geometries: boxes, overlap, footprints.
 
-use geo::{BoundingRect, CoordsIter, Geometry, Intersects, MapCoords, MultiPolygon, Polygon};
+use geo::{BoundingRect, Geometry, Intersects, MapCoords, MultiPolygon, Polygon};
 use serde_json::{Value, json};
 
-use crate::Bbox;
-
-/// The geometry of a GeoJSON value: a geometry, or a feature that has one.
-pub(crate) fn read(value: &Value) -> Option<Geometry<f64>> {
-    let geometry =
-        if value.get("type").and_then(Value::as_str) == Some("Feature") { value.get("geometry")? } else { value };
-    let parsed: geojson::Geometry = serde_json::from_value(geometry.clone()).ok()?;
-    let geometry = Geometry::<f64>::try_from(parsed).ok()?;
-    let sane =
-        geometry.coords_iter().all(|c| c.x.is_finite() && c.y.is_finite() && c.x.abs() <= 360.5 && c.y.abs() <= 90.1);
-    (sane && geometry.coords_iter().next().is_some()).then_some(geometry)
-}
+use crate::{Bbox, decode};
 
 /// The box around a GeoJSON geometry or feature; `west > east` where it crosses the antimeridian.
 ///
 /// `None` for what is no geometry, is empty, or holds numbers that are no degrees.
 pub fn bbox_of(value: &Value) -> Option<Bbox> {
-    let geometry = read(value)?;
+    let geometry = decode::geojson(value).ok()?;
     // Parts on both sides of the antimeridian, as RFC 7946 cuts them: the box goes the short way round.
     let unwrapped = unwrap(&geometry);
     let east = shift_parts(&unwrapped);
@@ -39,7 +28,7 @@ pub fn bbox_of(value: &Value) -> Option<Bbox> {
 
 /// Whether two GeoJSON geometries share a point, across the antimeridian too; `None` where one is no geometry.
 pub fn intersects(a: &Value, b: &Value) -> Option<bool> {
-    let (a, b) = (unwrap(&read(a)?), unwrap(&read(b)?));
+    let (a, b) = (unwrap(&decode::geojson(a).ok()?), unwrap(&decode::geojson(b).ok()?));
     Some([-360.0, 0.0, 360.0].iter().any(|&by| a.intersects(&shift(&b, by))))
 }
 

@@ -186,6 +186,7 @@ fn is_signed(url: &Url) -> bool {
 fn fault(address: &str, found: &str, attempts: u32) -> CatalogError {
     CatalogError::Http {
         href: redact(address),
+        status: None,
         found: redact(found),
         attempts,
         expected: "a read token of the Planetary Computer",

@@ -5,8 +5,8 @@
 mod server;
 
 use serde_json::{Value, json};
-use server::{Reply, Server};
-use skysense_catalog::{Bbox, CatalogError, Http, Limits, SearchOutcome, SearchRequest, search};
+use server::{Asked, Reply, Server};
+use skysense_catalog::{Bbox, CatalogError, Filter, Http, Limits, SearchOutcome, SearchRequest, search};
 
 fn item(id: &str) -> Value {
     json!({
@@ -176,8 +176,10 @@ fn a_fault_that_stays_names_the_address_without_its_signature() {
 #[test]
 fn refusals_are_not_asked_again() {
     let server = Server::start(|_, _, _| Reply::status(403));
-    let message = run(&request(&format!("{}/search", server.url))).unwrap_err().to_string();
-    assert!(message.contains("403") && message.contains("http.headers"), "{message}");
+    let error = run(&request(&format!("{}/search", server.url))).unwrap_err();
+    assert!(matches!(error, CatalogError::Http { status: Some(403), .. }), "{error}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("http: {headers") && hint.contains("secret"), "{hint}");
     assert_eq!(server.asked().len(), 1);
 }
 
@@ -271,6 +273,123 @@ fn a_remote_item_cannot_name_local_files() {
         .collect();
     assert_eq!(opened, [("B04".into(), false), ("B03".into(), true), ("B02".into(), true)]);
     assert!(item.assets()[1].href.starts_with(&server.url), "a path of a remote catalog is a path of its server");
+}
+
+/// An API whose landing page has these conformance classes; everything else is answered by its search.
+fn api(classes: &'static [&'static str], search: impl Fn(&Asked) -> Reply + Send + 'static) -> Server {
+    Server::start(move |url, asked, _| match asked.path.as_str() {
+        "/" => Reply::json(&json!({"type": "Catalog", "id": "api", "conformsTo": classes, "links": [
+            {"rel": "search", "method": "GET", "href": format!("{url}/search")},
+            {"rel": "search", "method": "POST", "href": format!("{url}/search")},
+        ]})),
+        _ => search(asked),
+    })
+}
+
+const FILTERS: &str = "https://api.stacspec.org/v1.0.0/item-search#filter";
+const IN_JSON: &str = "http://www.opengis.net/spec/cql2/1.0/conf/cql2-json";
+const IN_TEXT: &str = "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text";
+
+#[test]
+fn a_filter_is_sent_as_the_api_takes_it_and_applied_whatever_it_does() {
+    let filter = Filter::parse("eo:cloud_cover < 5").unwrap();
+    let cases: [(&'static [&'static str], Option<&str>); 3] =
+        [(&[FILTERS, IN_JSON, IN_TEXT], Some("POST")), (&[FILTERS, IN_TEXT], Some("GET")), (&[], None)];
+    for (classes, method) in cases {
+        for landing in ["/", "/search"] {
+            let server = api(classes, |_| Reply::json(&page(&["a", "b"], None)));
+            let asking = SearchRequest { filter: Some(filter.clone()), ..request(&format!("{}{landing}", server.url)) };
+            let outcome = run(&asking).unwrap();
+            assert_eq!((outcome.items.len(), outcome.filtered), (0, 2), "{classes:?}");
+            let asked = server.asked();
+            let last = asked.iter().rfind(|asked| asked.path.starts_with("/search")).unwrap();
+            match method {
+                Some("POST") => {
+                    assert_eq!(last.body["filter"], filter.to_json());
+                    assert_eq!(last.body["filter-lang"], "cql2-json");
+                }
+                Some(_) => {
+                    assert_eq!(last.method, "GET");
+                    assert!(
+                        last.path.contains("filter=%22eo%3Acloud_cover%22+%3C+5&filter-lang=cql2-text"),
+                        "{}",
+                        last.path
+                    );
+                }
+                None => assert!(last.body.get("filter").is_none() && !last.path.contains("filter")),
+            }
+        }
+    }
+}
+
+#[test]
+fn cloud_cover_is_sent_where_filters_are_taken_and_never_loses_items_that_do_not_say_theirs() {
+    let server = api(&[FILTERS, IN_JSON], |_| Reply::json(&page(&["a"], None)));
+    let cloudy =
+        |server: &Server| SearchRequest { max_cloud_cover: Some(60.0), ..request(&format!("{}/", server.url)) };
+    assert_eq!(found(&run(&cloudy(&server)).unwrap()), ["a"]);
+    let sent = Filter::from_json(&server.asked()[1].body["filter"]).unwrap();
+    assert_eq!(sent.to_text(), r#""eo:cloud_cover" <= 60 OR "eo:cloud_cover" IS NULL"#);
+    // A server that knows no such property is asked without.
+    let strict =
+        api(&[FILTERS, IN_JSON], |asked| match asked.body.get("filter").is_some() || asked.path.contains("filter") {
+            true => Reply::text("unknown property").with_status(400),
+            false => Reply::json(&page(&["a"], None)),
+        });
+    assert_eq!(found(&run(&cloudy(&strict)).unwrap()), ["a"]);
+    // A filter of the user's own that a server refuses is not dropped in silence.
+    let own = SearchRequest { filter: Some(Filter::parse("a = 1").unwrap()), ..cloudy(&strict) };
+    let error = run(&own).unwrap_err();
+    assert!(
+        matches!(&error, CatalogError::Http { status: Some(400), found, .. } if found.contains("unknown property")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_search_that_finds_nothing_knows_the_collections_that_there_are() {
+    let server = Server::start(|_, asked, _| match asked.path.as_str() {
+        "/search" => Reply::json(&page(&[], None)),
+        "/collections" => Reply::json(&json!({"collections": [{"id": "sentinel-2-l2a"}, {"id": "sentinel-1-rtc"}]})),
+        _ => Reply::status(404),
+    });
+    let outcome = run(&request(&format!("{}/search", server.url))).unwrap();
+    assert_eq!(outcome.collections.into_iter().collect::<Vec<_>>(), ["sentinel-1-rtc", "sentinel-2-l2a"]);
+}
+
+#[test]
+fn a_header_that_a_server_repeats_is_not_told() {
+    let server =
+        Server::start(|_, asked, _| Reply::text(&format!("bad {}", asked.headers["authorization"])).with_status(401));
+    let mut asking = request(&format!("{}/search", server.url));
+    asking.http.headers.insert("Authorization".into(), "Bearer geheim-geheim".into());
+    let error = format!("{:?}", run(&asking).unwrap_err());
+    assert!(error.contains("401") && !error.contains("geheim"), "{error}");
+    for (name, value) in [("Auth orization", "x"), ("Authorization", "geheim\nX: y")] {
+        let mut asking = request(&server.url);
+        asking.http.headers.insert(name.into(), value.into());
+        let error = run(&asking).unwrap_err();
+        assert!(matches!(error, CatalogError::Request { field: "http/headers", .. }), "{error}");
+        assert!(error.to_string().contains(name) && !error.to_string().contains("geheim"), "{error}");
+    }
+}
+
+/// Without a look at the stop while it waits, this search would last as long as its timeout: a day.
+#[test]
+fn a_server_that_takes_a_request_and_keeps_silent_does_not_hold_up_a_stop() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/search", listener.local_addr().unwrap());
+    let taken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = taken.clone();
+    std::thread::spawn(move || {
+        let held: Vec<_> =
+            listener.incoming().inspect(|_| seen.store(true, std::sync::atomic::Ordering::SeqCst)).collect();
+        drop(held);
+    });
+    let mut asking = request(&url);
+    asking.http.timeout_seconds = 86_400;
+    let stopped = search(&asking, &|| taken.load(std::sync::atomic::Ordering::SeqCst));
+    assert!(matches!(stopped, Err(CatalogError::Stopped { .. })), "{stopped:?}");
 }
 
 #[test]

@@ -73,6 +73,54 @@ fn several_polygons_become_one_area() {
 }
 
 #[test]
+fn positions_that_are_too_short_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = json!({"type": "Polygon", "coordinates": [[[14.6], [14.7]]]}).to_string();
+    std::fs::write(folder.path().join("short.geojson"), &text).unwrap();
+    for given in [text.as_str(), "short.geojson"] {
+        let error = Area::read(given, folder.path()).unwrap_err().to_string();
+        assert!(error.contains("[14.6], expected [longitude, latitude]"), "{error}");
+    }
+}
+
+/// A nest this deep overflows the stack of whoever follows it without counting.
+#[test]
+fn areas_nested_without_end_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let levels = 200_000;
+    let text = format!("{}POINT(14 45){}", "GEOMETRYCOLLECTION(".repeat(levels), ")".repeat(levels));
+    std::fs::write(folder.path().join("deep.wkt"), &text).unwrap();
+    let bytes = [1, 7, 0, 0, 0, 1, 0, 0, 0].repeat(levels);
+    std::fs::write(folder.path().join("deep.wkb"), &bytes).unwrap();
+    let base = folder.path().join("deep.gpkg");
+    geopackage(&base, 4326, &["areas"]);
+    let blob = [b"GP\0\x01".as_slice(), &4326_u32.to_le_bytes(), &bytes].concat();
+    rusqlite::Connection::open(&base).unwrap().execute("UPDATE areas SET geom = ?1", [blob]).unwrap();
+    for given in ["deep.wkt", "deep.wkb", "deep.gpkg", &text] {
+        let error = Area::read(given, folder.path()).unwrap_err().to_string();
+        assert!(error.contains("deep"), "{error:.200}");
+    }
+}
+
+#[test]
+fn a_flatgeobuf_whose_numbers_are_damaged_is_refused_or_read_and_never_followed_blindly() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = FgbWriter::create("a", GeometryType::Polygon).unwrap();
+    let holed = "POLYGON((14 45,15 45,15 46,14 46,14 45),(14.2 45.2,14.4 45.2,14.4 45.4,14.2 45.2))";
+    writer.add_feature_geom(geozero::wkt::Wkt(holed), |_| {}).unwrap();
+    let mut whole = Vec::new();
+    writer.write(&mut whole).unwrap();
+    for place in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x55;
+        std::fs::write(folder.path().join("a.fgb"), damaged).unwrap();
+        if let Ok(area) = Area::read("a.fgb", folder.path()) {
+            assert!(area.bbox().0.iter().all(|degrees| degrees.is_finite()), "{place}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_in_degrees_or_no_area_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     geopackage(&folder.path().join("utm.gpkg"), 32633, &["a"]);

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use skysense_catalog::{Access, CatalogError, Limits, SearchRequest, search};
+use skysense_catalog::{Access, CatalogError, Filter, Limits, SearchRequest, search};
 
 fn write(path: PathBuf, value: &Value) -> PathBuf {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -99,6 +99,41 @@ fn broken_missing_and_outside_documents_are_named() {
     assert!(reasons.iter().any(|reason| reason.contains("outside of the catalog's folder")), "{reasons:?}");
     let open = SearchRequest { access: Access::new([at("outside")]), ..request(&root) };
     assert_eq!(ids(&open), ["x", "z"]);
+}
+
+#[test]
+fn a_geometry_that_is_none_is_named_and_the_other_items_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    for (coordinates, told) in [
+        (json!([[[1]]]), "[1], expected [longitude, latitude]"),
+        (json!([[[14.6], [14.7]]]), "[14.6], expected [longitude, latitude]"),
+        (json!([[[500_000.0, 5e6], [600_000.0, 5e6], [600_000.0, 5.1e6], [500_000.0, 5e6]]]), "not in degrees"),
+        (json!("here"), "array of positions"),
+    ] {
+        let mut bad = item("bad", "1.0.0");
+        bad["geometry"] = json!({"type": "Polygon", "coordinates": coordinates});
+        let both = json!({"type": "FeatureCollection", "features": [bad, item("good", "1.0.0")]});
+        let outcome = search(&request(&write(folder.path().join("both.json"), &both)), &|| false).unwrap();
+        assert_eq!(outcome.items.iter().map(|item| item.id()).collect::<Vec<_>>(), ["good"]);
+        assert_eq!(outcome.skipped[0].item.as_deref(), Some("bad"));
+        assert!(outcome.skipped[0].reason.contains(told), "{}", outcome.skipped[0].reason);
+    }
+}
+
+#[test]
+fn a_filter_holds_for_items_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |id: &str, cover: Value| {
+        let mut item = item(id, "1.0.0");
+        item["properties"]["eo:cloud_cover"] = cover;
+        item
+    };
+    let all = json!({"type": "FeatureCollection", "features": [with("clear", json!(5)), with("cloudy", json!(90)), with("silent", Value::Null)]});
+    let path = write(folder.path().join("all.json"), &all);
+    let filtered = |text: &str| ids(&SearchRequest { filter: Some(Filter::parse(text).unwrap()), ..request(&path) });
+    assert_eq!(filtered("eo:cloud_cover < 20"), ["clear"]);
+    assert_eq!(filtered("eo:cloud_cover IS NULL OR id = 'cloudy'"), ["cloudy", "silent"]);
+    assert_eq!(filtered("datetime > DATE('2022-01-01')"), [""; 0]);
 }
 
 #[test]

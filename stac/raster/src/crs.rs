@@ -177,7 +177,10 @@ pub fn centre_lon_lat(geobox: &GeoBox) -> Result<(f64, f64)> {
 }
 
 /// Whether coordinates are degrees of longitude and latitude.
-pub(crate) fn is_geographic(crs: &Crs) -> Result<bool> {
+///
+/// # Errors
+/// A system that PROJ does not know.
+pub fn is_geographic(crs: &Crs) -> Result<bool> {
     Ok(spatial_reference(crs)?.is_geographic())
 }
 

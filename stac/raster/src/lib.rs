@@ -32,7 +32,7 @@ mod warped;
 
 pub use blend::{Blender, Rows};
 pub use cog::{BandSpec, BandStatistics, CogInfo, CogSpec, CogWriter, Compression, Content, checksum};
-pub use crs::{centre_lon_lat, transform_bounds, transform_point};
+pub use crs::{centre_lon_lat, is_geographic, transform_bounds, transform_point};
 pub use dtype::{DType, Sample};
 pub use error::{RasterError, Result};
 pub use footprint::{Footprint, footprint};

@@ -1,6 +1,6 @@
 //! From the rows of item edges to scenes with bound bands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skysense_abi::{Fault, Host, Level, PlanInput, PlanInputs};
 use skysense_catalog::{Access, Item, MaskRule, Options, Root, Scene, Sensor, Sensors, resolve};
@@ -9,7 +9,7 @@ use skysense_edges::{ItemBatch, ItemFacts, ItemRow};
 use crate::errors;
 use crate::nodes::raster_chips::{BandRule, Bands, MaskSetting, ModalityName, Settings};
 use crate::nodes::stac_search::sensors;
-use crate::settings::OnError;
+use crate::settings::{OnError, did_you_mean};
 
 /// Snow and ice in the scene classification of Sentinel-2.
 const SCL_SNOW: i64 = 11;
@@ -38,6 +38,7 @@ pub(crate) fn gather(settings: &Settings, inputs: &PlanInputs, host: &Host) -> R
         paths.extend(facts.allow_paths.into_iter().map(Into::into));
         rows.extend(item_rows(input)?);
     }
+    known_collections(settings, &mapping, &rows)?;
     mapping.extend(settings.sensors.clone());
     let sensors = sensors(&mapping, host)?;
     let (mut scenes, mut hrefs, mut refusals): (Vec<(Scene, &Sensor)>, _, _) =
@@ -78,6 +79,37 @@ pub(crate) fn gather(settings: &Settings, inputs: &PlanInputs, host: &Host) -> R
         bands,
         access: Access::new(paths),
     })
+}
+
+/// Refuses `radiometry` and `sensors` of collections that no item has: a slip of the pen would go unheard, and the
+/// reflectance would be wrong. What `stac.search` maps was checked there.
+fn known_collections(
+    settings: &Settings,
+    mapped: &BTreeMap<String, String>,
+    rows: &[ItemRow],
+) -> Result<(), Vec<Fault>> {
+    let known: BTreeSet<&str> = rows.iter().map(|row| row.collection.as_deref().unwrap_or("none")).collect();
+    let keys = |field: &'static str, keys: Vec<&String>| -> Vec<Fault> {
+        keys.into_iter()
+            .filter(|key| !mapped.contains_key(*key))
+            .filter_map(|key| unknown_collection(&format!("/{field}"), key, &known))
+            .collect()
+    };
+    let mut faults = keys("radiometry", settings.radiometry.keys().collect());
+    faults.extend(keys("sensors", settings.sensors.keys().collect()));
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// The fault of a setting by collection whose key is none of those there are; `*` stands for all.
+pub(crate) fn unknown_collection(field: &str, key: &str, known: &BTreeSet<&str>) -> Option<Fault> {
+    if key == "*" || known.contains(key) {
+        return None;
+    }
+    let names = known.iter().copied().collect::<Vec<_>>().join(", ");
+    let message = format!("no item is of the collection `{key}`; the items are of {names}");
+    let hint = did_you_mean(key, known.iter().copied()).unwrap_or_else(|| "name one of these, or leave it out".into());
+    let pointer = key.replace('~', "~0").replace('/', "~1");
+    Some(Fault::new(format!("{field}/{pointer}"), "collection.unknown", message).hint(hint))
 }
 
 fn none_left(rows: &[ItemRow], refusals: &[(String, String)]) -> Vec<Fault> {

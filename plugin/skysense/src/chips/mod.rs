@@ -20,6 +20,6 @@ mod target;
 
 pub(crate) use chip_plan::ChipPlan;
 pub(crate) use dates::Dates;
-pub(crate) use gather::{item, item_rows};
+pub(crate) use gather::{item, item_rows, unknown_collection};
 pub(crate) use segment::run;
 pub(crate) use select::plan;

@@ -15,7 +15,7 @@ use super::inspect::{Inspected, inspect};
 use super::opener::Opener;
 use super::period::Length;
 use super::segment::block_cache;
-use super::target::target;
+use super::target::{mostly_empty, target};
 use crate::errors;
 use crate::nodes::raster_chips::{ModalityName, Settings};
 use crate::settings::OnError;
@@ -55,6 +55,9 @@ pub(crate) fn plan(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Res
     let scenes: BTreeSet<String> = plan.scenes().map(|scene| scene.item.clone()).collect();
     plan.hrefs.retain(|item, _| scenes.contains(item));
     let grid = plan.grid().map_err(|error| Fault::new("/overlap", "settings.invalid", error.to_string()))?;
+    if wanted.is_some() {
+        mostly_empty(&grid, &used, field)?;
+    }
     plan.columns = columns(&plan, grid.columns());
     let probe_bytes = inspected.values().map(|found| found.probe_bytes).sum();
     let by_item = inspected.iter().map(|(item, found)| (item.clone(), found)).collect();

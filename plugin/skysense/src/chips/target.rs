@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use skysense_abi::Fault;
 use skysense_catalog::{Area, Modality};
-use skysense_grid::{Affine, Crs, GeoBox};
+use skysense_grid::{Affine, ChipGrid, Crs, GeoBox};
 use skysense_raster::{Header, transform_bounds};
 
 use super::inspect::Inspected;
@@ -13,6 +13,15 @@ use crate::nodes::raster_chips::Settings;
 
 /// Most pixels of a target grid; beyond, someone forgot to name an area.
 const MOST_PIXELS: usize = 1 << 40;
+
+/// How many times the size of the items' pixels those of a grid in degrees may have.
+const COARSEST: f64 = 1000.0;
+
+/// Chips that nobody minds, empty or not.
+const FEW_CHIPS: usize = 10_000;
+
+/// Least share of a large grid that the items must cover.
+const LEAST_SHARE: f64 = 0.01;
 
 /// Chooses the target grid.
 ///
@@ -43,6 +52,7 @@ pub(crate) fn target(settings: &Settings, area: Option<&Area>, scenes: &[&Inspec
             all.unwrap_or_default()
         }
     };
+    pixels_of_items(settings, &crs, &reference)?;
     let anchor = settings.anchor.map_or_else(|| pixel_edges(&reference, &crs, settings.resolution), |[x, y]| (x, y));
     let geobox = GeoBox::covering(crs, bounds, settings.resolution, anchor).map_err(|error| {
         let hint = "name a `bbox` or an `area`; the items cover more than one grid can hold";
@@ -55,6 +65,55 @@ pub(crate) fn target(settings: &Settings, area: Option<&Area>, scenes: &[&Inspec
             .into());
     }
     Ok(geobox)
+}
+
+/// Refuses degrees where metres were meant: a grid in degrees whose pixels are far coarser than those of the items.
+fn pixels_of_items(settings: &Settings, crs: &Crs, reference: &[&Header]) -> Result<(), Vec<Fault>> {
+    if !skysense_raster::is_geographic(crs).map_err(|error| Fault::from(errors::raster(&error)))? {
+        return Ok(());
+    }
+    let degrees = |header: &&Header| {
+        let geobox = header.geobox()?;
+        let [_, south, _, north] = transform_bounds(header.crs(), header.bounds(), crs).ok()?;
+        Some((north - south) / geobox.height as f64)
+    };
+    let Some(finest) = reference.iter().filter_map(degrees).min_by(f64::total_cmp) else { return Ok(()) };
+    if settings.resolution < COARSEST * finest {
+        return Ok(());
+    }
+    let resolution = settings.resolution;
+    let message = format!(
+        "{crs} counts in degrees, so a resolution of {resolution} makes pixels of {resolution} degrees; those of the items have {finest:.6}"
+    );
+    let hint = format!("set `resolution: {finest:.6}`, or name a `crs` that counts in metres, such as `auto`");
+    Err(Fault::new("/resolution", "target.invalid", message).hint(hint).into())
+}
+
+/// Refuses a grid nearly all of which no item touches: an area that was named too large, or for other items.
+pub(crate) fn mostly_empty(chips: &ChipGrid, scenes: &[&Inspected], field: &str) -> Result<(), Vec<Fault>> {
+    let geobox = chips.geobox();
+    let [west, south, east, north] = geobox.bounds();
+    let boxes = scenes.iter().flat_map(|scene| scene.headers.values()).filter_map(|header| {
+        let [w, s, e, n] = transform_bounds(header.crs(), header.bounds(), &geobox.crs).ok()?;
+        Some([w.max(west), s.max(south), e.min(east), n.min(north)])
+    });
+    let union = boxes.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]);
+    let Some([w, s, e, n]) = union else { return Ok(()) };
+    let share = (e - w).max(0.0) * (n - s).max(0.0) / ((east - west) * (north - south));
+    if chips.len() < FEW_CHIPS || share >= LEAST_SHARE {
+        return Ok(());
+    }
+    let message = format!("the area makes {} chips, and the items cover {:.3} % of it", chips.len(), share * 100.0);
+    let around = transform_bounds(&geobox.crs, [w, s, e, n], &Crs::lon_lat()).ok();
+    let hint = match around {
+        Some([w, s, e, n]) => {
+            format!(
+                "leave it out to cover what the items cover, or name less: they lie in [{w:.4}, {s:.4}, {e:.4}, {n:.4}]"
+            )
+        }
+        None => "leave it out to cover what the items cover, or name less".to_owned(),
+    };
+    Err(Fault::new(field, "area.empty", message).hint(hint).into())
 }
 
 /// Headers that the grid is taken from: the finest band of each scene of Sentinel-2 and Sentinel-1.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInputs};
 use skysense_catalog::Override;
 
@@ -125,13 +126,38 @@ pub(crate) enum ModalityName {
 }
 
 /// Which bands are read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Bands {
     /// By rule.
     Rule(BandRule),
     /// By name, for each modality.
     Named(BTreeMap<ModalityName, Vec<String>>),
+}
+
+impl<'de> Deserialize<'de> for Bands {
+    /// Says what is wrong within either form, which an untagged enum keeps to itself.
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(from)?;
+        let expected = "expected `all`, `subset`, or the bands by modality (hr, s2 or s1) such as {s2: [B02, B03]}";
+        let told = |what: String| D::Error::custom(format!("{what}; {expected}"));
+        if let Value::String(rule) = &value {
+            return BandRule::deserialize(&value)
+                .map(Self::Rule)
+                .map_err(|_: serde_json::Error| told(format!("bands is `{rule}`")));
+        }
+        let Value::Object(map) = &value else { return Err(told(format!("bands is {value}"))) };
+        let mut named = BTreeMap::new();
+        for (key, list) in map {
+            let modality = ModalityName::deserialize(&Value::String(key.clone()))
+                .map_err(|_: serde_json::Error| told(format!("bands has the modality `{key}`")))?;
+            let list = Vec::<String>::deserialize(list).map_err(|_: serde_json::Error| {
+                told(format!("bands of {key} are {list}, which is no list of names"))
+            })?;
+            named.insert(modality, list);
+        }
+        Ok(Self::Named(named))
+    }
 }
 
 impl Default for Bands {

@@ -1,17 +1,18 @@
 //! `stac.search`: finds items in a catalog, once, while planning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use skysense_abi::{BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInputs};
-use skysense_catalog::{Bbox, Item, SearchOutcome, SearchRequest, Sensors, search};
+use skysense_catalog::{Access, Bbox, Filter, Http, Item, Limits, SearchOutcome, SearchRequest, Sensors, search};
 use skysense_edges::{ItemBuilder, ItemFacts, ItemRow, item_schema};
 
+use crate::chips::unknown_collection;
 use crate::errors;
-use crate::settings::{AreaSetting, OnError, href, path};
+use crate::settings::{AreaSetting, OnError, did_you_mean, href, path};
 
 const DOC: &str = "\
 Searches a static catalog, a collection, an item collection or a STAC API. The search runs once, while \
@@ -23,7 +24,12 @@ itself as JSON with absolute hrefs. Items of no known sensor are given with an e
 
 ## Limits
 `datetime` filters by the item's own datetime or interval, never by its id. Items that do not say their cloud \
-cover pass `cloud_cover`. A catalog's hrefs reach local files only if the catalog is local and the file lies in \
+cover pass `cloud_cover`; items that do not say what `filter` asks for do not pass it. Every filter is applied here, \
+to static catalogs and APIs alike; an API whose landing page lists filters gets `filter` and `cloud_cover` with the \
+search, so that it sends less. `filter` takes `AND`, `OR`, `NOT`, comparisons, `LIKE`, `BETWEEN`, `IN` and `IS NULL`.
+
+`http.headers` go to the server of `href` and to no other, not with redirects and not with the reading of pixels; \
+their values stand in no log, error, plan or item. A catalog's hrefs reach local files only if the catalog is local and the file lies in \
 its folder or in `allow_paths`.";
 
 const EXAMPLE: &str = "\
@@ -36,6 +42,9 @@ scenes:
     bbox: [14.4, 45.9, 14.7, 46.1]
     cloud_cover: 60
 ";
+
+/// Collections that a message lists.
+const MOST_NAMED: usize = 20;
 
 /// Settings of `stac.search`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -53,8 +62,11 @@ pub(crate) struct Settings {
     #[serde(default)]
     bbox: Option<[f64; 4]>,
     /// Items must touch this area: a file, WKT or a GeoJSON geometry.
-    #[serde(default, alias = "intersects")]
+    #[serde(default)]
     area: Option<AreaSetting>,
+    /// The same as `area`, by the name that STAC APIs have for it.
+    #[serde(default)]
+    intersects: Option<AreaSetting>,
     /// A datetime or an interval, as `2021-03-01/2021-10-31`; `..` leaves an end open.
     #[serde(default)]
     datetime: Option<String>,
@@ -62,6 +74,10 @@ pub(crate) struct Settings {
     #[serde(default)]
     #[schemars(range(min = 0, max = 100))]
     cloud_cover: Option<f64>,
+    /// What must be true of an item's properties, in CQL2 as text or JSON:
+    /// `eo:cloud_cover < 20 AND platform = 'sentinel-2a'`.
+    #[serde(default)]
+    filter: Option<FilterSetting>,
     /// Most items; the first ones by datetime are kept.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -76,6 +92,32 @@ pub(crate) struct Settings {
     /// What becomes of a document of the catalog that cannot be read: `skip` or `fail`.
     #[serde(default)]
     on_error: OnError,
+    /// How servers are asked: `{headers: {Authorization: "${secret:NAME}"}, retries: 8}`.
+    #[serde(default)]
+    http: Http,
+    /// Guards against catalogs without end.
+    #[serde(default)]
+    limits: Limits,
+}
+
+/// A filter in CQL2.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum FilterSetting {
+    /// CQL2 text.
+    Text(String),
+    /// CQL2 JSON.
+    Json(serde_json::Map<String, Value>),
+}
+
+impl FilterSetting {
+    fn read(&self) -> Result<Filter, Fault> {
+        let filter = match self {
+            Self::Text(text) => Filter::parse(text),
+            Self::Json(json) => Filter::from_json(&Value::Object(json.clone())),
+        };
+        filter.map_err(|error| errors::catalog_fault("/filter", &error))
+    }
 }
 
 /// The node.
@@ -102,6 +144,7 @@ impl Node for StacSearch {
         if outcome.items.is_empty() {
             return Err(nothing_found(&settings, &outcome).into());
         }
+        mapped_collections(&settings, &outcome, host)?;
         let mut rows = ItemBuilder::default();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for item in &outcome.items {
@@ -151,8 +194,21 @@ fn request(settings: &Settings, host: &Host) -> Result<SearchRequest, Vec<Fault>
     request.datetime.clone_from(&settings.datetime);
     request.max_cloud_cover = settings.cloud_cover;
     request.bbox = settings.bbox.map(Bbox);
-    match settings.area.as_ref().map(|area| area.read("/area", &base)) {
-        Some(Ok(area)) => request.intersects = Some(area.geojson().clone()),
+    request.http.clone_from(&settings.http);
+    request.limits = settings.limits;
+    request.access = Access::new(settings.allow_paths.iter().map(|p| path(&base, &p.display().to_string())));
+    if settings.area.is_some() && settings.intersects.is_some() {
+        faults.push(Fault::new("/intersects", "settings.invalid", "area and intersects are both given: keep one"));
+    }
+    for (field, area) in [("/area", &settings.area), ("/intersects", &settings.intersects)] {
+        match area.as_ref().map(|area| area.read(field, &base)) {
+            Some(Ok(area)) => request.intersects = Some(area.geojson().clone()),
+            Some(Err(fault)) => faults.push(fault),
+            None => {}
+        }
+    }
+    match settings.filter.as_ref().map(FilterSetting::read) {
+        Some(Ok(filter)) => request.filter = Some(filter),
         Some(Err(fault)) => faults.push(fault),
         None => {}
     }
@@ -188,6 +244,8 @@ fn nothing_found(settings: &Settings, outcome: &SearchOutcome) -> Fault {
     add("datetime", settings.datetime.clone());
     add("bbox", settings.bbox.map(|bbox| format!("{bbox:?}")));
     add("area", settings.area.as_ref().map(|_| "as given".into()));
+    add("intersects", settings.intersects.as_ref().map(|_| "as given".into()));
+    add("filter", settings.filter.as_ref().map(|_| "as given".into()));
     add("cloud_cover", settings.cloud_cover.map(|cover| format!("≤ {cover}")));
     let filters = if filters.is_empty() { "no filter".into() } else { filters.join(", ") };
     let left_out = match (outcome.filtered, outcome.skipped.len()) {
@@ -196,9 +254,43 @@ fn nothing_found(settings: &Settings, outcome: &SearchOutcome) -> Fault {
             format!("{filtered} items did not pass the filters, {skipped} documents could not be used")
         }
     };
-    let message = format!("no items found in {} with {filters}: {left_out}", skysense_catalog::redact(&settings.href));
-    Fault::new("/href", "search.empty", message)
-        .hint("widen datetime, bbox or cloud_cover, and check the ids of collections")
+    let known: Vec<&str> = outcome.collections.iter().map(String::as_str).collect();
+    let shown = known.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    let there = match known.len() {
+        0 => String::new(),
+        few if few <= MOST_NAMED => format!("; its collections are {shown}"),
+        many => format!("; its collections are {shown} and {} more", many - MOST_NAMED),
+    };
+    let message =
+        format!("no items found in {} with {filters}: {left_out}{there}", skysense_catalog::redact(&settings.href));
+    let mistyped = settings.collections.iter().find(|id| !known.is_empty() && !known.contains(&id.as_str()));
+    match mistyped {
+        Some(id) => {
+            let hint = did_you_mean(id, known.iter().copied()).unwrap_or_else(|| "name one that is there".into());
+            Fault::new("/collections", "search.empty", format!("{message}; there is no collection `{id}`")).hint(hint)
+        }
+        None => Fault::new("/href", "search.empty", message)
+            .hint("widen datetime, bbox, filter or cloud_cover, and check the ids of collections"),
+    }
+}
+
+/// Refuses sensors whose collection is a slip of one that is there. One that is like none is only told: a workflow may
+/// serve many catalogs, and an item without a sensor does not pass unheard.
+fn mapped_collections(settings: &Settings, outcome: &SearchOutcome, host: &Host) -> Result<(), Vec<Fault>> {
+    let mut known: BTreeSet<&str> =
+        outcome.collections.iter().chain(&settings.collections).map(String::as_str).collect();
+    if outcome.items.iter().any(|item| item.collection().is_none()) {
+        known.insert("none");
+    }
+    let mut faults = Vec::new();
+    for key in settings.sensors.keys() {
+        let Some(fault) = unknown_collection("/sensors", key, &known) else { continue };
+        match did_you_mean(key, known.iter().copied().filter(|id| !settings.sensors.contains_key(*id))) {
+            Some(hint) => faults.push(fault.hint(hint)),
+            None => host.log(Level::Warn, fault.message),
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 fn row(item: &Item, sensors: &Sensors) -> ItemRow {

@@ -8,6 +8,7 @@ use skysense_contract::Class;
 use skysense_edges::ItemRow;
 
 use crate::chips::item;
+use crate::errors;
 
 /// Colours of classes that name none, told apart by most eyes (after Okabe and Ito, and darker shades).
 const COLORS: [&str; 16] = [
@@ -105,7 +106,10 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access) -> Result<LabelSou
     }
     let href = match access.raster(item.root(), &chosen.href) {
         Ok(location) => location.raster_href(),
-        Err(error) => return Err(Fault::new("/label_asset", "label.href", error.to_string())),
+        Err(error) => {
+            let fault = errors::catalog_fault("/label_asset", &error);
+            return Err(Fault { code: "label.href".into(), ..fault });
+        }
     };
     let nodata = chosen.bands.first().and_then(|band| band.nodata);
     let no_data = |class: &Class| nodata == Some(f64::from(class.value));

@@ -39,7 +39,103 @@ fn no_items_found() {
     let elsewhere = find(json!({"bbox": [100.0, 0.0, 101.0, 1.0]}));
     hold(&elsewhere, &["no items found", "[100.0, 0.0, 101.0, 1.0]", "did not pass the filters"]);
     let unknown = told(bench.plan("stac.search", search(scene(), &["sentinel-9"]), &[]));
-    hold(&unknown, &["no items found", "collections sentinel-9", "check the ids of collections"]);
+    hold(
+        &unknown,
+        &["/collections", "no items found", "its collections are", "there is no collection `sentinel-9`", "name one"],
+    );
+    let mistyped = told(bench.plan("stac.search", search(scene(), &["sentinel-2-l2"]), &[]));
+    hold(&mistyped, &["there is no collection `sentinel-2-l2`", "did you mean `sentinel-2-l2a`?"]);
+    let filtered = find(json!({"filter": "eo:cloud_cover < -1"}));
+    hold(&filtered, &["no items found", "filter as given", "widen datetime"]);
+}
+
+#[test]
+fn filters_and_intervals_that_make_no_sense() {
+    let bench = Bench::new(1, scene());
+    let find = |more: Value| {
+        let mut settings = search(scene(), &["sentinel-2-l2a"]);
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        told(bench.plan("stac.search", settings, &[]))
+    };
+    hold(&find(json!({"filter": "eo:cloud_cover <"})), &["/filter", "ends at character 17", "CQL2 such as"]);
+    hold(&find(json!({"filter": {"op": "s_within", "args": []}})), &["/filter", "s_within", "isNull"]);
+    let reversed = find(json!({"datetime": "2021-10-31/2021-03-01"}));
+    hold(&reversed, &["/datetime", "ends before it starts", "earlier date first"]);
+    let square = json!({"type": "Point", "coordinates": [14.6, 48.2]});
+    hold(&find(json!({"area": square, "intersects": square})), &["/intersects", "keep one"]);
+    hold(&find(json!({"intersects": {"type": "Point", "coordinates": [14.6]}})), &["/intersects", "[14.6]"]);
+    hold(&find(json!({"http": {"headers": {"no name": "geheim"}}})), &["/http/headers", "no name"]);
+    assert!(!find(json!({"http": {"headers": {"X-Key": "geheim\n"}}})).contains("geheim"));
+}
+
+#[test]
+fn filters_find_what_they_say() {
+    let bench = Bench::new(1, scene());
+    let mut settings = search(scene(), &["sentinel-2-l2a", "sentinel-1-rtc"]);
+    settings["filter"] = json!("collection = 'sentinel-1-rtc'");
+    let only = good(bench.plan("stac.search", settings, &[]));
+    assert_eq!(only.plan.facts["modalities"], json!({"s1": 3}));
+}
+
+#[test]
+fn overrides_of_collections_that_no_item_has() {
+    let bench = Bench::new(1, scene());
+    let scenes = good(bench.plan("stac.search", search(scene(), &["sentinel-2-l2a"]), &[]));
+    let plan = |more: Value| bench.plan("raster.chips", chips(&more), &[("items", &scenes)]);
+    good(plan(json!({"radiometry": {"sentinel-2-l2a": {"offset": 0}, "*": {"offset": 0}}})));
+    let wrong = told(plan(json!({
+        "radiometry": {"sentinel-2-l2": {"offset": 0}, "foo": {"offset": 0}}, "sensors": {"zzz": "sentinel-2-l2a"},
+    })));
+    hold(
+        &wrong,
+        &[
+            "/radiometry/sentinel-2-l2:",
+            "did you mean `sentinel-2-l2a`?",
+            "/radiometry/foo",
+            "/sensors/zzz",
+            "leave it out",
+        ],
+    );
+    let mut mapped = search(scene(), &["sentinel-2-l2a"]);
+    mapped["sensors"] = json!({"sentinel-2-12a": "sentinel-2-l2a"});
+    hold(
+        &told(bench.plan("stac.search", mapped, &[])),
+        &["/sensors/sentinel-2-12a", "collection.unknown", "did you mean `sentinel-2-l2a`?"],
+    );
+}
+
+#[test]
+fn bands_that_are_no_bands() {
+    let bench = Bench::new(1, scene());
+    let scenes = good(bench.plan("stac.search", search(scene(), &["sentinel-2-l2a"]), &[]));
+    for (bands, named) in [
+        (json!({"s3": ["B02"]}), "modality `s3`"),
+        (json!("most"), "bands is `most`"),
+        (json!({"s2": "B02"}), "bands of s2 are \"B02\""),
+        (json!(["B02"]), "bands is [\"B02\"]"),
+    ] {
+        let wrong = told(bench.plan("raster.chips", chips(&json!({"bands": bands})), &[("items", &scenes)]));
+        hold(&wrong, &["/bands", named, "expected `all`, `subset`, or the bands by modality", "{s2: [B02, B03]}"]);
+    }
+}
+
+#[test]
+fn a_grid_in_degrees_with_metres_in_mind() {
+    let bench = Bench::new(1, scene());
+    let scenes = good(bench.plan("stac.search", search(scene(), &["sentinel-2-l2a"]), &[]));
+    let plan = |more: Value| bench.plan("raster.chips", chips(&more), &[("items", &scenes)]);
+    let coarse = told(plan(json!({"crs": "EPSG:4326"})));
+    hold(&coarse, &["/resolution", "counts in degrees", "10 degrees", "set `resolution: 0.0000", "auto"]);
+    good(plan(json!({"crs": "EPSG:4326", "resolution": 0.0001})));
+}
+
+#[test]
+fn an_area_of_which_the_items_cover_next_to_nothing() {
+    let bench = Bench::new(1, scene());
+    let scenes = good(bench.plan("stac.search", search(scene(), &["sentinel-2-l2a"]), &[]));
+    let wide =
+        told(bench.plan("raster.chips", chips(&json!({"bbox": [13.6, 47.2, 15.6, 49.2]})), &[("items", &scenes)]));
+    hold(&wide, &["area.empty", "/bbox", "chips, and the items cover 0.00", "leave it out", "they lie in [14."]);
 }
 
 #[test]
@@ -57,7 +153,7 @@ fn an_area_outside_of_all_items() {
     let latitude = chips(&json!({"area": {"type": "Point", "coordinates": [14.6, 148.2]}}));
     hold(
         &told(bench.plan("raster.chips", latitude, &[("items", &scenes)])),
-        &["/area", "no GeoJSON geometry in degrees"],
+        &["/area", "[14.6, 148.2]", "not in degrees"],
     );
     let missing = chips(&json!({"area": "no/such.geojson"}));
     hold(&told(bench.plan("raster.chips", missing, &[("items", &scenes)])), &["/area", "no/such.geojson"]);

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::SearchRequest;
 use super::collect::Collector;
 use super::fetch::{Document, Fetcher};
 use crate::href::{absolute, remote};
-use crate::{CatalogError, Result, redact};
+use crate::{CatalogError, Filter, Result, redact};
 
 /// Pages in a row without a new item before a server counts as paging for ever.
 const BARREN: u32 = 20;
@@ -20,50 +21,171 @@ pub(super) fn is_search(href: &str) -> bool {
         .is_some_and(|url| url.path().trim_end_matches('/').ends_with("/search"))
 }
 
-/// The search that a landing page offers, and whether it takes POST; `None` for static catalogs.
-pub(super) fn search_link(document: &Document) -> Option<(String, bool)> {
-    let links = document.value.get("links")?.as_array()?;
-    let method = |link: &Value| link.get("method").and_then(Value::as_str).map(str::to_ascii_uppercase);
-    let searches: Vec<&Value> =
-        links.iter().filter(|link| link.get("rel").and_then(Value::as_str) == Some("search")).collect();
-    // Some landing pages also link a page for people.
-    let searches: Vec<&&Value> =
-        searches.iter().filter(|link| link.get("type").and_then(Value::as_str) != Some("text/html")).collect();
-    let posting = searches.iter().find(|link| method(link).as_deref() == Some("POST"));
-    let link = posting.or_else(|| searches.first())?;
-    let href = absolute(&document.href, link.get("href")?.as_str()?).ok()?;
-    // A file on disk can hold a copy of a landing page; asking its server is what it means.
-    remote(&href).is_some().then_some((href, posting.is_some()))
+/// Statuses with which servers refuse a method, a body or a filter; what also fails the other way is told by that.
+const REFUSED: [u16; 9] = [400, 404, 405, 411, 413, 414, 415, 422, 501];
+
+/// A STAC API: where its search is and what that takes.
+pub(super) struct Api {
+    href: String,
+    posts: bool,
+    filters: Filters,
+    /// Where it lists its collections.
+    collections: Option<String>,
 }
 
-/// Asks a search and follows its pages; POST first where the server offers it, GET where that is not taken.
-pub(super) fn ask(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, href: &str, posts: bool) -> Result<()> {
-    let body = Value::Object(body(fetcher));
-    if posts {
-        match fetcher.post(href, &body) {
-            Ok(document) => return follow(fetcher, collector, document, Some(body)),
-            // Servers without POST answer in many ways; what also fails with GET is told by GET.
-            Err(CatalogError::Http { found, .. })
-                if [
-                    "status 400",
-                    "status 404",
-                    "status 405",
-                    "status 411",
-                    "status 415",
-                    "status 422",
-                    "status 501",
-                ]
-                .iter()
-                .any(|status| found.starts_with(status)) =>
-            {
-                tracing::debug!(href = redact(href), found, "POST refused; asking with GET");
+/// Which encodings of filters a search takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filters {
+    /// None: its landing page does not list them.
+    None,
+    /// Nobody knows: its landing page cannot be read.
+    Unknown,
+    Known {
+        text: bool,
+        json: bool,
+    },
+}
+
+impl Api {
+    /// The search that a landing page offers; `None` for static catalogs.
+    pub(super) fn of_landing_page(document: &Document) -> Option<Self> {
+        let links = document.value.get("links")?.as_array()?;
+        let of =
+            |rel: &'static str| links.iter().filter(move |link| link.get("rel").and_then(Value::as_str) == Some(rel));
+        let method = |link: &Value| link.get("method").and_then(Value::as_str).map(str::to_ascii_uppercase);
+        // Some landing pages also link a page for people.
+        let searches: Vec<&Value> =
+            of("search").filter(|link| link.get("type").and_then(Value::as_str) != Some("text/html")).collect();
+        let posting = searches.iter().find(|link| method(link).as_deref() == Some("POST"));
+        let link = posting.or_else(|| searches.first())?;
+        let address = |link: &Value| absolute(&document.href, link.get("href")?.as_str()?).ok();
+        let href = address(link)?;
+        // A file on disk can hold a copy of a landing page; asking its server is what it means.
+        let _on_a_server = remote(&href)?;
+        let collections = of("data").find_map(address);
+        Some(Self { href, posts: posting.is_some(), filters: Filters::of(&document.value), collections })
+    }
+
+    /// The API of a search. Its landing page is looked at where it decides what is asked.
+    pub(super) fn of_search(fetcher: &mut Fetcher<'_>, href: &str) -> Result<Self> {
+        let above = remote(href).transpose()?.map(|mut url| {
+            let path = url.path().trim_end_matches('/').trim_end_matches("search").to_owned();
+            url.set_path(&path);
+            url
+        });
+        let mut filters = Filters::None;
+        let request = fetcher.request();
+        if let (Some(landing), true) = (&above, request.filter.is_some() || request.max_cloud_cover.is_some()) {
+            filters = match fetcher.try_get(landing.as_str()) {
+                Ok(document) => Filters::of(&document.value),
+                Err(stopped @ CatalogError::Stopped { .. }) => return Err(stopped),
+                Err(_) => Filters::Unknown,
+            };
+        }
+        let collections = above.and_then(|url| {
+            let mut list = url.join("collections").ok()?;
+            list.set_query(url.query());
+            Some(list.into())
+        });
+        Ok(Self { href: href.to_owned(), posts: true, filters, collections })
+    }
+
+    /// Asks the search and follows its pages; POST first where the server offers it, GET where that is not taken.
+    pub(super) fn ask(&self, fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>) -> Result<()> {
+        let mut filters = self.filters(fetcher.request());
+        let last = filters.pop().flatten();
+        for filter in filters {
+            match self.ask_with(fetcher, collector, filter.as_ref()) {
+                // Nothing was taken yet: the first page was refused.
+                Err(CatalogError::Http { status: Some(status), found, .. })
+                    if (REFUSED.contains(&status) || status == 500) && collector.is_empty() =>
+                {
+                    tracing::debug!(href = redact(&self.href), found, "the filter is refused; asking for more");
+                }
+                done => return done,
             }
-            Err(error) => return Err(error),
+        }
+        self.ask_with(fetcher, collector, last.as_ref())
+    }
+
+    /// What the server may leave out, in the order in which it is tried. Every filter is applied here again, so a
+    /// server that does not take one only sends more.
+    fn filters(&self, request: &SearchRequest) -> Vec<Option<Filter>> {
+        let own = request.filter.clone();
+        let clouds = request.max_cloud_cover.map(Filter::clouds_up_to);
+        match self.filters {
+            Filters::None => vec![None],
+            Filters::Unknown if own.is_some() => vec![own, None],
+            Filters::Unknown => vec![None],
+            Filters::Known { .. } => match (own, clouds) {
+                (Some(own), Some(clouds)) => vec![Some(own.clone().and(clouds)), Some(own)],
+                (Some(own), None) => vec![Some(own)],
+                (None, Some(clouds)) => vec![Some(clouds), None],
+                (None, None) => vec![None],
+            },
         }
     }
-    let url = query(href, &body)?;
-    let document = fetcher.get(url.as_str(), 0)?;
-    follow(fetcher, collector, document, None)
+
+    fn ask_with(
+        &self,
+        fetcher: &mut Fetcher<'_>,
+        collector: &mut Collector<'_>,
+        filter: Option<&Filter>,
+    ) -> Result<()> {
+        let mut body = Value::Object(body(fetcher));
+        let (text, json) = match self.filters {
+            Filters::Known { text, json } => (text, json),
+            _ => (true, true),
+        };
+        // A filter in text belongs into a query, one in JSON into a body.
+        if self.posts && (filter.is_none() || json || !text) {
+            if let Some(filter) = filter {
+                body["filter"] = filter.to_json();
+                body["filter-lang"] = json!("cql2-json");
+            }
+            match fetcher.post(&self.href, &body) {
+                Ok(document) => return follow(fetcher, collector, document, Some(body)),
+                Err(CatalogError::Http { status: Some(status), found, .. }) if REFUSED.contains(&status) => {
+                    tracing::debug!(href = redact(&self.href), found, "POST refused; asking with GET");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(filter) = filter {
+            body["filter"] = if text { json!(filter.to_text()) } else { filter.to_json() };
+            body["filter-lang"] = json!(if text { "cql2-text" } else { "cql2-json" });
+        }
+        let url = query(&self.href, &body)?;
+        let document = fetcher.get(url.as_str(), 0)?;
+        follow(fetcher, collector, document, None)
+    }
+
+    /// Notes the collections that there are, for a search that found nothing; a server that does not list them is none
+    /// the worse for it.
+    pub(super) fn collections(&self, fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>) {
+        let Some(document) = self.collections.as_deref().and_then(|href| fetcher.try_get(href).ok()) else { return };
+        let list = document.value.get("collections").and_then(Value::as_array);
+        for id in list.into_iter().flatten().filter_map(|collection| collection.get("id")?.as_str()) {
+            collector.collection(id);
+        }
+    }
+}
+
+impl Filters {
+    /// By the conformance classes of a landing page, of any generation of the extension.
+    fn of(landing: &Value) -> Self {
+        let classes = landing.get("conformsTo").and_then(Value::as_array);
+        let classes: Vec<&str> = classes.into_iter().flatten().filter_map(Value::as_str).collect();
+        let any = |part: &str| classes.iter().any(|class| class.contains(part));
+        if !any("item-search#filter") {
+            return Self::None;
+        }
+        match (any("cql2-text"), any("cql2-json")) {
+            // What is spoken is not said: the default of each method is.
+            (false, false) => Self::Known { text: true, json: true },
+            (text, json) => Self::Known { text, json },
+        }
+    }
 }
 
 /// Takes a page that was read and follows it by its links.

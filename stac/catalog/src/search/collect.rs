@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fetch::{Document, Fetcher};
 use super::{SearchOutcome, SearchRequest, Skipped};
-use crate::{CatalogError, Interval, Item, Result, intersects, redact};
+use crate::{CatalogError, Interval, Item, Result, decode, intersects, redact};
 
 /// Gathers the outcome of a search.
 pub(super) struct Collector<'a> {
@@ -39,11 +39,14 @@ impl<'a> Collector<'a> {
         let mut item = match Item::from_json(value, base, document.root.clone()) {
             Ok(item) => item,
             Err(error) => {
-                self.skip(base, id, &error.to_string());
+                self.skip(base, id, &error.reason());
                 return Ok(false);
             }
         };
         item.ensure_self_link(base);
+        if let Some(collection) = item.collection() {
+            self.collection(collection);
+        }
         if !self.seen.insert((item.collection().map(str::to_owned), item.id().to_owned())) {
             self.outcome.repeated += 1;
             return Ok(false);
@@ -65,6 +68,18 @@ impl<'a> Collector<'a> {
             Err(reason) => self.skip(base, Some(item.id().to_owned()), &reason),
         }
         Ok(true)
+    }
+
+    /// Notes a collection that is there.
+    pub(super) fn collection(&mut self, id: &str) {
+        if !self.outcome.collections.contains(id) {
+            self.outcome.collections.insert(id.to_owned());
+        }
+    }
+
+    /// Whether nothing was taken so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcome.items.is_empty()
     }
 
     /// Notes a document or item that cannot be used.
@@ -105,10 +120,16 @@ impl<'a> Collector<'a> {
                 return Ok(false);
             }
         }
+        if request.filter.as_ref().is_some_and(|filter| !filter.passes(item)) {
+            return Ok(false);
+        }
         self.lies_in(item)
     }
 
     fn lies_in(&self, item: &Item) -> std::result::Result<bool, String> {
+        if let Some(geometry) = item.geometry() {
+            decode::geojson(geometry).map_err(|problem| format!("its geometry {problem}"))?;
+        }
         if let Some(wanted) = self.request.bbox {
             let bbox = item.bbox().ok_or("neither bbox nor geometry to filter by")?;
             if !wanted.intersects(&bbox) {

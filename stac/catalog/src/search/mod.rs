@@ -10,15 +10,16 @@ mod fetch;
 mod retry;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::collect::Collector;
 use self::fetch::Fetcher;
-use crate::{Access, Bbox, CatalogError, Interval, Item, Result, Root};
+use crate::{Access, Bbox, CatalogError, Filter, Interval, Item, Result, Root};
 
 /// What to look for, and where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub struct SearchRequest {
     pub datetime: Option<String>,
     /// Largest cloud cover in per cent; items that do not say stay.
     pub max_cloud_cover: Option<f64>,
+    /// What must be true of an item's properties.
+    pub filter: Option<Filter>,
     /// Guards against catalogs without end.
     pub limits: Limits,
     /// How servers are asked.
@@ -82,6 +85,7 @@ impl SearchRequest {
         if let Some(cover) = self.max_cloud_cover.filter(|cover| !(0.0..=100.0).contains(cover)) {
             return bad("max_cloud_cover", cover.to_string(), "0 to 100");
         }
+        fetch::headers(&self.http.headers)?;
         self.interval().map(drop)
     }
 }
@@ -98,20 +102,27 @@ pub fn search(request: &SearchRequest, stop: &dyn Fn() -> bool) -> Result<Search
     let root = Root::of(&request.href)?;
     let mut fetcher = Fetcher::new(request, root, stop)?;
     let mut collector = Collector::new(request)?;
-    if api::is_search(&request.href) {
-        api::ask(&mut fetcher, &mut collector, &request.href, true)?;
+    let api = if api::is_search(&request.href) {
+        Some(api::Api::of_search(&mut fetcher, &request.href)?)
     } else {
         let first = fetcher.get(&request.href, 0)?;
-        match api::search_link(&first) {
-            Some((href, posts)) => api::ask(&mut fetcher, &mut collector, &href, posts)?,
-            None => walk::walk(&mut fetcher, &mut collector, first)?,
+        let api = api::Api::of_landing_page(&first);
+        if api.is_none() {
+            walk::walk(&mut fetcher, &mut collector, first)?;
+        }
+        api
+    };
+    if let Some(api) = api {
+        api.ask(&mut fetcher, &mut collector)?;
+        if collector.is_empty() {
+            api.collections(&mut fetcher, &mut collector);
         }
     }
     Ok(collector.finish(&fetcher))
 }
 
 /// Guards against catalogs without end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Most items taken.
@@ -135,7 +146,7 @@ impl Default for Limits {
 }
 
 /// How servers are asked.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     /// Seconds until a request without an answer is given up.
@@ -177,6 +188,8 @@ pub struct SearchOutcome {
     pub items: Vec<Item>,
     /// What was there and not usable, with reasons; items that a filter left out are only counted.
     pub skipped: Vec<Skipped>,
+    /// Collections that were met, or that an API which found nothing says it has.
+    pub collections: BTreeSet<String>,
     /// Items that a filter left out.
     pub filtered: u64,
     /// Items met more than once.

@@ -34,13 +34,15 @@ pub(super) fn walk(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, fir
         }
         let document = match fetcher.get(&href, depth) {
             Ok(document) => document,
-            Err(limit @ CatalogError::Limit { setting: "limits.documents", .. }) => return Err(limit),
+            Err(end @ (CatalogError::Limit { setting: "limits.documents", .. } | CatalogError::Stopped { .. })) => {
+                return Err(end);
+            }
             Err(error) => {
                 failures += 1;
                 if failures >= PATIENCE {
                     return Err(error);
                 }
-                collector.skip(&href, None, &error.to_string());
+                collector.skip(&href, None, &error.reason());
                 continue;
             }
         };
@@ -84,7 +86,7 @@ fn take(
             if first {
                 return Err(error);
             }
-            collector.skip(&base, None, &error.to_string());
+            collector.skip(&base, None, &error.reason());
             Ok(Vec::new())
         }
     }
@@ -95,6 +97,9 @@ fn links(fetcher: &Fetcher<'_>, collector: &mut Collector<'_>, document: &Docume
     let wanted = &fetcher.request().collections;
     let id = document.value.get("id").and_then(Value::as_str).unwrap_or_default();
     let is_collection = document.value.get("extent").is_some();
+    if is_collection {
+        collector.collection(id);
+    }
     let other = is_collection && !wanted.is_empty() && !wanted.iter().any(|collection| collection == id);
     let links = document.value.get("links").and_then(Value::as_array);
     let mut out = Vec::new();
@@ -114,7 +119,7 @@ fn links(fetcher: &Fetcher<'_>, collector: &mut Collector<'_>, document: &Docume
         }
         match link.get("href").and_then(Value::as_str).map(|href| absolute(&document.href, href)) {
             Some(Ok(href)) => out.push((without_fragment(&href).to_owned(), document.depth + 1)),
-            Some(Err(error)) => collector.skip(&document.href, None, &error.to_string()),
+            Some(Err(error)) => collector.skip(&document.href, None, &error.reason()),
             None => collector.skip(&document.href, None, &format!("a `{rel}` link without href")),
         }
     }

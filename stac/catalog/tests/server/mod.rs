@@ -39,6 +39,11 @@ impl Reply {
         Self { status: 200, headers: vec![], body: body.as_bytes().to_vec(), cut: None }
     }
 
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
