@@ -30,6 +30,8 @@ pub(crate) fn catalog(error: &CatalogError) -> NodeError {
         CatalogError::Json { .. } => "catalog.json",
         CatalogError::Limit { .. } => "catalog.limit",
         CatalogError::Exists { .. } => "output.exists",
+        CatalogError::Request { .. } => "settings.search",
+        CatalogError::UnknownSensor { .. } => "settings.sensors",
         _ => "catalog.invalid",
     };
     with_hint(code, error)
@@ -105,7 +107,8 @@ pub(crate) fn infer(error: &InferError) -> NodeError {
         InferError::NoRuntime { .. } | InferError::Runtime { .. } | InferError::RuntimeLoaded { .. } => {
             "runtime.missing"
         }
-        InferError::Device { .. } | InferError::DeviceName { .. } => "device.missing",
+        InferError::Device { .. } => "device.missing",
+        InferError::DeviceName { .. } => "settings.device",
         InferError::Contract(inner) => return contract(inner),
         InferError::Probe { .. } => "model.probe",
         _ => "model.run",

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::Fault;
-use skysense_catalog::Area;
+use skysense_catalog::{Area, CatalogError};
+
+use crate::errors;
 
 /// What becomes of an input that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +41,11 @@ impl AreaSetting {
             Self::Geometry(geometry) => Area::from_geojson(&Value::Object(geometry.clone()), "geometry"),
             Self::Text(text) => Area::read(text, base),
         };
-        area.map_err(|error| Fault::new(field, "area.invalid", error.to_string()))
+        area.map_err(|error| match error {
+            // A file that is not there, or may not be read, is not the workflow's mistake.
+            CatalogError::Read { .. } => errors::catalog_fault(field, &error),
+            _ => Fault::new(field, "settings.area", error.to_string()),
+        })
     }
 }
 

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use skysense_abi::{BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInputs};
 use skysense_catalog::{Bbox, Item, SearchOutcome, SearchRequest, Sensors, search};
 use skysense_edges::{ItemBuilder, ItemFacts, ItemRow, item_schema};
 
+use crate::credentials;
 use crate::errors;
 use crate::settings::{AreaSetting, OnError, href, path};
 
@@ -37,6 +38,9 @@ scenes:
     cloud_cover: 60
 ";
 
+/// How a datetime or an interval looks; whether it is one is found when it is read.
+const DATETIME: &str = r"^\s*(\.\.|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ]\S+)?)?\s*(/\s*(\.\.|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ]\S+)?)?\s*)?$";
+
 /// Settings of `stac.search`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +61,7 @@ pub(crate) struct Settings {
     area: Option<AreaSetting>,
     /// A datetime or an interval, as `2021-03-01/2021-10-31`; `..` leaves an end open.
     #[serde(default)]
+    #[schemars(extend("pattern" = DATETIME))]
     datetime: Option<String>,
     /// Most cloud cover of an item, in percent.
     #[serde(default)]
@@ -205,6 +210,8 @@ fn row(item: &Item, sensors: &Sensors) -> ItemRow {
     let sensor = sensors.of(item);
     let milliseconds = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis();
     let interval = item.interval();
+    let mut pinned = Value::Object(item.value().clone());
+    credentials::cut(&mut pinned);
     ItemRow {
         id: item.id().to_owned(),
         collection: item.collection().map(str::to_owned),
@@ -215,7 +222,7 @@ fn row(item: &Item, sensors: &Sensors) -> ItemRow {
         end: interval.map(|(_, end)| milliseconds(end)),
         geometry: item.geometry().and_then(|geometry| skysense_catalog::to_wkb(geometry).ok()),
         bbox: item.bbox().map(|bbox| bbox.0),
-        item: item.to_json(),
+        item: pinned.to_string(),
         root: Some(item.root().to_string()),
     }
 }
