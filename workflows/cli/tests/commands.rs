@@ -292,7 +292,6 @@ nodes: {n: {uses: test.count, with: {rows: 3, from: $from, fail_at: $fail}}}
     assert_eq!(again["error"]["code"], "read.truncated", "{again}");
     // What is done needs them no more.
     bench.run(&["run", "c.yaml", "-p", &from("geheim"), "--runs-dir", ".skysense/done"]).exits(0);
-    assert_eq!(folder("private.json").matches("geheim").count(), folder("private.json").matches("sig=geheim").count());
     let done = std::fs::read_dir(bench.path(".skysense/done")).expect("runs").next().expect("one").expect("an entry");
     assert!(!done.path().join("private.json").exists());
 }
