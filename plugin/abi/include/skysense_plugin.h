@@ -9,7 +9,8 @@
  *  - it returns SKYSENSE_OK or SKYSENSE_ERROR and, with the latter, fills `error` with a JSON object
  *      {"code": "...", "message": "...", "causes": ["..."], "hint": "...", "place": {"item": "..."}}
  *    of which only `message` is required; `plan` may answer {"faults": [{"field": "/json/pointer into the
- *    settings", "code": "...", "message": "...", "hint": "..."}]} instead, to name many mistakes at once;
+ *    settings", "code": "...", "message": "...", "causes": ["..."], "hint": "...", "place": {...}}]} instead, to
+ *    name many mistakes at once;
  *  - no exception, panic or longjmp leaves it (C++: see skysense::guard at the end of this file);
  *  - texts that it is given are not NUL-terminated and live as long as the call;
  *  - buffers that it fills are released by whoever receives them.

@@ -50,7 +50,11 @@ impl NodeError {
         let mut it = Self::new(code, error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {
-            it.causes.push(cause.to_string());
+            let told = cause.to_string();
+            // Many errors name their source in their own message: said twice it is no clearer.
+            if !it.message.contains(&told) && !it.causes.contains(&told) {
+                it.causes.push(told);
+            }
             source = cause.source();
         }
         it
@@ -137,15 +141,28 @@ pub struct Fault {
     pub code: String,
     /// What is wrong, with the offending value and what was expected.
     pub message: String,
+    /// What brought it about, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Where outside of the workflow: item, asset, file, line…
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub place: BTreeMap<String, String>,
 }
 
 impl Fault {
     /// A fault at a field, as a JSON pointer into the settings.
     pub fn new(field: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), code: code.into(), message: message.into(), hint: None }
+        Self {
+            field: field.into(),
+            code: code.into(),
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            place: BTreeMap::new(),
+        }
     }
 
     /// Says what to do.
@@ -157,11 +174,10 @@ impl Fault {
 }
 
 impl From<NodeError> for Fault {
-    /// The fault of the node as a whole; place and causes go into the message.
+    /// The fault of the node as a whole.
     fn from(error: NodeError) -> Self {
-        let hint = error.hint.clone();
-        let text = NodeError { hint: None, ..error.clone() }.to_string();
-        Self { field: String::new(), code: error.code, message: text, hint }
+        let NodeError { code, message, causes, hint, place } = error;
+        Self { field: String::new(), code, message, causes, hint, place }
     }
 }
 

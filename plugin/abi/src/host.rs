@@ -158,7 +158,7 @@ impl Host {
 
     /// Puts a record into the run's report.
     ///
-    /// Kinds: `skipped` {item, asset, reason}, `decision` {what, value, why}, `output` {href, role},
+    /// Kinds: `skipped` {item, asset, reason, causes, hint}, `decision` {what, value, why}, `output` {href, role},
     /// `count` {name, value} (summed).
     pub fn report(&self, kind: &str, record: &Value) {
         let Some(report) = self.raw.report else { return };
@@ -170,6 +170,18 @@ impl Host {
     /// Counts an input that is left out, by name and with the reason.
     pub fn skipped(&self, item: &str, asset: Option<&str>, reason: &str) {
         self.report("skipped", &serde_json::json!({"item": item, "asset": asset, "reason": reason}));
+    }
+
+    /// Counts an input that is left out because of an error, whose causes and remedy stand beside the reason.
+    pub fn skipped_for(&self, item: &str, asset: Option<&str>, error: &NodeError) {
+        let mut record = serde_json::json!({"item": item, "asset": asset, "reason": error.message});
+        if !error.causes.is_empty() {
+            record["causes"] = serde_json::json!(error.causes);
+        }
+        if let Some(hint) = &error.hint {
+            record["hint"] = hint.as_str().into();
+        }
+        self.report("skipped", &record);
     }
 
     /// Adds to a count of the report: `requests`, `read_bytes`.

@@ -31,6 +31,8 @@ pub(crate) fn catalog(error: &CatalogError) -> NodeError {
         CatalogError::Limit { .. } => "catalog.limit",
         CatalogError::Exists { .. } | CatalogError::Foreign { .. } => "output.exists",
         CatalogError::Stopped { .. } => NodeError::CANCELLED,
+        CatalogError::Request { .. } | CatalogError::Reversed { .. } | CatalogError::Filter { .. } => "settings.search",
+        CatalogError::UnknownSensor { .. } => "settings.sensors",
         _ => "catalog.invalid",
     };
     let node = NodeError::from_error(code, error);
@@ -112,7 +114,8 @@ pub(crate) fn infer(error: &InferError) -> NodeError {
         InferError::NoRuntime { .. } | InferError::Runtime { .. } | InferError::RuntimeLoaded { .. } => {
             "runtime.missing"
         }
-        InferError::Device { .. } | InferError::DeviceName { .. } => "device.missing",
+        InferError::Device { .. } => "device.missing",
+        InferError::DeviceName { .. } => "settings.device",
         InferError::Contract(inner) => return contract(inner),
         InferError::Probe { .. } => "model.probe",
         _ => "model.run",

@@ -15,6 +15,7 @@
 
 mod apply;
 mod chips;
+mod credentials;
 mod errors;
 mod maps;
 mod nodes;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::Fault;
-use skysense_catalog::Area;
+use skysense_catalog::{Area, CatalogError};
 
 use crate::errors;
 
@@ -41,7 +41,14 @@ impl AreaSetting {
             Self::Geometry(geometry) => Area::from_geojson(&Value::Object(geometry.clone()), "geometry"),
             Self::Text(text) => Area::read(text, base),
         };
-        area.map_err(|error| Fault { code: "area.invalid".into(), ..errors::catalog_fault(field, &error) })
+        area.map_err(|error| {
+            let fault = errors::catalog_fault(field, &error);
+            match error {
+                // A file that is not there, or may not be read, is not the workflow's mistake.
+                CatalogError::Read { .. } => fault,
+                _ => Fault { code: "settings.area".into(), ..fault },
+            }
+        })
     }
 }
 

@@ -6,9 +6,15 @@ use serde::Serialize;
 use serde_json::Value;
 use skysense_abi::Host;
 use skysense_engine::{Bindings, Cancel, NodeTypes, PluginSet, SearchPath, Spec};
-use tracing_subscriber::EnvFilter;
 
-use crate::{failure::Failure, host::ToolHost, options::Options, output, progress::Progress};
+use crate::{
+    failure::Failure,
+    host::ToolHost,
+    log,
+    options::{Options, ProgressMode},
+    output,
+    progress::Progress,
+};
 
 /// Output, plugins, and the switch that ends the program.
 pub(crate) struct Context {
@@ -21,17 +27,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// A context; starts the log on stderr. `SKYSENSE_LOG` overrides `--verbose`.
+    /// A context; starts the log on stderr.
     pub(crate) fn new(options: Options) -> Self {
         let level = match options.verbose {
             0 => "warn",
             1 => "info",
             _ => "debug",
         };
-        let filter = EnvFilter::try_from_env("SKYSENSE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
-        // Only a second subscriber in one process could fail here, and then the first one goes on.
-        let _ = log.with_target(false).with_ansi(false).try_init();
+        let lines = options.progress == ProgressMode::Json;
+        if lines {
+            output::speak_lines();
+        }
+        log::start(level, lines);
         Self { options, cancel: Cancel::new(), plugins: OnceLock::new(), types: OnceLock::new() }
     }
 

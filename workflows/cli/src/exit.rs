@@ -48,23 +48,12 @@ impl Exit {
 
     /// The exit of an error of a node or a tool, by the dotted words of its code.
     pub(crate) fn of_code(code: &str) -> Self {
-        const RESOURCES: &[&str] = &[
-            "memory",
-            "disk",
-            "full",
-            "permission",
-            "device",
-            "space",
-            "ort",
-            "runtime",
-            "exists",
-            "tool",
-            "write",
-            "scratch",
-        ];
+        const RESOURCES: &[&str] =
+            &["memory", "disk", "full", "permission", "device", "space", "ort", "runtime", "tool", "write", "scratch"];
         const INTERNAL: &[&str] =
             &["panic", "internal", "plugin", "host", "arrow", "edge", "facts", "plan", "spool", "abi"];
-        const WORKFLOW: &[&str] = &["setting", "settings", "arguments", "workflow", "target"];
+        // Output that is there already is the author's to replace, append to, or write elsewhere.
+        const WORKFLOW: &[&str] = &["setting", "settings", "arguments", "workflow", "target", "exists"];
         let mut words = code.split('.');
         let has = |known: &[&str]| code.split('.').any(|word| known.contains(&word));
         match words.next() {
@@ -94,7 +83,9 @@ mod tests {
             ("catalog.http", Exit::Data),
             ("memory.exceeded", Exit::Resources),
             ("device.missing", Exit::Resources),
-            ("output.exists", Exit::Resources),
+            ("output.exists", Exit::Workflow),
+            ("settings.crs", Exit::Workflow),
+            ("runtime.threads", Exit::Resources),
             ("disk.run-folder", Exit::Resources),
             ("raster.write", Exit::Resources),
             ("settings.invalid", Exit::Workflow),

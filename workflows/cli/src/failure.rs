@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use skysense_abi::NodeError;
 use skysense_engine::{EngineError, Faults};
 
@@ -13,6 +13,8 @@ use crate::{exit::Exit, output};
 pub(crate) struct Failure {
     exit: Exit,
     what: What,
+    /// More fields of the answer in JSON.
+    more: Map<String, Value>,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,10 @@ enum What {
 }
 
 impl Failure {
+    fn of(exit: Exit, what: What) -> Self {
+        Self { exit, what, more: Map::new() }
+    }
+
     /// A failure in words.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         let code = match exit {
@@ -34,7 +40,7 @@ impl Failure {
             Exit::Internal => "internal",
             Exit::Cancelled => "cancelled",
         };
-        Self { exit, what: What::Error(Box::new(NodeError::new(code, message))) }
+        Self::of(exit, What::Error(Box::new(NodeError::new(code, message))))
     }
 
     /// The command line is wrong.
@@ -50,7 +56,7 @@ impl Failure {
 
     /// stdout is closed.
     pub(crate) fn closed() -> Self {
-        Self { exit: Exit::Ok, what: What::Nothing }
+        Self::of(Exit::Ok, What::Nothing)
     }
 
     /// The same with another exit, if nothing failed but that the reader of stdout went away.
@@ -82,7 +88,11 @@ impl Failure {
         if matches!(self.what, What::Nothing) {
             return self.exit;
         }
-        output::note(&self.to_string());
+        if output::speaks_lines() {
+            output::line(&self.to_event());
+        } else {
+            output::note(&self.to_string());
+        }
         if as_json {
             // A reader that went away does not change why this failed.
             let _ = output::json(&self.to_json());
@@ -93,12 +103,42 @@ impl Failure {
     /// What `--json` says about it.
     pub(crate) fn to_json(&self) -> Value {
         let mut object = json!({"ok": false, "exit": self.exit.code()});
-        match &self.what {
-            What::Faults(faults) => object["faults"] = json!(faults),
-            What::Error(error) => object["error"] = json!(error),
-            What::Nothing => {}
+        if let Value::Object(fields) = &mut object {
+            fields.extend(self.fields());
+            fields.extend(self.more.clone());
         }
         object
+    }
+
+    /// What JSON lines on stderr say about it.
+    pub(crate) fn to_event(&self) -> Value {
+        let mut object = json!({"event": "failed", "exit": self.exit.code()});
+        if let Value::Object(fields) = &mut object {
+            fields.extend(self.fields());
+        }
+        object
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        let field = |name: &str, value: Value| Map::from_iter([(name.to_owned(), value)]);
+        match &self.what {
+            What::Faults(faults) => field("faults", json!(faults)),
+            What::Error(error) => field("error", json!(error)),
+            What::Nothing => Map::new(),
+        }
+    }
+
+    /// Adds fields to what `--json` says, so that it has the shape of the command's answer.
+    pub(crate) fn with(mut self, fields: Value) -> Self {
+        if let Value::Object(fields) = fields {
+            self.more.extend(fields);
+        }
+        self
+    }
+
+    /// How the program ends.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
     }
 }
 
@@ -131,13 +171,13 @@ impl From<Faults> for Failure {
         };
         let exits = faults.iter().map(|fault| exit(&fault.code));
         let exit = exits.filter(|exit| *exit != Exit::Workflow).max_by_key(|exit| exit.code());
-        Self { exit: exit.unwrap_or(Exit::Workflow), what: What::Faults(faults) }
+        Self::of(exit.unwrap_or(Exit::Workflow), What::Faults(faults))
     }
 }
 
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
-        Self { exit: Exit::of_code(&error.code), what: What::Error(Box::new(error)) }
+        Self::of(Exit::of_code(&error.code), What::Error(Box::new(error)))
     }
 }
 
@@ -150,8 +190,8 @@ impl From<EngineError> for Failure {
             _ => Exit::Resources,
         };
         if let EngineError::Memory(fault) = error {
-            return Self { exit, what: What::Faults((*fault).into()) };
+            return Self::of(exit, What::Faults((*fault).into()));
         }
-        Self { exit, what: What::Error(Box::new(error.into())) }
+        Self::of(exit, What::Error(Box::new(error.into())))
     }
 }

@@ -8,7 +8,7 @@
 //! | `context` | what a subcommand works with: output, plugins, the switch that ends it |
 //! | `exit`, `failure` | exit codes, chosen in one place, and how failures are printed |
 //! | `signals` | Ctrl-C, SIGTERM, a parent that goes away |
-//! | `progress` | progress bars and JSON lines |
+//! | `progress`, `log` | progress bars, the log, and both as JSON lines |
 //! | `host` | what tools of plugins see of this program |
 //! | `reference` | generated references |
 
@@ -17,6 +17,7 @@ mod context;
 mod exit;
 mod failure;
 mod host;
+mod log;
 mod options;
 mod output;
 mod progress;
@@ -36,16 +37,26 @@ fn main() -> ExitCode {
     let matches = match commands::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            // clap prints help and versions to stdout and mistakes to stderr.
-            let _ = error.print();
             if !error.use_stderr() {
+                // Help and versions go to stdout.
+                let _ = error.print();
                 return Exit::Ok.into();
             }
             // What is wrong may be any option, so whether JSON was asked for has to be seen without them.
-            if std::env::args_os().any(|argument| argument == "--json") {
-                let text = error.render().to_string();
-                let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                let _ = output::json(&Failure::usage(message).to_json());
+            let arguments: Vec<_> = std::env::args_os().collect();
+            let pair = |pair: &[std::ffi::OsString]| pair[0] == "--progress" && pair[1] == "json";
+            let lines = arguments.windows(2).any(pair) || arguments.iter().any(|one| one == "--progress=json");
+            let text = error.render().to_string();
+            let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let failure = Failure::usage(message);
+            if lines {
+                output::speak_lines();
+                output::line(&failure.to_event());
+            } else {
+                let _ = error.print();
+            }
+            if arguments.iter().any(|argument| argument == "--json") {
+                let _ = output::json(&failure.to_json());
             }
             return Exit::Usage.into();
         }

@@ -1,10 +1,27 @@
-//! Data to stdout, everything else to stderr.
+//! Data to stdout, everything else to stderr: as text, or each as one JSON object a line.
 
-use std::io::{ErrorKind, Write};
+use std::{
+    io::{ErrorKind, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{exit::Exit, failure::Failure};
+
+/// Whether stderr speaks JSON lines. One stderr, one switch: signals and the log write there too.
+static LINES: AtomicBool = AtomicBool::new(false);
+
+/// From now on everything on stderr is JSON lines.
+pub(crate) fn speak_lines() {
+    LINES.store(true, Ordering::Relaxed);
+}
+
+/// Whether everything on stderr is JSON lines.
+pub(crate) fn speaks_lines() -> bool {
+    LINES.load(Ordering::Relaxed)
+}
 
 /// Prints data.
 ///
@@ -30,7 +47,19 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     data(&text)
 }
 
-/// Prints a line for people. A stderr that is closed is no reason to stop.
+/// Prints a line for people; where stderr speaks JSON lines, as the event `note`.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    if speaks_lines() {
+        line(&json!({"event": "note", "message": text}));
+    } else {
+        // A stderr that is closed is no reason to stop.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+}
+
+/// Prints an event as one line of JSON to stderr.
+pub(crate) fn line(value: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
 }

@@ -48,7 +48,7 @@ impl Progress {
         match &*self.0 {
             Shown::Nothing => {}
             Shown::Lines => {
-                line(&json!({"event": "progress", "node": name, "done": done, "total": total, "unit": unit}));
+                output::line(&json!({"event": "progress", "node": name, "done": done, "total": total, "unit": unit}));
             }
             Shown::Bars { .. } => self.bar(name, |bar| {
                 bar.set_length(total.unwrap_or(0).max(done));
@@ -61,7 +61,7 @@ impl Progress {
     /// A line for the log.
     pub(crate) fn log(&self, name: &str, level: Level, message: &str) {
         if let Shown::Lines = &*self.0 {
-            return line(&json!({"event": "log", "node": name, "level": level, "message": message}));
+            return output::line(&json!({"event": "log", "node": name, "level": level, "message": message}));
         }
         let tell = || match level {
             Level::Error => tracing::error!("{name}: {message}"),
@@ -104,7 +104,7 @@ impl Progress {
 impl Events for Progress {
     fn event(&self, event: &Event) {
         if let Shown::Lines = &*self.0 {
-            return line(event);
+            return output::line(event);
         }
         match event {
             Event::Progress { node, done, total, unit } => self.advance(node, *done, *total, unit),
@@ -113,12 +113,6 @@ impl Events for Progress {
             Event::NodeFinished { node, .. } => self.bar(node, ProgressBar::abandon),
             _ => {}
         }
-    }
-}
-
-fn line(value: &impl serde::Serialize) {
-    if let Ok(text) = serde_json::to_string(value) {
-        output::note(&text);
     }
 }
 

@@ -107,6 +107,7 @@ fn usage_is_2_and_data_is_3() {
     }
     let done = bench.run(&["run", "w.yaml", "-p", "rows=many"]).exits(1);
     assert!(done.stderr.contains("a whole number of at least 1"), "{}", done.stderr);
+    assert!(!done.stderr.contains("has no value") && !done.stderr.contains("mistakes"), "{}", done.stderr);
     let done = bench.run(&["run", "--jsn", "w.yaml", "--json"]).exits(2).json();
     assert_eq!((&done["exit"], &done["error"]["code"]), (&json!(2), &json!("usage")));
     let help = bench.run(&["--help"]).exits(0);
@@ -150,17 +151,164 @@ fn every_command_answers_with_one_json_object() {
     }
 }
 
+/// stderr, every line of which has to be a JSON object.
+fn events(done: &command::Done) -> Vec<Value> {
+    let event = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let events: Vec<Value> = done.stderr.lines().map(event).collect();
+    assert!(events.iter().all(|event| event["event"].is_string()), "{}", done.stderr);
+    events
+}
+
+fn names(events: &[Value]) -> Vec<&str> {
+    events.iter().filter_map(|event| event["event"].as_str()).collect()
+}
+
 #[test]
-fn progress_is_json_lines_on_stderr() {
+fn progress_is_json_lines_on_stderr_and_nothing_else() {
     let bench = Bench::new();
-    let done = bench.run(&["run", "w.yaml", "--json", "--progress", "json"]).exits(0);
+    bench.write("libskysense_broken.so", "no library");
+    bench.write("p.yaml", "skysense: 1\nnodes: {n: {uses: test.count, with: {rows: 3, leaves_out: true}}}\n");
+    let lines = |arguments: &[&str], code: i32| {
+        let done = bench.run(&[arguments, &["--progress", "json", "-v"]].concat()).exits(code);
+        (events(&done), done)
+    };
+    let (told, done) = lines(&["run", "p.yaml", "--json"], 0);
     done.json();
-    let events: Vec<Value> = done.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let names: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
-    for name in ["run-started", "node-started", "progress", "node-finished", "run-finished"] {
-        assert!(names.contains(&name), "{name} is missing in {names:?}");
+    let found = names(&told);
+    for name in
+        ["node-planning", "run-started", "node-started", "progress", "record", "log", "node-finished", "run-finished"]
+    {
+        assert!(found.contains(&name), "{name} is missing in {found:?}");
+    }
+    let refused = told.iter().find(|event| event["level"] == "warn").expect("the library that is none");
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("libskysense_broken.so")), "{refused}");
+    let planned = found.iter().position(|name| *name == "run-started").expect("seen above");
+    for name in ["progress", "log", "record"] {
+        assert!(found[..planned].contains(&name), "planning tells no {name}: {found:?}");
+    }
+    // Several lines of text on stderr become one line of JSON: summaries, faults, errors, usage.
+    let (told, _) = lines(&["run", "w.yaml"], 0);
+    assert!(told.iter().any(|event| event["event"] == "report" && event["outcome"] == "partial"), "{told:?}");
+    let (told, _) = lines(&["plan", "p.yaml"], 0);
+    assert!(names(&told).contains(&"record"), "{told:?}");
+    bench.write("f.yaml", "skysense: 1\nnodes: {n: {uses: test.cuont}}\n");
+    for (arguments, code) in
+        [(&["run", "f.yaml"][..], 1), (&["check", "f.yaml"], 1), (&["run", "none.yaml"], 3), (&["run", "--jsn"], 2)]
+    {
+        let (told, _) = lines(arguments, code);
+        let failed = told.iter().find(|event| event["event"] == "failed").expect("an event");
+        assert_eq!(failed["exit"], code);
+        assert!(failed["faults"].is_array() || failed["error"].is_object(), "{failed}");
     }
     assert_eq!(bench.run(&["run", "w.yaml"]).stderr.lines().filter(|line| line.starts_with('{')).count(), 0);
+}
+
+#[test]
+fn run_answers_in_one_shape_however_it_ends() {
+    let bench = Bench::new();
+    let workflow = |with: &str| format!("skysense: 1\nnodes: {{n: {{uses: test.count, with: {{{with}}}}}}}\n");
+    for (with, code, outcome) in [
+        ("rows: 3", 0, "done"),
+        ("rows: 3, leaves_out: true", 0, "partial"),
+        ("rows: 3, leaves_out: true, fail_at: 2", 3, "failed"),
+        ("rows: 3, leaves_out: true, fail_at: 0", 3, "failed"),
+        ("row: 3", 1, "failed"),
+    ] {
+        bench.write("f.yaml", &workflow(with));
+        let answer = bench.run(&["run", "f.yaml", "--json"]).exits(code).json();
+        assert_eq!((&answer["ok"], &answer["exit"]), (&json!(code == 0), &json!(code)), "{with}");
+        assert_eq!(answer["outcome"], outcome, "{with}");
+        for field in ["run", "outputs", "counts", "skipped", "report"] {
+            assert!(answer.get(field).is_some(), "{with}: {field} is missing in {answer}");
+        }
+        assert_eq!(code != 0, answer["faults"].is_array() || answer["error"].is_object(), "{with}: {answer}");
+        if with.contains("leaves_out") {
+            let expected = json!({"node": "n", "item": "S2C", "asset": "B04", "reason": "the header is cut",
+                "causes": ["3 bytes"], "hint": "fetch it again"});
+            assert_eq!(answer["skipped"], json!([expected]), "{with}");
+        }
+    }
+    let answer = bench.run(&["check", "f.yaml", "--json"]).exits(1).json();
+    assert_eq!((&answer["ok"], &answer["exit"]), (&json!(false), &json!(1)));
+}
+
+#[test]
+fn a_fault_of_a_plan_keeps_its_parts() {
+    let bench = Bench::new();
+    bench.write("f.yaml", "skysense: 1\nnodes: {n: {uses: test.count, with: {rows: 3, fail_at: 0}}}\n");
+    let done = bench.run(&["plan", "f.yaml", "--json"]).exits(3);
+    let fault = done.json()["faults"][0].clone();
+    let expected = json!({"message": "cannot read the catalog", "causes": ["No such file"], "hint": "look for it",
+        "where": {"item": "S2D"}, "line": 2, "node": "n", "pointer": "/rows"});
+    for (name, value) in expected.as_object().expect("as written") {
+        assert_eq!(&fault[name], value, "{name} in {fault}");
+    }
+    for part in
+        ["error: cannot read the catalog (item S2D)\n", "\n  caused by: No such file\n", "\n  hint: look for it"]
+    {
+        assert!(done.stderr.contains(part), "{part} is missing in:\n{}", done.stderr);
+    }
+}
+
+#[test]
+fn credentials_in_addresses_reach_the_node_and_nothing_that_is_kept_or_shown() {
+    let bench = Bench::new();
+    let text = "skysense: 1
+params: {from: {type: uri}, fail: {type: integer, default: 99}}
+nodes: {n: {uses: test.count, with: {rows: 3, from: $from, fail_at: $fail}}}
+";
+    bench.write("c.yaml", text);
+    let from = |token: &str| format!("from=https://user:geheim@host.test/catalog.json?v=1&sig={token}");
+    let hash = |token: &str| {
+        bench.run(&["check", "c.yaml", "--json", "-p", &from(token)]).exits(0).json()["files"][0]["hash"].clone()
+    };
+    assert_eq!(hash("geheim1"), hash("geheim2"), "a new token is no new workflow");
+    let folder = |name: &str| {
+        let mut found = String::new();
+        let mut folders = vec![bench.path(".skysense")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+                if entry.is_dir() {
+                    folders.push(entry);
+                } else if entry.file_name().is_some_and(|found| (found == "private.json") == (name == "private.json")) {
+                    found += &String::from_utf8_lossy(&std::fs::read(&entry).expect("a file"));
+                }
+            }
+        }
+        found
+    };
+    // Failed, so that what a resumed run needs is there.
+    let failed = ["run", "c.yaml", "--json", "--progress", "json", "-vv", "-p", "fail=2", "-p", &from("geheim")];
+    let done = bench.run(&failed).exits(3);
+    let shown = bench.run(&["runs", "show", "--json"]).exits(0).stdout;
+    let planned = bench.run(&["plan", "c.yaml", "--json", "-p", &from("geheim")]).exits(0).stdout;
+    for (place, text) in
+        [("run", &done.stdout), ("log", &done.stderr), ("show", &shown), ("plan", &planned), ("folder", &folder(""))]
+    {
+        assert!(!text.contains("geheim"), "{place} holds a credential: {text}");
+    }
+    assert!(done.stdout.contains("https://host.test/catalog.json?v=1"), "{}", done.stdout);
+    // A resumed run has them: it fails as the first one did, and not because they were lost.
+    assert!(folder("private.json").contains("geheim"), "a resumed run needs them");
+    let again = bench.run(&["runs", "resume", "--json"]).exits(3).json();
+    assert_eq!(again["error"]["code"], "read.truncated", "{again}");
+    // What is done needs them no more.
+    bench.run(&["run", "c.yaml", "-p", &from("geheim"), "--runs-dir", ".skysense/done"]).exits(0);
+    let done = std::fs::read_dir(bench.path(".skysense/done")).expect("runs").next().expect("one").expect("an entry");
+    assert!(!done.path().join("private.json").exists());
+}
+
+#[test]
+fn settings_that_change_no_pixel_are_no_part_of_the_hash() {
+    let bench = Bench::new();
+    let hash = |with: &str| {
+        bench.write("h.yaml", &format!("skysense: 1\nnodes: {{n: {{uses: test.count, with: {{{with}}}}}}}\n"));
+        let report = bench.run(&["run", "h.yaml", "--json"]).exits(0).json();
+        report["workflow"]["sha256"].as_str().expect("a hash").to_owned()
+    };
+    assert_eq!(hash("rows: 3"), hash("rows: 3, batch: 1"));
+    assert_eq!(hash("rows: 3, batch: 5"), hash("rows: 3, batch: 1"));
+    assert_ne!(hash("rows: 3"), hash("rows: 4"));
 }
 
 #[test]

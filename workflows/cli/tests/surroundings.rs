@@ -65,6 +65,8 @@ fn a_folder_that_may_not_be_written_is_named() {
     has(&done, &["error: cannot write disk/w.yaml", "caused by: Read-only file system"]);
     let done = bench.run(&["run", "w.yaml", "--runs-dir", "w.yaml/runs"]).exits(4);
     has(&done, &["error: cannot create", "caused by: Not a directory", "hint: "]);
+    let done = bench.run(&["run", "w.yaml", "--runs-dir", "/proc/no-folder"]).exits(4);
+    has(&done, &["error: cannot create /proc/no-folder", "hint: `--runs-dir` names a folder for runs"]);
     let done = bench.run(&["runs", "list", "--runs-dir", "w.yaml"]).exits(3);
     has(&done, &["error: cannot read w.yaml", "caused by: Not a directory", "hint: "]);
 }
@@ -95,7 +97,10 @@ fn a_run_whose_folder_is_removed_says_so() {
     let done = Done::from(child.wait_with_output().expect("it ends"));
     assert_eq!(done.code, Some(4), "{}", bench.read("stderr"));
     let told = bench.read("stderr");
-    assert!(told.contains("error: cannot ") && told.contains("hint: was the folder of the run removed"), "{told}");
+    assert!(
+        told.contains("\"message\":\"cannot ") && told.contains("\"hint\":\"was the folder of the run removed"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl EngineError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::File { source, .. } => hint_of_io(source),
+            Self::File { what, source, .. } => hint_of_io(what, source),
             Self::Broken { .. } => "the folder of this run cannot be used any more: run the workflow again",
             Self::NoRun { .. } => "`skysense runs list` shows the runs that are there, `--runs-dir` looks elsewhere",
             Self::Busy { .. } => "wait for that process, or end it",
@@ -99,12 +99,13 @@ impl From<EngineError> for NodeError {
 }
 
 /// What to do about a file of a run's folder that cannot be read or written.
-fn hint_of_io(error: &io::Error) -> &'static str {
+fn hint_of_io(what: &str, error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space there, or keep runs elsewhere with `--runs-dir`"
         }
-        io::ErrorKind::NotFound => "was the folder of the run removed while the run went on?",
+        // What could not be made was not there to be lost: no folder can stand at that place.
+        io::ErrorKind::NotFound if what != "create" => "was the folder of the run removed while the run went on?",
         _ => "`--runs-dir` names a folder for runs that you may read and write",
     }
 }
@@ -116,5 +117,5 @@ pub(crate) fn folder_error(what: &str, path: &Path, error: &io::Error) -> NodeEr
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "disk.permission",
         _ => "disk.run-folder",
     };
-    NodeError::new(code, format!("cannot {what} {}", path.display())).because(error).hint(hint_of_io(error))
+    NodeError::new(code, format!("cannot {what} {}", path.display())).because(error).hint(hint_of_io(what, error))
 }

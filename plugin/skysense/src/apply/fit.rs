@@ -22,13 +22,15 @@ pub(crate) struct Settings {
     /// `all`: the chips must have all bands of the model. `subset`: the model's patch embedding takes the
     /// bands that are there and is rescaled; what was left out stands in the output.
     pub(crate) bands: BandsSetting,
-    /// `auto`, `cpu`, `cuda` or `cuda:1`. A device that is named and not there is an error.
+    /// `auto`, `cpu`, `cuda` or `cuda:1`. A device that is named and not there is an error. Not part of the
+    /// workflow's hash.
+    #[schemars(extend("x-skysense-execution" = true))]
     pub(crate) device: Option<String>,
     /// Chips that are run at once; left out, what suits the device. Changes no pixel.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("x-skysense-execution" = true))]
     pub(crate) batch: Option<usize>,
     /// Threads of the runtime; left out, as many as the run has. Changes no pixel.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("x-skysense-execution" = true))]
     pub(crate) threads: Option<usize>,
 }
 
@@ -87,13 +89,13 @@ pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Resu
         (Some(_), Some(_)) => {
             return Err(Fault::new(
                 "/model",
-                "model.twice",
+                "settings.model",
                 "the model is given by the setting and by the port: keep one",
             )
             .into());
         }
         (None, None) => {
-            return Err(Fault::new("/model", "model.missing", "no model")
+            return Err(Fault::new("/model", "settings.model", "no model")
                 .hint("name a package with `model`, or connect skysense.finetune to the port `model`")
                 .into());
         }
@@ -125,7 +127,8 @@ pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Resu
     let binding = contract.bind(&offers, settings.bands.rule()).map_err(|error| model_fault(&error))?;
     if let Some(device) = &settings.device {
         let _known: skysense_infer::Device = device.parse().map_err(|error: skysense_infer::InferError| {
-            vec![Fault { field: "/device".into(), ..Fault::from(errors::infer(&error)) }]
+            let of_runtime = Fault::from(errors::infer(&error));
+            vec![Fault { field: "/device".into(), code: "settings.device".into(), ..of_runtime }]
         })?;
     }
     Ok(Fit { contract, chips, binding, state: ModelState { path, bands: settings.bands }, place, bytes })

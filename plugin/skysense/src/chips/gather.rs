@@ -6,6 +6,7 @@ use skysense_abi::{Fault, Host, Level, PlanInput, PlanInputs};
 use skysense_catalog::{Access, Item, MaskRule, Options, Root, Scene, Sensor, Sensors, resolve};
 use skysense_edges::{ItemBatch, ItemFacts, ItemRow};
 
+use crate::credentials;
 use crate::errors;
 use crate::nodes::raster_chips::{BandRule, Bands, MaskSetting, ModalityName, Settings};
 use crate::nodes::stac_search::sensors;
@@ -150,7 +151,9 @@ pub(crate) fn item(row: &ItemRow) -> Result<Item, String> {
         .unwrap_or_default()
         .parse()
         .map_err(|error: skysense_catalog::CatalogError| error.to_string())?;
-    Item::parse(&row.item, root).map_err(|error| error.to_string())
+    let mut value = serde_json::from_str(&row.item).map_err(|error| format!("its JSON cannot be read: {error}"))?;
+    credentials::restore(&mut value);
+    Item::from_json(value, &root.to_string(), root).map_err(|error| error.to_string())
 }
 
 type Found<'a> = (Scene, &'a Sensor, Option<String>);
@@ -211,7 +214,7 @@ fn bands(settings: &Settings, scenes: &[(Scene, &Sensor)]) -> Result<BTreeMap<Mo
                 |(place, band)| {
                     let sensor_bands: Vec<&str> = first.bands.iter().map(|band| band.name.as_str()).collect();
                     let message = format!("{} has no band {band:?}; it has {}", first.sensor, sensor_bands.join(", "));
-                    Fault::new(format!("/bands/{}/{place}", name(modality)), "band.unknown", message)
+                    Fault::new(format!("/bands/{}/{place}", name(modality)), "settings.bands", message)
                 },
             ));
             all.insert(modality, named.clone());

@@ -89,7 +89,7 @@ impl SceneReader {
         let item = error.place.get("item").cloned().unwrap_or_else(|| scene.item.clone());
         let new = self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert((item.clone(), asset.clone()));
         if new {
-            self.host.skipped(&item, Some(&asset), &error.to_string());
+            self.host.skipped_for(&item, Some(&asset), error);
             self.host.log(
                 Level::Warn,
                 format!("item {item}, asset {asset} cannot be read and its pixels are left out: {}", error.message),

@@ -200,7 +200,7 @@ fn select(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(OPENERS)
         .build()
-        .map_err(|error| Fault::new("", "threads", error.to_string()))?;
+        .map_err(|error| Fault::new("", "runtime.threads", error.to_string()))?;
     let opener = Opener::new(gathered.access.clone());
     let mut inspected: BTreeMap<String, Inspected> = BTreeMap::new();
     let mut refusals = Vec::new();
@@ -227,9 +227,9 @@ fn select(
                 }
                 Err(error) if settings.on_error == OnError::Fail => return Err(Fault::from(error).into()),
                 Err(error) => {
-                    host.skipped(&item, error.place.get("asset").map(String::as_str), &error.to_string());
-                    host.log(Level::Warn, format!("item {item} is left out: {error}"));
-                    refusals.push(error.to_string());
+                    host.skipped_for(&item, error.place.get("asset").map(String::as_str), &error);
+                    host.log(Level::Warn, format!("item {item} is left out: {}", error.message));
+                    refusals.push(format!("item {item}: {}", error.message));
                     refused.insert(item);
                 }
             }

@@ -37,7 +37,10 @@ pub(crate) fn target(settings: &Settings, area: Option<&Area>, scenes: &[&Inspec
     };
     let fault = |field: &'static str| {
         move |error: skysense_raster::RasterError| {
-            vec![Fault { field: field.into(), ..Fault::from(errors::raster(&error)) }]
+            let fault = Fault { field: field.into(), ..Fault::from(errors::raster(&error)) };
+            // What is projected here are the workflow's own numbers, or numbers into a system that it names.
+            let code = if field == "/crs" && settings.crs == "auto" { fault.code } else { "settings.target".into() };
+            vec![Fault { code, ..fault }]
         }
     };
     let bounds = match (settings.bbox, area) {

@@ -45,6 +45,9 @@ chips:
     dates: {max: 12, prefer: clear}
 ";
 
+/// How a reference system is written: a word that GDAL knows, or a code, WKT, PROJ string or PROJJSON.
+const CRS: &str = r"^(auto|WGS84|WGS72|NAD27|NAD83|[\s\S]*[:=\[{][\s\S]*)$";
+
 /// Settings of `raster.chips`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -53,6 +56,7 @@ pub(crate) struct Settings {
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) resolution: f64,
     /// `auto`: that of most of the area of the Sentinel items; or a code such as `EPSG:32633`, or WKT.
+    #[schemars(extend("pattern" = CRS))]
     pub(crate) crs: String,
     /// A point that a corner of a pixel falls on; left out, pixels fall on those of the items.
     pub(crate) anchor: Option<[f64; 2]>,
@@ -73,6 +77,7 @@ pub(crate) struct Settings {
     /// What is masked beside nodata.
     pub(crate) mask: MaskSetting,
     /// How long a period is that makes one map: `none`, or an ISO 8601 duration such as `P1M`, `P1Y`, `P10D`.
+    #[schemars(extend("pattern" = "^([Nn][Oo][Nn][Ee]|P0*[1-9][0-9]{0,3}[YMWD])$"))]
     pub(crate) period: String,
     /// How many dates a chip has, and which ones.
     pub(crate) dates: Dates,

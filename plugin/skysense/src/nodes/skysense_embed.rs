@@ -18,7 +18,7 @@ const EXAMPLE: &str = "\
 features:
   uses: skysense.embed
   from: chips
-  with: {model: models/tiny, device: cpu}
+  with: {model: models/tiny}
 ";
 
 /// The node.

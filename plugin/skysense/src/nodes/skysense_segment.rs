@@ -18,7 +18,7 @@ const EXAMPLE: &str = "\
 classes:
   uses: skysense.segment
   from: chips
-  with: {model: models/tiny, device: cpu}
+  with: {model: models/tiny}
 ";
 
 /// The node.

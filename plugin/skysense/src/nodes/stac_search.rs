@@ -11,6 +11,7 @@ use skysense_catalog::{Access, Bbox, Filter, Http, Item, Limits, SearchOutcome, 
 use skysense_edges::{ItemBuilder, ItemFacts, ItemRow, item_schema};
 
 use crate::chips::unknown_collection;
+use crate::credentials;
 use crate::errors;
 use crate::settings::{AreaSetting, OnError, did_you_mean, href, path};
 
@@ -45,6 +46,8 @@ scenes:
 
 /// Collections that a message lists.
 const MOST_NAMED: usize = 20;
+/// How a datetime or an interval looks; whether it is one is found when it is read.
+const DATETIME: &str = r"^\s*(\.\.|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ]\S+)?)?\s*(/\s*(\.\.|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ]\S+)?)?\s*)?$";
 
 /// Settings of `stac.search`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -69,6 +72,7 @@ pub(crate) struct Settings {
     intersects: Option<AreaSetting>,
     /// A datetime or an interval, as `2021-03-01/2021-10-31`; `..` leaves an end open.
     #[serde(default)]
+    #[schemars(extend("pattern" = DATETIME))]
     datetime: Option<String>,
     /// Most cloud cover of an item, in percent.
     #[serde(default)]
@@ -297,6 +301,8 @@ fn row(item: &Item, sensors: &Sensors) -> ItemRow {
     let sensor = sensors.of(item);
     let milliseconds = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis();
     let interval = item.interval();
+    let mut pinned = Value::Object(item.value().clone());
+    credentials::cut(&mut pinned);
     ItemRow {
         id: item.id().to_owned(),
         collection: item.collection().map(str::to_owned),
@@ -307,7 +313,7 @@ fn row(item: &Item, sensors: &Sensors) -> ItemRow {
         end: interval.map(|(_, end)| milliseconds(end)),
         geometry: item.geometry().and_then(|geometry| skysense_catalog::to_wkb(geometry).ok()),
         bbox: item.bbox().map(|bbox| bbox.0),
-        item: item.to_json(),
+        item: pinned.to_string(),
         root: Some(item.root().to_string()),
     }
 }

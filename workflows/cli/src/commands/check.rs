@@ -43,15 +43,14 @@ impl Subcommand for Check {
                 }
             }
         }
+        let failure = (!wrong.is_empty()).then(|| Failure::from(wrong));
         if context.options.json {
-            output::json(&json!({"ok": wrong.is_empty(), "files": files}))?;
+            let exit = failure.as_ref().map_or(Exit::Ok, Failure::exit).code();
+            output::json(&json!({"ok": failure.is_none(), "exit": exit, "files": files}))?;
         } else if !words.is_empty() {
             output::data(&words)?;
         }
-        if wrong.is_empty() {
-            return Ok(Exit::Ok);
-        }
         // With --json the faults are on stdout already; they are not printed there twice.
-        Ok(Failure::from(wrong).print(false))
+        Ok(failure.map_or(Exit::Ok, |failure| failure.print(false)))
     }
 }

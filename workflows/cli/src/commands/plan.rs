@@ -1,6 +1,6 @@
 //! `skysense plan`: what a run would do, before a pixel is read.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use skysense_engine::{PlanOptions, plan};
@@ -11,6 +11,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     options::{LimitOptions, ParamOptions},
+    progress::Progress,
 };
 
 /// Options of `plan`.
@@ -36,7 +37,11 @@ impl Subcommand for Plan {
         options.memory = self.limits.memory;
         options.threads = self.limits.threads;
         options.cancel = context.cancel.clone();
-        let plan = plan(&spec, context.plugins(), &options)?;
+        let progress = Progress::new(context.options.progress, &[]);
+        options.events = Arc::new(progress.clone());
+        let plan = plan(&spec, context.plugins(), &options);
+        progress.finish();
+        let plan = plan?;
         context.answer(&plan.to_json(), || plan.to_string())?;
         Ok(Exit::Ok)
     }

@@ -1,9 +1,13 @@
 //! `skysense run`: plans a workflow and does it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use clap::Args;
-use skysense_engine::{Outcome, PlanOptions, RunOptions, RunReport, plan, run};
+use serde_json::{Value, json};
+use skysense_engine::{Event, Events, Outcome, Plan, PlanOptions, RunOptions, RunReport, plan, run};
 
 use super::Subcommand;
 use crate::{
@@ -33,23 +37,63 @@ pub(crate) struct Run {
 impl Subcommand for Run {
     const NAME: &'static str = "run";
     const ABOUT: &'static str = "Plan a workflow and run it";
-    const DETAILS: &'static str = "Prints the hrefs of what was written; with --json one object: run, outcome, outputs, \
-        counts, skipped, report. Ctrl-C or SIGTERM ends the run cleanly, and `skysense runs resume` goes on with it; \
+    const DETAILS: &'static str = "Prints the hrefs of what was written; with --json one object, also where no run \
+        began: ok, exit, run, outcome, outputs, counts, skipped, report, and error or faults. Ctrl-C or SIGTERM ends the run cleanly, and `skysense runs resume` goes on with it; \
         twice ends it at once.";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let spec = context.spec(&self.file, &self.params.params, false)?;
-        let mut options = PlanOptions::default();
-        options.memory = self.limits.memory;
-        options.threads = self.limits.threads;
-        options.cancel = context.cancel.clone();
-        let plan = plan(&spec, context.plugins(), &options)?;
+        let planning =
+            Arc::new(Planning { progress: Progress::new(context.options.progress, &[]), left_out: Mutex::default() });
+        let plan = self.plan(context, planning.clone());
+        planning.progress.finish();
+        let plan = plan.map_err(|failure| failure.with(planning.report()))?;
         let names: Vec<String> = plan.nodes.iter().map(|node| node.name.clone()).collect();
         let progress = Progress::new(context.options.progress, &names);
         let options = run_options(self.runs, self.devices, context);
         let report = run(plan, context.plugins(), &options, Arc::new(progress.clone()));
         progress.finish();
-        finish(&report?, context)
+        finish(&report.map_err(|error| Failure::from(error).with(planning.report()))?, context)
+    }
+}
+
+impl Run {
+    fn plan(&self, context: &Context, planning: Arc<Planning>) -> Result<Plan, Failure> {
+        let spec = context.spec(&self.file, &self.params.params, false)?;
+        let mut options = PlanOptions::default();
+        options.memory = self.limits.memory;
+        options.threads = self.limits.threads;
+        options.cancel = context.cancel.clone();
+        options.events = planning;
+        Ok(plan(&spec, context.plugins(), &options)?)
+    }
+}
+
+/// Shows how planning goes, and keeps what it left out, for the answer where no run begins.
+struct Planning {
+    progress: Progress,
+    left_out: Mutex<Vec<Value>>,
+}
+
+impl Planning {
+    /// The answer's fields of a run that did not begin.
+    fn report(&self) -> Value {
+        let skipped = self.left_out.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        json!({"run": null, "outcome": Outcome::Failed, "outputs": [], "counts": {}, "skipped": skipped, "report": null})
+    }
+}
+
+impl Events for Planning {
+    fn event(&self, event: &Event) {
+        if let Event::Record { node, kind, record } = event
+            && kind == "skipped"
+        {
+            let mut left_out = json!({"node": node});
+            if let (Value::Object(fields), Value::Object(record)) = (&mut left_out, record) {
+                fields.extend(record.clone());
+            }
+            self.left_out.lock().unwrap_or_else(PoisonError::into_inner).push(left_out);
+        }
+        self.progress.event(event);
     }
 }
 
@@ -74,12 +118,31 @@ pub(super) fn finish(report: &RunReport, context: &Context) -> Result<Exit, Fail
         (Outcome::Failed, Some(error)) => Exit::of_code(&error.code),
         (Outcome::Failed, None) => Exit::Internal,
     };
-    let printed =
-        if context.options.json { output::json(report) } else { output_hrefs(report.outputs.iter().filter_map(href)) };
-    output::note(&summary(report));
+    let printed = if context.options.json {
+        output::json(&answer(report, exit))
+    } else {
+        output_hrefs(report.outputs.iter().filter_map(href))
+    };
+    if output::speaks_lines() {
+        // What was left out and what failed were events; this names the rest.
+        output::line(
+            &json!({"event": "report", "run": report.run, "outcome": report.outcome, "report": report.report}),
+        );
+    } else {
+        output::note(&summary(report));
+    }
     // A reader that went away does not change how the run ended.
     printed.map_err(|failure| failure.instead_of_ok(exit))?;
     Ok(exit)
+}
+
+/// The report in the shape that every answer has: `ok` and `exit` say how it went without reading on.
+fn answer(report: &RunReport, exit: Exit) -> Value {
+    let mut answer = json!({"ok": exit == Exit::Ok, "exit": exit.code()});
+    if let (Value::Object(fields), Ok(Value::Object(report))) = (&mut answer, serde_json::to_value(report)) {
+        fields.extend(report);
+    }
+    answer
 }
 
 fn output_hrefs(hrefs: impl Iterator<Item = String>) -> Result<(), Failure> {
@@ -98,6 +161,9 @@ fn summary(report: &RunReport) -> String {
         let what: Vec<String> =
             ["node", "item", "asset"].into_iter().map(text).filter(|text| !text.is_empty()).collect();
         lines.push(format!("left out: {}: {}", what.join(" "), text("reason")));
+        let causes = skipped["causes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        lines.extend(causes.map(|cause| format!("  caused by: {cause}")));
+        lines.extend(skipped["hint"].as_str().map(|hint| format!("  hint: {hint}")));
     }
     let outcome = match report.outcome {
         Outcome::Done => "done".to_owned(),

@@ -32,6 +32,15 @@ struct Count {
     fail_at: Option<i64>,
     /// Panics at this row; at row 0 while planning.
     panic_at: Option<i64>,
+    /// Leaves an input out while planning, with causes and a remedy.
+    #[serde(default)]
+    leaves_out: bool,
+    /// How many rows to make at once.
+    #[schemars(extend("x-skysense-execution" = true))]
+    batch: Option<i64>,
+    /// Where from.
+    #[schemars(extend("format" = "uri-reference"))]
+    from: Option<String>,
     /// Sleeps without asking whether the run is cancelled.
     #[serde(default)]
     deaf: bool,
@@ -47,15 +56,35 @@ impl Node for CountNode {
         NodeDoc::new("Counts").output("item").example("numbers: {uses: test.count, with: {rows: 3}}")
     }
 
-    fn plan(settings: Count, _: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
+    fn plan(settings: Count, _: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
         if settings.rows > 1_000_000 {
             return Err(Fault::new("/rows", "settings.rows", "too many rows").hint("ask for a million at most").into());
         }
         assert_ne!(settings.panic_at, Some(0), "the plan is cursed");
-        Ok(NodePlan::new(schema()).memory(0, 1 << 10).cost("rows", settings.rows as f64, ""))
+        if settings.leaves_out {
+            host.progress(1, Some(1), "catalogs");
+            host.log(skysense_abi::Level::Warn, "S2C is left out");
+            let error = NodeError::new("read.truncated", "the header is cut").because("3 bytes").hint("fetch it again");
+            host.skipped_for("S2C", Some("B04"), &error);
+        }
+        if settings.fail_at == Some(0) {
+            let error =
+                NodeError::new("read.missing", "cannot read the catalog").because("No such file").at("item", "S2D");
+            return Err(Fault { field: "/rows".into(), ..Fault::from(error.hint("look for it")) }.into());
+        }
+        let _batch_changes_nothing = settings.batch;
+        Ok(NodePlan::new(schema()).state(json!({"from": settings.from})).memory(0, 1 << 10).cost(
+            "rows",
+            settings.rows as f64,
+            "",
+        ))
     }
 
-    fn run(settings: Count, _: NodePlan, _: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+    fn run(settings: Count, plan: NodePlan, _: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        let planned_with = plan.state["from"].as_str().map(str::to_owned);
+        if planned_with != settings.from {
+            return Err(NodeError::new("settings.lost", "settings or state are not those of the plan"));
+        }
         host.log(skysense_abi::Level::Info, "counting");
         let batches = (1..=settings.rows).map(move |n| {
             host.progress(n as u64, Some(settings.rows as u64), "numbers");

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use skysense_abi::{About, HostCallbacks, Level};
 
+use super::PlanOptions;
 use crate::cancel::Cancel;
 use crate::report::Record;
+use crate::run::{Event, Events};
 use crate::spec::Spec;
 
 pub(crate) struct PlanHost {
@@ -14,6 +16,7 @@ pub(crate) struct PlanHost {
     node: String,
     records: Arc<Mutex<Vec<Record>>>,
     cancel: Cancel,
+    events: Arc<dyn Events>,
 }
 
 impl PlanHost {
@@ -22,7 +25,7 @@ impl PlanHost {
         node: &str,
         threads: usize,
         records: Arc<Mutex<Vec<Record>>>,
-        cancel: Cancel,
+        options: &PlanOptions,
     ) -> Self {
         let mut about = About::default();
         about.node = node.to_owned();
@@ -30,21 +33,25 @@ impl PlanHost {
         about.workflow_sha256 = spec.hash.clone();
         about.threads = threads;
         about.base = spec.folder.clone();
-        Self { about, node: node.to_owned(), records, cancel }
+        let (cancel, events) = (options.cancel.clone(), options.events.clone());
+        Self { about, node: node.to_owned(), records, cancel, events }
     }
 }
 
 impl HostCallbacks for PlanHost {
     fn log(&self, level: Level, message: &str) {
-        match level {
-            Level::Error => tracing::error!(node = self.node, "{message}"),
-            Level::Warn => tracing::warn!(node = self.node, "{message}"),
-            Level::Info => tracing::info!(node = self.node, "{message}"),
-            Level::Debug => tracing::debug!(node = self.node, "{message}"),
-        }
+        self.events.event(&Event::Log { node: self.node.clone(), level, message: message.to_owned() });
+    }
+
+    fn progress(&self, done: u64, total: Option<u64>, unit: &str) {
+        self.events.event(&Event::Progress { node: self.node.clone(), done, total, unit: unit.to_owned() });
     }
 
     fn report(&self, kind: &str, record: Value) {
+        if kind != "count" {
+            let (node, kind, record) = (self.node.clone(), kind.to_owned(), record.clone());
+            self.events.event(&Event::Record { node, kind, record });
+        }
         let record = Record { node: self.node.clone(), kind: kind.to_owned(), record };
         self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }

@@ -11,6 +11,10 @@ use crate::spec::Fault;
 
 /// Room for the engine's own threads, tables and for what the allocator keeps.
 const ENGINE_BYTES: u64 = 32 << 20;
+/// How much more a process may hold when it is started again: the least that is named has to do then, too.
+const SPREAD: u64 = 12 << 20;
+/// The least is named in whole steps.
+const STEP: u64 = 16 << 20;
 /// Stack and small things of a node's thread.
 const NODE_BYTES: u64 = 2 << 20;
 /// What a batch is taken for when a node promises nothing.
@@ -34,8 +38,10 @@ pub struct MemoryPlan {
     pub explicit: bool,
     /// What the process holds before the run, and the engine's own part.
     pub fixed: u64,
-    /// The least that works.
+    /// The least that works, whenever the workflow is planned again.
     pub least: u64,
+    /// What is needed this time.
+    pub needed: u64,
     /// How many more batches each queue may hold.
     pub extra_batches: u64,
     /// What is left for leases.
@@ -76,22 +82,23 @@ impl MemoryPlan {
 
     fn with_held(nodes: &[PlannedNode], wanted: Option<u64>, held: u64, threads: usize) -> Self {
         let fixed = held.saturating_add(ENGINE_BYTES);
-        let least = nodes.iter().fold(fixed, |sum, node| sum.saturating_add(node_bytes(nodes, node)));
+        let needed = nodes.iter().fold(fixed, |sum, node| sum.saturating_add(node_bytes(nodes, node)));
+        let least = needed.saturating_add(SPREAD).checked_next_multiple_of(STEP).unwrap_or(u64::MAX);
         // Without a limit of their own, people expect a run that fits the machine to run.
         let budget = wanted.unwrap_or_else(|| (machine_memory() / 4 * 3).max(least));
-        let spare = budget.saturating_sub(least);
+        let spare = budget.saturating_sub(needed);
         let queued: u64 =
             nodes.iter().filter(|n| readers(nodes, &n.name) == 1).map(batch_bytes).fold(0, u64::saturating_add);
         // One processor cannot work ahead: batches in a queue would only leave its cache before they are read.
         let most = if threads == 1 { 0 } else { MOST_EXTRA };
         let extra_batches = (spare / 2).checked_div(queued).unwrap_or(0).min(most);
         let leases = spare - extra_batches * queued;
-        Self { budget, explicit: wanted.is_some(), fixed, least, extra_batches, leases }
+        Self { budget, explicit: wanted.is_some(), fixed, least, needed, extra_batches, leases }
     }
 
     /// The fault of a budget that is too small: it names the least that works, and who needs most of it.
     pub(crate) fn fault(&self, nodes: &[PlannedNode]) -> Option<Fault> {
-        if self.budget >= self.least {
+        if self.budget >= self.needed {
             return None;
         }
         let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1 << 20));
@@ -134,8 +141,11 @@ mod tests {
         let nodes = [planned("a", &[], 10 * mib, 4 * mib), planned("b", &["a"], 20 * mib, mib)];
         let least = MemoryPlan::with_held(&nodes, Some(0), 8 * mib, 2);
         // 8 + 32 fixed, a: 10 + 3 x 4 + 2, b: 20 + 1 + 2.
-        assert_eq!(least.least, (8 + 32 + 24 + 23) * mib);
-        assert!(least.fault(&nodes).unwrap().to_string().contains("--memory 87MiB"));
+        assert_eq!(least.needed, (8 + 32 + 24 + 23) * mib);
+        // The least that is named does the next time as well, when the process holds somewhat more.
+        assert!(least.fault(&nodes).unwrap().to_string().contains("--memory 112MiB"));
+        let again = MemoryPlan::with_held(&nodes, Some(least.least), 19 * mib, 2);
+        assert!(again.fault(&nodes).is_none());
         let exact = MemoryPlan::with_held(&nodes, Some(87 * mib), 8 * mib, 2);
         assert_eq!((exact.extra_batches, exact.leases), (0, 0));
         assert!(exact.fault(&nodes).is_none());

@@ -16,15 +16,16 @@ use skysense_abi::{Cost, Host, NodePlan, PlanInput, PlanInputs};
 use crate::cancel::Cancel;
 use crate::plugins::PluginSet;
 use crate::report::Record;
+use crate::run::{Event, Events, NoEvents};
 use crate::spec::{Edge, Fault, Faults, NodeSpec, Spec};
 
 pub(crate) use host::PlanHost;
 pub use memory::MemoryPlan;
 pub(crate) use memory::batch_bytes;
-pub(crate) use store::{file_name, read_plan, read_rows, write_whole};
+pub(crate) use store::{file_name, read_plan, read_rows, remove_private, write_whole};
 
 /// What planning may use.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PlanOptions {
     /// Limit of resident memory without mapped files, in bytes; absent: three quarters of the machine's.
@@ -33,6 +34,14 @@ pub struct PlanOptions {
     pub threads: Option<usize>,
     /// Ends planning early.
     pub cancel: Cancel,
+    /// Who hears what nodes say while they plan, also of a plan that fails.
+    pub events: Arc<dyn Events>,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self { memory: None, threads: None, cancel: Cancel::new(), events: Arc::new(NoEvents) }
+    }
 }
 
 /// Which workflow a plan or a run is of.
@@ -117,7 +126,8 @@ pub fn plan(spec: &Spec, plugins: &PluginSet, options: &PlanOptions) -> Result<P
             failed.push(&node.name);
             continue;
         }
-        let host = Host::new(PlanHost::new(spec, &node.name, threads, records.clone(), options.cancel.clone()));
+        options.events.event(&Event::NodePlanning { node: node.name.clone() });
+        let host = Host::new(PlanHost::new(spec, &node.name, threads, records.clone(), options));
         match plan_node(node, plugins, &nodes, &host) {
             Ok(planned) => nodes.push(planned),
             Err(found) => {
@@ -181,9 +191,9 @@ fn plan_node(
         let input = PlanInput::new(&source.output, plan.schema.clone(), plan.facts.clone(), plan.rows.clone());
         inputs = inputs.with(&edge.port, input);
     }
-    let plan = plugin.plan(&node.uses, &node.settings, &inputs, host).map_err(|faults| {
-        faults.into_iter().map(|f| Fault::new(&f.code, f.message).pointer(f.field).hint_if(f.hint)).collect::<Vec<_>>()
-    })?;
+    let plan = plugin
+        .plan(&node.uses, &node.settings, &inputs, host)
+        .map_err(|faults| faults.into_iter().map(|fault| Fault::of_node(&node.name, fault)).collect::<Vec<_>>())?;
     Ok(PlannedNode {
         name: node.name.clone(),
         uses: node.uses.clone(),

@@ -1,9 +1,12 @@
 //! A plan in a run's folder: `plan.json`, and each node's columns and planned rows as Arrow IPC files.
-//! Secrets stay out: `plan.json` names them, and they are looked up again.
+//!
+//! Secrets stay out: `plan.json` names them, and they are looked up again. What only a resumed run needs stands in
+//! `private.json`, which its owner alone may read and which goes when the run is done: what nodes keep for
+//! themselves, and addresses with the user, password or signature that opens them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -48,8 +51,19 @@ struct NodeFile {
     facts: Value,
     costs: Vec<Cost>,
     memory: Memory,
-    state: Value,
 }
+
+/// `private.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct PrivateFile {
+    /// Node → what it keeps for its run.
+    states: BTreeMap<String, Value>,
+    /// Node → JSON pointer → the setting with what `plan.json` does not show.
+    settings: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// Its name.
+const PRIVATE: &str = "private.json";
 
 /// A name for a file about a node: ordered, and safe whatever the node is called.
 pub(crate) fn file_name(position: usize, node: &str) -> String {
@@ -81,21 +95,51 @@ impl Plan {
             let path = rows.join(file_name(i, &node.name));
             write_rows(&path, &node.plan.schema, node.plan.rows.as_deref().unwrap_or_default())?;
         }
+        let private = serde_json::to_string(&PrivateFile::of(&self.nodes)).unwrap_or_default();
+        write_private(&folder.join(PRIVATE), private.as_bytes())?;
         let path = folder.join("plan.json");
         let text = serde_json::to_string_pretty(&self.to_json()).unwrap_or_default();
         write_whole(&path, text.as_bytes())
     }
 }
 
+impl PrivateFile {
+    fn of(nodes: &[PlannedNode]) -> Self {
+        let mut file = Self::default();
+        for node in nodes {
+            file.states.insert(node.name.clone(), node.plan.state.clone());
+            let mut hidden = Hidden::default();
+            hidden.find(&node.settings, &node.public_settings, String::new());
+            if !hidden.values.is_empty() {
+                file.settings.insert(node.name.clone(), hidden.values);
+            }
+        }
+        file
+    }
+}
+
+/// Removes what only a resumed run needs.
+pub(crate) fn remove_private(folder: &Path) {
+    let path = folder.join(PRIVATE);
+    if let Err(error) = std::fs::remove_file(&path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("cannot remove {}, which may hold credentials: {error}", path.display());
+    }
+}
+
 /// Reads a plan from a run's folder; `secret` looks secrets up.
 pub(crate) fn read_plan(folder: &Path, secret: &dyn Fn(&str) -> Option<String>) -> Result<Plan, EngineError> {
-    let path = folder.join("plan.json");
-    let text = std::fs::read_to_string(&path).map_err(|e| EngineError::file("read", &path, e))?;
-    let file: PlanFile =
-        serde_json::from_str(&text).map_err(|e| EngineError::Broken { path: path.clone(), reason: e.to_string() })?;
+    let file: PlanFile = read_json(&folder.join("plan.json"))?;
+    let mut private: PrivateFile = read_json(&folder.join(PRIVATE))?;
     let mut nodes = Vec::new();
     for node in file.nodes {
         let mut settings = node.settings.clone();
+        for (pointer, value) in private.settings.remove(&node.name).unwrap_or_default() {
+            if let Some(place) = settings.pointer_mut(&pointer) {
+                *place = value;
+            }
+        }
         for (pointer, name) in &node.secrets {
             let value = secret(name).ok_or_else(|| EngineError::Secret { name: name.clone() })?;
             if let Some(place) = settings.pointer_mut(pointer) {
@@ -103,7 +147,8 @@ pub(crate) fn read_plan(folder: &Path, secret: &dyn Fn(&str) -> Option<String>) 
             }
         }
         let (schema, rows) = read_rows(&folder.join(&node.file))?;
-        let mut plan = NodePlan::new(schema).facts(node.facts).state(node.state);
+        let state = private.states.remove(&node.name).unwrap_or_default();
+        let mut plan = NodePlan::new(schema).facts(node.facts).state(state);
         plan.rows = node.rows.map(|_| rows);
         plan.costs = node.costs;
         plan.memory = node.memory;
@@ -129,14 +174,14 @@ pub(crate) fn read_plan(folder: &Path, secret: &dyn Fn(&str) -> Option<String>) 
 
 impl NodeFile {
     fn of(position: usize, node: &PlannedNode) -> Self {
-        let mut secrets = BTreeMap::new();
-        find_secrets(&node.settings, &node.public_settings, String::new(), &mut secrets);
+        let mut hidden = Hidden::default();
+        hidden.find(&node.settings, &node.public_settings, String::new());
         let fields = node.plan.schema.fields().iter();
         Self {
             name: node.name.clone(),
             uses: node.uses.clone(),
             settings: node.public_settings.clone(),
-            secrets,
+            secrets: hidden.names,
             inputs: node.inputs.clone(),
             output: node.output.clone(),
             columns: fields.map(|f| format!("{}: {}", f.name(), f.data_type())).collect(),
@@ -145,32 +190,62 @@ impl NodeFile {
             facts: node.plan.facts.clone(),
             costs: node.plan.costs.clone(),
             memory: node.plan.memory,
-            state: node.plan.state.clone(),
         }
     }
 }
 
-/// Where real and public settings differ, a secret stands.
-fn find_secrets(real: &Value, public: &Value, pointer: String, found: &mut BTreeMap<String, String>) {
-    match (real, public) {
-        (Value::Object(real), Value::Object(public)) => {
-            for (key, value) in public {
-                let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-                find_secrets(real.get(key).unwrap_or(&Value::Null), value, pointer, found);
+/// Where real and public settings differ.
+#[derive(Default)]
+struct Hidden {
+    /// JSON pointer → name of the secret.
+    names: BTreeMap<String, String>,
+    /// JSON pointer → the value: an address with credentials.
+    values: BTreeMap<String, Value>,
+}
+
+impl Hidden {
+    fn find(&mut self, real: &Value, public: &Value, pointer: String) {
+        match (real, public) {
+            (Value::Object(real), Value::Object(public)) => {
+                for (key, value) in public {
+                    let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    self.find(real.get(key).unwrap_or(&Value::Null), value, pointer);
+                }
             }
-        }
-        (Value::Array(real), Value::Array(public)) => {
-            for (i, (real, public)) in real.iter().zip(public).enumerate() {
-                find_secrets(real, public, format!("{pointer}/{i}"), found);
+            (Value::Array(real), Value::Array(public)) => {
+                for (i, (real, public)) in real.iter().zip(public).enumerate() {
+                    self.find(real, public, format!("{pointer}/{i}"));
+                }
             }
-        }
-        (real, Value::String(text)) if real != public => {
-            if let Some(name) = text.strip_prefix("${secret:").and_then(|rest| rest.strip_suffix('}')) {
-                found.insert(pointer, name.to_owned());
+            (real, Value::String(text)) if real != public => {
+                match text.strip_prefix("${secret:").and_then(|rest| rest.strip_suffix('}')) {
+                    Some(name) => self.names.insert(pointer, name.to_owned()).map(Value::String),
+                    None => self.values.insert(pointer, real.clone()),
+                };
             }
+            _ => {}
         }
-        _ => {}
     }
+}
+
+/// Reads a JSON file of a run's folder.
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, EngineError> {
+    let text = std::fs::read_to_string(path).map_err(|e| EngineError::file("read", path, e))?;
+    serde_json::from_str(&text).map_err(|e| EngineError::Broken { path: path.to_owned(), reason: e.to_string() })
+}
+
+/// Writes a file that only its owner may read, from its first byte on.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || {
+        let mut file = options.open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|e| EngineError::file("write", path, e))
 }
 
 /// Writes a file under a temporary name, flushes it to disk and renames it.
@@ -214,18 +289,31 @@ mod tests {
     #[test]
     fn a_plan_comes_back_whole_and_without_secrets_on_disk() {
         let mut plan = plan_of(vec![crate::plan::tests::planned("a/b", &[], 5, 6)]);
-        plan.nodes[0].settings = json!({"auth": {"to~ken": "hunter2"}, "list": ["x"]});
-        plan.nodes[0].public_settings = json!({"auth": {"to~ken": "${secret:TOKEN}"}, "list": ["x"]});
+        plan.nodes[0].settings = json!({"auth": {"to~ken": "hunter2"}, "list": ["x", "http://u:geheim@h/"]});
+        plan.nodes[0].public_settings = json!({"auth": {"to~ken": "${secret:TOKEN}"}, "list": ["x", "http://h/"]});
+        plan.nodes[0].plan.state = json!({"href": "http://h/?sig=geheim"});
         let folder = tempfile::tempdir().unwrap();
         plan.write(folder.path()).unwrap();
         let text = std::fs::read_to_string(folder.path().join("plan.json")).unwrap();
-        assert!(!text.contains("hunter2"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("geheim"), "{text}");
+        let private = folder.path().join(PRIVATE);
+        assert!(!std::fs::read_to_string(&private).unwrap().contains("hunter2"), "secrets are looked up again");
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&private.metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
         let read = |secret: &dyn Fn(&str) -> Option<String>| read_plan(folder.path(), secret);
         let back = read(&|name| (name == "TOKEN").then(|| "hunter3".into())).unwrap();
-        assert_eq!(back.nodes[0].settings, json!({"auth": {"to~ken": "hunter3"}, "list": ["x"]}));
+        let settings = json!({"auth": {"to~ken": "hunter3"}, "list": ["x", "http://u:geheim@h/"]});
+        assert_eq!(back.nodes[0].settings, settings);
+        assert_eq!(back.nodes[0].public_settings, plan.nodes[0].public_settings);
+        assert_eq!(back.nodes[0].plan.state, plan.nodes[0].plan.state);
         assert_eq!(back.nodes[0].plan.schema, plan.nodes[0].plan.schema);
         assert_eq!(back.nodes[0].plan.rows, plan.nodes[0].plan.rows);
         assert_eq!(back.to_json()["nodes"][0]["memory"], plan.to_json()["nodes"][0]["memory"]);
         assert!(read(&|_| None).err().unwrap().to_string().contains("TOKEN"));
+        remove_private(folder.path());
+        assert!(!private.exists());
     }
 }

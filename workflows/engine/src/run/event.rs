@@ -1,4 +1,4 @@
-//! What happens in a run, as it happens: for progress bars and JSON lines.
+//! What happens while a workflow is planned and run, as it happens: for progress bars and JSON lines.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,11 @@ use crate::report::{NodeOutcome, Outcome};
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
+    /// A node is being planned.
+    NodePlanning {
+        /// The node.
+        node: String,
+    },
     /// The run begins.
     RunStarted {
         /// Its id.

@@ -203,7 +203,12 @@ fn finish(state: &RunState, peak: u64, begun: Instant) -> RunReport {
 fn keep(state: &RunState, report: &RunReport) -> Result<(), NodeError> {
     state.folder.check()?;
     write_report(report)?;
-    Ok(state.folder.journal(&json!({"event": "finished", "outcome": report.outcome}))?)
+    state.folder.journal(&json!({"event": "finished", "outcome": report.outcome}))?;
+    // Nothing resumes a run that is done.
+    if is_final(&json!(report.outcome)) {
+        crate::plan::remove_private(state.folder.path());
+    }
+    Ok(())
 }
 
 fn write_report(report: &RunReport) -> Result<(), EngineError> {

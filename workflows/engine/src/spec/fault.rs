@@ -1,6 +1,9 @@
 //! One mistake in a workflow, and how it is printed.
 
-use std::fmt::{self, Display, Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Write},
+};
 
 use serde::{Serialize, Serializer};
 
@@ -22,6 +25,9 @@ pub struct Fault {
     /// JSON Pointer of the setting below the node's `with`, or of the value in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// Where outside of the file, for what nodes find: item, asset, …
+    #[serde(rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
+    pub outside: BTreeMap<String, String>,
     /// What would have been valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
@@ -45,6 +51,7 @@ impl Fault {
             place: None,
             node: None,
             pointer: None,
+            outside: BTreeMap::new(),
             expected: None,
             found: None,
             causes: Vec::new(),
@@ -56,6 +63,13 @@ impl Fault {
     pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
+    }
+
+    /// What a node found wrong, in all its parts; its place in the file is still to be found.
+    pub(crate) fn of_node(node: &str, found: skysense_abi::Fault) -> Self {
+        let skysense_abi::Fault { field, code, message, causes, hint, place } = found;
+        let fault = Self::new(&code, message).node(node).pointer(field).hint_if(hint);
+        Self { causes, outside: place, ..fault }
     }
 
     /// Says which node.
@@ -106,6 +120,10 @@ impl Fault {
 impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message)?;
+        if !self.outside.is_empty() {
+            let parts: Vec<_> = self.outside.iter().map(|(what, value)| format!("{what} {value}")).collect();
+            write!(f, " ({})", parts.join(", "))?;
+        }
         if let Some(place) = &self.place {
             write!(f, "\n  --> {}:{}:{}", place.file, place.line, place.column)?;
             for row in place.snippet().lines() {

@@ -19,7 +19,7 @@ use super::{
     resolved::{NodeSpec, Spec, TriggerSpec},
     settings,
     source::{Source, Span},
-    suggest,
+    suggest, uri,
     value::{Bound, Filled, Filler, Params, ProcessSurroundings, Surroundings},
     yaml::{Value, Yaml, token},
 };
@@ -69,7 +69,15 @@ impl Spec {
         let mut reader = Reader { source, faults: &mut faults };
         let document = reader.document(&parsed.root);
         let params = bind(&document.params, bindings, &mut reader);
-        let spec = resolve(document, &params, (types, bindings), &mut reader);
+        // Where a value was given and there is none, it was refused.
+        let given = |name: &String| bindings.params.iter().any(|(given, _)| given == name);
+        let defaults = |name: &String| document.params.iter().any(|p| p.name.name == *name && p.default.is_some());
+        let refused: Vec<String> = params
+            .iter()
+            .filter(|(name, value)| value.is_none() && (given(name) || defaults(name)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let spec = resolve(document, (&params, &refused), (types, bindings), &mut reader);
         if faults.is_empty() { Ok(spec) } else { Err(faults.sorted()) }
     }
 }
@@ -95,7 +103,8 @@ fn value_of(param: &ParamDecl, bindings: &Bindings<'_>, reader: &mut Reader<'_>)
             Ok(value) => Some(bound(param, value, &bindings.folder)),
             Err(expected) => {
                 let fault = Fault::new("type", format!("`-p {name}=…` does not fit the type of the param"));
-                reader.faults.push(fault.expected(expected).found(format!("`{text}`")).hint_if(param.doc.as_ref()));
+                let found = format!("`{}`", uri::closed(text));
+                reader.faults.push(fault.expected(expected).found(found).hint_if(param.doc.as_ref()));
                 None
             }
         };
@@ -108,7 +117,7 @@ fn value_of(param: &ParamDecl, bindings: &Bindings<'_>, reader: &mut Reader<'_>)
         return Some(bound(param, json!(text), &reader.source.folder()));
     }
     // A default may refer to the environment, and not to other params, so that their order means nothing.
-    let filler = Filler { params: &Params::new(), surroundings: bindings.surroundings, require: true };
+    let filler = Filler { params: &Params::new(), surroundings: bindings.surroundings, require: true, refused: &[] };
     let filled = filler.text(text, default, reader)?;
     let looked_up = filled.value.as_str().unwrap_or_default();
     match param.parse(looked_up) {
@@ -140,11 +149,11 @@ fn bound(param: &ParamDecl, value: Json, folder: &Path) -> Bound {
 
 fn resolve(
     document: Document,
-    params: &Params,
+    (params, refused): (&Params, &[String]),
     (types, bindings): (&NodeTypes, &Bindings<'_>),
     reader: &mut Reader<'_>,
 ) -> Spec {
-    let filler = Filler { params, surroundings: bindings.surroundings, require: bindings.require };
+    let filler = Filler { params, surroundings: bindings.surroundings, require: bindings.require, refused };
     let edges = graph::link(&document.nodes, types, reader);
     let order = graph::order(&document.nodes, &edges, reader);
     let folder = reader.source.folder();
@@ -153,10 +162,14 @@ fn resolve(
     let mut places = BTreeMap::new();
     for node in &document.nodes {
         let mut filled = filler.fill(&node.with, reader);
+        // What is shown, stored and hashed names places, and not how one gets in there.
+        uri::close(&mut filled.public);
+        uri::close(&mut filled.written);
         if let Some(kind) = types.get(&node.uses) {
             settings::check(node, kind, &filled, reader);
             absolute_settings(&mut filled.value, &kind.settings, &kind.settings, &folder);
             absolute_settings(&mut filled.public, &kind.settings, &kind.settings, &folder);
+            canonical::drop_execution(&mut filled.written, &kind.settings);
         }
         let inputs = edges.get(&node.name.name).cloned().unwrap_or_default();
         let Filled { value, public, written, .. } = filled;
@@ -173,14 +186,20 @@ fn resolve(
     let triggers = document.triggers.iter().map(|trigger| TriggerSpec {
         name: trigger.name.name.clone(),
         uses: trigger.uses.clone(),
-        with: filler.fill(&trigger.with, reader).public,
+        with: {
+            let mut with = filler.fill(&trigger.with, reader).public;
+            uri::close(&mut with);
+            with
+        },
     });
     let triggers = triggers.collect();
     let canonical = canonical::workflow(canonical_nodes);
     let value = |(name, bound): (&String, &Option<Bound>)| {
         let bound = bound.as_ref()?;
         let shown = bound.secret.as_ref().map(|secret| json!(format!("${{secret:{secret}}}")));
-        Some((name.clone(), shown.unwrap_or_else(|| bound.value.clone())))
+        let mut shown = shown.unwrap_or_else(|| bound.value.clone());
+        uri::close(&mut shown);
+        Some((name.clone(), shown))
     };
     let stem = reader.source.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Spec {

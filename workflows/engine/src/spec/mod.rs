@@ -15,6 +15,7 @@
 //! | `graph` | edges, ports, cycles, order |
 //! | `settings`, `violation` | `with` against the node's JSON Schema |
 //! | `load`, `resolved` | all of it in order, and the result |
+//! | `uri` | addresses without user, password and signature |
 //! | `canonical` | canonical JSON and the workflow's hash |
 //! | `format`, `emit` | `skysense fmt` |
 //! | `schema`, `mermaid` | the JSON Schema that editors use, the graph as Mermaid |
@@ -37,6 +38,7 @@ mod schema;
 mod settings;
 mod source;
 mod suggest;
+mod uri;
 mod value;
 mod violation;
 mod yaml;

@@ -27,7 +27,8 @@ pub struct Spec {
     pub nodes: Vec<NodeSpec>,
     /// Triggers, checked for their shape only.
     pub triggers: Vec<TriggerSpec>,
-    /// Canonical JSON of the workflow: params filled in, secrets by name, paths as written.
+    /// Canonical JSON of the workflow: params filled in, secrets by name, paths as written, addresses without
+    /// credentials, and without settings that change no pixel.
     pub canonical: Value,
     /// SHA-256 of the canonical JSON as lower-case hex: the workflow's identity in provenance.
     pub hash: String,
@@ -45,7 +46,8 @@ pub struct NodeSpec {
     pub uses: String,
     /// Settings as the node receives them. May hold secrets: never print or store this.
     pub settings: Value,
-    /// Settings with `${secret:NAME}` in the place of each secret: for plans, journals and logs.
+    /// Settings with `${secret:NAME}` in the place of each secret, and without users, passwords and signatures in
+    /// addresses: for plans, journals and logs.
     pub public_settings: Value,
     /// Input edges, in the order of the type's ports; an optional port that is not connected is absent.
     pub inputs: Vec<Edge>,
@@ -79,8 +81,7 @@ impl Spec {
 
     /// A fault that a node reported while planning, with its place in the file.
     pub fn fault(&self, node: &str, fault: &skysense_abi::Fault) -> Fault {
-        let located = Fault::new(&fault.code, &fault.message).node(node).pointer(&fault.field);
-        self.locate(located.hint_if(fault.hint.as_ref()))
+        self.locate(Fault::of_node(node, fault.clone()))
     }
 
     /// Puts a fault that a node found while planning at its place in the file, by the fault's `node` and

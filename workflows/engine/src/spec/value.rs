@@ -71,6 +71,8 @@ pub(super) struct Filler<'a> {
     pub(super) surroundings: &'a dyn Surroundings,
     /// Whether a param without a value is a fault.
     pub(super) require: bool,
+    /// Params whose value was refused, which is told already.
+    pub(super) refused: &'a [String],
 }
 
 /// What a text refers to.
@@ -154,7 +156,7 @@ impl Filler<'_> {
                         None => Filled { public: value.clone(), written, value, open: Vec::new() },
                     });
                 }
-                Some(None) if !self.require => return None,
+                Some(None) if !self.require || self.refused.iter().any(|refused| refused == name) => return None,
                 Some(None) => reader
                     .note("unset-param", format!("param `{name}` has no value"), yaml.span)
                     .with(|fault| fault.hint(format!("give it one with `-p {name}=…`, or a `default` in `params`"))),

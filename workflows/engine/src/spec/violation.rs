@@ -95,7 +95,10 @@ pub(super) fn violations(error: &ValidationError<'_>, schema: &Json) -> Vec<Viol
         Kind::MinLength { limit } => simple(format!("{setting} is too short"), format!("at least {limit} characters")),
         Kind::MaxLength { limit } => simple(format!("{setting} is too long"), format!("at most {limit} characters")),
         Kind::Pattern { pattern } => {
-            simple(format!("{setting} is not written as it should be"), format!("text like `{pattern}`"))
+            // What people can read is in the setting's own words; a pattern is for editors.
+            let doc = parent(error, schema).and_then(|field| field.get("description")?.as_str());
+            let expected = doc.map_or_else(|| format!("text like `{pattern}`"), |doc| doc.replace('\n', " "));
+            simple(format!("{setting} is not written as it should be"), expected)
         }
         // Whatever else a schema may ask: its own words, with the value cut out since it may be a secret.
         _ => Violation { message: format!("{setting} does not fit: {}", error.masked()), alternatives: true, ..base },
