@@ -156,4 +156,40 @@ mod tests {
         // Arithmetic that overflows panics in a build with checks.
         assert!(cost(&request).unwrap().memory.training.total() > 0);
     }
+
+    /// A row for each preset, as docs/MODEL.md has them.
+    fn table() -> String {
+        let head = "| preset | hr | s2 | s1 | both up heads | fusion | all | GFLOP forward | GFLOP training | MiB inference | \
+                    MiB training |\n|";
+        let row = |name: &str| {
+            let cost = cost(&CostRequest::new(name)).unwrap();
+            let million = |count: u64| format!("{:.3}", count as f64 / 1e6);
+            let of = |name: &str| cost.parameters.get(name).unwrap();
+            let giga = |flops: &ByModule| format!("{:.2}", flops.total() as f64 / 1e9);
+            let mebibytes = |bytes: &ByModule| format!("{:.0}", bytes.total() as f64 / 1024.0 / 1024.0);
+            let cells = [
+                name.to_owned(),
+                million(of("hr")),
+                million(of("s2")),
+                million(of("s1")),
+                million(of("head_s2") + of("head_s1")),
+                million(of("fusion")),
+                million(cost.parameters.total()),
+                giga(&cost.flops.forward),
+                giga(&cost.flops.training),
+                mebibytes(&cost.memory.inference),
+                mebibytes(&cost.memory.training),
+            ];
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let rows: String = skysense_model::PRESETS.into_iter().map(row).collect();
+        format!("{head}{}\n{rows}", " --- |".repeat(11))
+    }
+
+    #[test]
+    fn the_table_of_the_docs_is_up_to_date() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/MODEL.md")).unwrap();
+        let table = table();
+        assert!(page.contains(&table), "docs/MODEL.md should have this table:\n{table}");
+    }
 }

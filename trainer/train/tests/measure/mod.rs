@@ -13,7 +13,7 @@ use skysense_model::{Inputs, SegmentationHeadConfig, Series, SkySenseConfig, pre
 use skysense_train::{FinetuneConfig, NoHooks, Sample, SampleSeries, Start, finetune};
 
 /// Holds the case of a child.
-pub const CHILD: &str = "SKYSENSE_MEASURE_CHILD";
+pub(crate) const CHILD: &str = "SKYSENSE_MEASURE_CHILD";
 
 /// What comes before the number that a child prints.
 const MARK: &str = "bytes above the start: ";
@@ -24,13 +24,13 @@ const HIDDEN: usize = 64;
 
 /// A pass of a preset over a batch, with 4 dates of Sentinel-2 and 2 of Sentinel-1 on 16 px.
 #[derive(Debug, Clone, Copy)]
-pub struct Case {
-    pub preset: &'static str,
-    pub batch: usize,
-    pub training: bool,
+pub(crate) struct Case {
+    pub(crate) preset: &'static str,
+    pub(crate) batch: usize,
+    pub(crate) training: bool,
 }
 
-pub const CHIP: Chip = Chip { size: 16, dates_s2: 4, dates_s1: 2 };
+pub(crate) const CHIP: Chip = Chip { size: 16, dates_s2: 4, dates_s1: 2 };
 
 impl Case {
     fn name(self) -> String {
@@ -42,7 +42,7 @@ impl Case {
     }
 
     /// Predicted bytes.
-    pub fn predicted(self) -> u64 {
+    pub(crate) fn predicted(self) -> u64 {
         let config = self.config();
         let head = SegmentationHeadConfig { channels: config.channels(), hidden: HIDDEN, classes: CLASSES };
         match self.training {
@@ -52,7 +52,7 @@ impl Case {
     }
 
     /// Bytes that a child rose by; `arguments` lead a test binary to the test that calls [`if_child`].
-    pub fn measured(self, arguments: &[&str]) -> u64 {
+    pub(crate) fn measured(self, arguments: &[&str]) -> u64 {
         let program = std::env::current_exe().expect("a path of this program");
         let mut child = Command::new(program);
         // One heap: glibc makes one for each thread, and what lies free in one is no use to another.
@@ -66,12 +66,12 @@ impl Case {
 }
 
 /// Whether memory can be measured here.
-pub fn possible() -> bool {
+pub(crate) fn possible() -> bool {
     cfg!(target_os = "linux")
 }
 
 /// In a child, takes its pass and says so.
-pub fn if_child(cases: &[Case]) -> bool {
+pub(crate) fn if_child(cases: &[Case]) -> bool {
     let Ok(name) = std::env::var(CHILD) else { return false };
     let case = cases.iter().find(|case| case.name() == name).expect("a case of the table");
     let samples = if case.training { samples(case.batch) } else { Vec::new() };

@@ -88,13 +88,17 @@ impl Cost {
 /// The answer of the tool for people.
 fn tables(answer: &Value) -> String {
     let (settings, flops, memory) = (&answer["settings"], &answer["flops"], &answer["memory"]);
-    let mut text = format!(
-        "{}, chips of {} px, {} dates of Sentinel-2 and {} of Sentinel-1\n\n",
-        settings["preset"].as_str().unwrap_or_default(),
-        settings["chip_size"],
-        settings["dates_s2"],
-        settings["dates_s1"]
-    );
+    let mut text =
+        format!("{}, chips of {} px", settings["preset"].as_str().unwrap_or_default(), settings["chip_size"]);
+    for modality in settings["modalities"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let dates = &settings[format!("dates_{modality}")];
+        let _ = if dates.is_null() {
+            write!(text, ", {modality}")
+        } else {
+            write!(text, ", {modality} with {dates} dates")
+        };
+    }
+    text.push_str("\n\n");
     let _ = writeln!(text, "{:<18} {:>15} {:>16} {:>16}", "module", "parameters", "GFLOP forward", "GFLOP training");
     for (name, count) in fields(&answer["parameters"]) {
         let giga =
@@ -104,7 +108,7 @@ fn tables(answer: &Value) -> String {
     let _ = writeln!(text, "\n{:<18} {:>12} {:>12} {:>12} {:>12}", "GFLOP forward of", "s2", "s1", "fusion", "all");
     for row in flops["by_dates"].as_array().into_iter().flatten() {
         let giga = |of: &str| row[of].as_f64().map_or_else(|| "–".to_owned(), |flop| format!("{:.3}", flop / 1e9));
-        let dates = format!("{} dates each", row["dates"]);
+        let dates = format!("dates each: {}", row["dates"]);
         let (s2, s1, fusion, all) = (giga("s2"), giga("s1"), giga("fusion"), giga("total"));
         let _ = writeln!(text, "{dates:<18} {s2:>12} {s1:>12} {fusion:>12} {all:>12}");
     }

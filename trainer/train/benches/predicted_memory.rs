@@ -4,10 +4,10 @@
 //! peak resident memory above the start is compared with what `skysense model cost` says. Prints one JSON object for
 //! each case, with bytes and the ratio of measured to predicted; docs/MODEL.md has the last ones.
 //!
-//! `cargo bench --workspace --bench memory`. Chips of 16 px with high resolution, 4 dates of Sentinel-2, 2 of Sentinel-1.
+//! `cargo bench --workspace --bench predicted_memory`. Chips of 16 px with high resolution, 4 dates of Sentinel-2, 2 of Sentinel-1.
 
 #[path = "../tests/measure/mod.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the test of the same name")]
+#[allow(dead_code, reason = "shared with the test of the same name")]
 mod measure;
 
 use measure::{Case, if_child, possible};
