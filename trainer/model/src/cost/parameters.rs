@@ -160,11 +160,11 @@ mod tests {
                     ("geo_context", model.geo_context.as_ref().unwrap().num_params()),
                 ];
                 assert_eq!(by_module(&config), made, "{name}");
-                assert_eq!(model.num_params(), made.iter().map(|entry| entry.1).sum(), "{name}");
+                assert_eq!(model.num_params(), made.iter().map(|entry| entry.1).sum::<usize>(), "{name}");
             }
             config.fusion.calendar = Calendar::None;
             let model = config.init(&Device::default()).unwrap();
-            assert_eq!(model.num_params(), by_module(&config).iter().map(|entry| entry.1).sum());
+            assert_eq!(model.num_params(), by_module(&config).iter().map(|entry| entry.1).sum::<usize>());
             let head = SegmentationHeadConfig { channels: config.channels(), hidden: 64, classes: 9 };
             assert_eq!(head.init(&Device::default()).num_params(), segmentation_head(&head));
         }
