@@ -9,7 +9,7 @@ use crate::network::{preset_names, segmentation_head};
 
 /// Largest values, so that no count leaves the range of its type.
 pub(super) const MOST: Limits = Limits {
-    chip_size: 1024,
+    chip_size: 512,
     dates: 1000,
     batch: 1024,
     classes: 255,
