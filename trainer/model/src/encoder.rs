@@ -107,7 +107,25 @@ impl SkySenseConfig {
         self.fusion.channels + self.geo_context.as_ref().map_or(0, |context| context.channels)
     }
 
-    fn check(&self) -> Result<()> {
+    /// The same with position tables of `side` × `side` tokens in the series encoders, and a slot for the class token or
+    /// none.
+    ///
+    /// A published file brings the size of its table: the official configuration makes 4 × 4, the released files have
+    /// 16 × 16 by all that is known of them.
+    #[must_use]
+    pub fn with_positions(mut self, side: usize, of_class: bool) -> Self {
+        for (vit, _) in [&mut self.s2, &mut self.s1].into_iter().flatten() {
+            vit.positions = [side; 2];
+            vit.position_of_class = of_class;
+        }
+        self
+    }
+
+    /// Whether the parts fit each other.
+    ///
+    /// # Errors
+    /// Names the parts whose widths differ.
+    pub fn check(&self) -> Result<()> {
         let wanted = self.fusion.channels_in;
         let fits = |name: &str, channels: usize| match channels == wanted {
             true => Ok(()),

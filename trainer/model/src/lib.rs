@@ -11,6 +11,7 @@
 
 mod calendar;
 pub mod checkpoint;
+pub mod cost;
 mod drop_path;
 mod encoder;
 mod error;
@@ -24,7 +25,6 @@ mod norm;
 mod normalise;
 pub mod official;
 mod onnx;
-pub mod parameters;
 mod patch_embed;
 mod position;
 mod preset;

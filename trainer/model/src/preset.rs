@@ -27,6 +27,11 @@ struct Row {
 }
 
 /// `skysense` is the paper's; the others are ours, made so that heads stay 16 to 64 channels wide.
+///
+/// Its position table of 4 × 4 tokens is that of the official configuration, for chips of 16 px: a model that is trained
+/// from nothing on such chips has a row of its own for each token. The released files seem to hold 16 × 16, which the
+/// official code resizes to 4 × 4 as it loads them; that size is the file's to give, and
+/// [`SkySenseConfig::with_positions`] makes a model for it.
 const TABLE: [Row; 5] = [
     Row {
         name: "tiny",

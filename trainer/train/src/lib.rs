@@ -11,6 +11,7 @@ mod augment;
 mod batch;
 mod checkpoint;
 mod config;
+mod cost;
 mod dataset;
 mod error;
 mod export;
@@ -32,6 +33,7 @@ mod trained;
 
 pub use augment::Augmentation;
 pub use config::{FinetuneConfig, Start};
+pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};
 pub use error::TrainError;
 pub use export::export;
 pub use finetune::finetune;

@@ -8,8 +8,8 @@ use burn::tensor::{Bool, Device, Gradients, Int, Tensor};
 use rand::RngExt;
 use skysense_contract::{Calendar, Class, ContractError, Modality, Package};
 use skysense_model::{
-    Calendar as ModelCalendar, ModelError, PRESETS, SegmentationHead, SegmentationHeadConfig, SkySense, Tokens,
-    checkpoint, preset,
+    Calendar as ModelCalendar, ModelError, PRESETS, SegmentationHead, SegmentationHeadConfig, SkySense, SkySenseConfig,
+    Tokens, checkpoint, preset,
 };
 
 use crate::TrainError;
@@ -45,6 +45,11 @@ pub(crate) fn preset_names() -> Vec<String> {
     PRESETS.iter().map(ToString::to_string).collect()
 }
 
+/// The head that goes on an encoder.
+pub(crate) fn segmentation_head(encoder: &SkySenseConfig, classes: usize) -> SegmentationHeadConfig {
+    SegmentationHeadConfig { channels: encoder.channels(), hidden: HIDDEN, classes }
+}
+
 impl From<ModelError> for TrainError {
     fn from(error: ModelError) -> Self {
         Self::Model(error.to_string())
@@ -74,7 +79,7 @@ impl Network {
         if let Some(hr) = &config.hr {
             hr.check_size([32 * setup.chip_size; 2])?;
         }
-        let head = SegmentationHeadConfig { channels: config.channels(), hidden: HIDDEN, classes };
+        let head = segmentation_head(&config, classes);
         seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
             // Parameters may be drawn when first used, so they are made use of here, while the seed holds.
             Ok(Self { encoder: config.init(device)?, head: head.init(device) }.materialize())

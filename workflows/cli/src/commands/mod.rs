@@ -7,6 +7,7 @@ mod fmt;
 mod graph;
 mod init;
 mod model;
+mod model_cost;
 mod nodes;
 mod plan;
 mod run;

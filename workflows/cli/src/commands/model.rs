@@ -1,11 +1,11 @@
-//! `skysense model`: what a model package holds.
+//! `skysense model`: what a model package holds, and what a preset costs.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Subcommand, runs::outline};
+use super::{Subcommand, model_cost::Cost, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
 /// Options of `model`.
@@ -22,14 +22,19 @@ enum What {
         /// Folder of the package
         model: PathBuf,
     },
+    /// Count parameters, FLOPs, memory and GPU days of a preset, without making a model
+    Cost(Cost),
 }
 
 impl Subcommand for Model {
     const NAME: &'static str = "model";
-    const ABOUT: &'static str = "Look into a model package";
+    const ABOUT: &'static str = "Look into a model package, or count what a preset costs";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let What::Inspect { model } = self.what;
+        let model = match self.what {
+            What::Inspect { model } => model,
+            What::Cost(cost) => return cost.run(context),
+        };
         let answer = context.call("model.inspect", &json!({"model": model}))?;
         context.answer(&answer, || outline(&answer, 0))?;
         Ok(if answer["ok"] == json!(false) { Exit::Data } else { Exit::Ok })

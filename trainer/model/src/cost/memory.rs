@@ -1,0 +1,294 @@
+//! Predicting memory of a pass in Burn, in single precision.
+//!
+//! Training keeps the input of every operation whose gradient needs it; the counts below follow what `burn-autodiff`
+//! keeps without recomputation, operation by operation, in values of [`VALUE`] bytes. On top of that comes what is held
+//! for the moment, in the layer that holds most. An allocator rounds up and fragments, which is not counted:
+//! docs/MODEL.md has measured peaks beside predictions.
+
+use std::ops::{Add, Mul};
+
+use super::{Chip, parameters};
+use crate::encoder::SkySenseConfig;
+use crate::fusion::FusionConfig;
+use crate::geo_context::GeoContextConfig;
+use crate::head::SegmentationHeadConfig;
+use crate::swin::SwinV2Config;
+use crate::up_head::UpHeadConfig;
+use crate::vit::VitConfig;
+
+/// Bytes of a value: single precision.
+pub const VALUE: u64 = 4;
+
+/// Moments that AdamW keeps for each parameter.
+const MOMENTS: u64 = 2;
+
+/// Memory of a forward pass without gradients, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inference {
+    /// Weights.
+    pub parameters: u64,
+    /// Pixels, features and what the widest layer holds.
+    pub activations: u64,
+}
+
+/// Memory of training with AdamW, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Training {
+    /// Weights.
+    pub parameters: u64,
+    /// One for each weight.
+    pub gradients: u64,
+    /// Both moments of each weight.
+    pub optimiser: u64,
+    /// What the backward pass needs of the forward pass, and what the widest layer holds for the moment.
+    pub activations: u64,
+}
+
+impl Inference {
+    /// The predicted peak.
+    pub fn total(self) -> u64 {
+        self.parameters + self.activations
+    }
+}
+
+impl Training {
+    /// The predicted peak: all parts at once.
+    pub fn total(self) -> u64 {
+        self.parameters + self.gradients + self.optimiser + self.activations
+    }
+}
+
+/// Values of a module's forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activations {
+    /// Kept for the backward pass.
+    pub kept: u64,
+    /// Held at once where no backward pass follows.
+    pub working: u64,
+}
+
+/// One after the other: what is kept adds up, what is held is the larger.
+impl Add for Activations {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { kept: self.kept + other.kept, working: self.working.max(other.working) }
+    }
+}
+
+impl Mul<usize> for Activations {
+    type Output = Self;
+
+    fn mul(self, times: usize) -> Self {
+        Self { kept: self.kept * times as u64, working: self.working }
+    }
+}
+
+/// `count` sequences through a pre-norm layer.
+fn layer(count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
+    let (map, weights) = (count * tokens * channels, count * heads * tokens * tokens);
+    Activations {
+        // Two norms of three maps each (centred, normalised, given), query, key, value, the joined heads, both sides of
+        // the activation; of the softmax its input, its exponentials and its weights.
+        kept: (10 + 2 * ratio) * map + 3 * weights,
+        // The stream beside packed and parted projections, or logits with their exponentials, or both wide maps.
+        working: (7 * map).max(4 * map + 2 * weights).max((1 + 2 * ratio) * map),
+    }
+}
+
+/// The same where only the first token goes on.
+fn last_layer(count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
+    let (map, first, weights) = (count * tokens * channels, count * channels, count * heads * tokens);
+    Activations { kept: 5 * map + (6 + 2 * ratio) * first + 3 * weights, working: 6 * map + 2 * weights }
+}
+
+/// The high-resolution encoder over `batch` images of `[height, width]` pixels.
+pub fn swin_v2(config: &SwinV2Config, size: [usize; 2], batch: u64) -> Activations {
+    let ratio = config.mlp_ratio as u64;
+    let mut sum = Activations::default();
+    for (stage, &[rows, columns]) in config.stage_sizes(size).iter().enumerate() {
+        let (window, c, heads) = (config.window, config.stage_channels(stage) as u64, config.heads[stage] as u64);
+        let padded = (rows.next_multiple_of(window) * columns.next_multiple_of(window)) as u64 * batch;
+        let map = (rows * columns) as u64 * batch * c;
+        let (windowed, pairs) = (padded * c, (window * window) as u64);
+        let weights = padded * heads * pairs;
+        let depth = config.depths[stage];
+        let extra = if config.extra_norm_every > 0 { (depth / config.extra_norm_every) as u64 } else { 0 };
+        let offsets = (2 * window as u64 - 1).pow(2);
+        let block = Activations {
+            // Tokens in windows, query and key before and after their normalisation, value, joined heads; two norms, the
+            // stream and both sides of the activation; logits before their scale, and as above the softmax; the
+            // network of the position bias.
+            kept: 7 * windowed
+                + (5 + 2 * ratio) * map
+                + 4 * weights
+                + offsets * config.bias_hidden as u64
+                + heads * pairs * pairs,
+            working: (6 * windowed + map).max(4 * windowed + map + 2 * weights).max((1 + 2 * ratio) * map),
+        };
+        let normed = |count: u64| Activations { kept: 2 * count * map, working: 3 * map };
+        let entrance = match stage {
+            0 => normed(1),
+            _ => Activations { kept: 4 * map, working: 5 * map },
+        };
+        let outputs = config.out_stages.iter().filter(|&&given| given == stage).count() as u64;
+        sum = sum + entrance + block * depth + normed(extra) + normed(outputs);
+    }
+    sum
+}
+
+/// A series encoder over `images` dates of `[height, width]` pixels.
+pub fn vit(config: &VitConfig, [height, width]: [usize; 2], images: u64) -> Activations {
+    let tokens = (height.div_ceil(config.patch) * width.div_ceil(config.patch)) + usize::from(config.class_token);
+    let widths = (config.channels as u64, config.heads as u64, config.mlp_ratio as u64);
+    layer(images, tokens as u64, widths) * config.layers
+}
+
+/// An up head over `tokens` of all dates.
+pub fn up_head(config: &UpHeadConfig, tokens: u64) -> Activations {
+    let input = tokens * config.channels_in as u64;
+    let output = tokens * (config.channels_out * config.scale * config.scale) as u64;
+    Activations { kept: input, working: input + 2 * output }
+}
+
+/// The fusion over `positions` with `dates` tokens each.
+pub fn fusion(config: &FusionConfig, positions: u64, dates: u64) -> Activations {
+    let widths = (config.channels as u64, config.heads as u64, config.mlp_ratio as u64);
+    let sequences = positions * dates * config.channels_in as u64;
+    let projected = positions * (dates + 1) * config.channels as u64;
+    // With the calendar, tokens stand beside their sum with it, and that beside its order by position.
+    let entrance = Activations { kept: sequences, working: (2 * sequences).max(sequences + 2 * projected) };
+    match config.layers {
+        0 => entrance,
+        count => {
+            entrance + layer(positions, dates + 1, widths) * (count - 1) + last_layer(positions, dates + 1, widths)
+        }
+    }
+}
+
+/// The prototypes' attention over `positions` of each of `batch` chips.
+pub fn geo_context(config: &GeoContextConfig, positions: u64, batch: u64) -> Activations {
+    let map = positions * batch * config.channels as u64;
+    let prototypes = batch * (config.prototypes * config.channels) as u64;
+    let weights = positions * batch * config.prototypes as u64;
+    Activations { kept: map + prototypes + 3 * weights, working: 4 * map + prototypes + 2 * weights }
+}
+
+/// A segmentation head over `positions` of all chips.
+pub fn segmentation_head(config: &SegmentationHeadConfig, positions: u64) -> Activations {
+    let (input, hidden) = (positions * config.channels as u64, positions * config.hidden as u64);
+    // The loss keeps what a softmax does.
+    let logits = positions * config.classes as u64;
+    Activations { kept: input + 2 * hidden + 3 * logits, working: input + 2 * hidden + logits }
+}
+
+/// Pixels of a batch in values.
+fn pixels(config: &SkySenseConfig, chip: Chip, batch: u64) -> u64 {
+    let area = |[height, width]: [usize; 2]| (height * width) as u64;
+    let hr = config.hr.as_ref().map_or(0, |hr| hr.bands as u64 * area(chip.hr()));
+    let series = |series: &Option<(VitConfig, UpHeadConfig)>, dates: usize| {
+        series.as_ref().map_or(0, |(vit, _)| (vit.bands * dates) as u64 * area(chip.series()))
+    };
+    (hr + series(&config.s2, chip.dates_s2) + series(&config.s1, chip.dates_s1)) * batch
+}
+
+/// The encoders and up heads, whose largest working set stands beside features that are ready.
+fn encoders(config: &SkySenseConfig, chip: Chip, batch: u64) -> Activations {
+    let mut sum = Activations::default();
+    if let Some(hr) = &config.hr {
+        sum = sum + swin_v2(hr, chip.hr(), batch);
+    }
+    for (series, dates) in [(&config.s2, chip.dates_s2), (&config.s1, chip.dates_s1)] {
+        let Some((vit_config, up)) = series else { continue };
+        let (images, side) = (dates as u64 * batch, chip.size.div_ceil(vit_config.patch));
+        sum = sum + vit(vit_config, chip.series(), images) + up_head(up, images * (side * side) as u64);
+    }
+    sum
+}
+
+/// All modules in turn: what is kept, and what is held at once beside the pixels, in values.
+fn whole(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> Activations {
+    let (positions, dates) = (chip.positions() * batch, chip.dates(config));
+    let features = positions * dates * config.fusion.channels_in as u64;
+    let mut encoded = encoders(config, chip, batch);
+    // Features of the modalities that are ready stand beside the work on the last one; then all are joined.
+    encoded.working = features + encoded.working.max(features);
+    let mut sum = encoded + fusion(&config.fusion, positions, dates);
+    if let Some(context) = &config.geo_context {
+        sum = sum + geo_context(context, chip.positions(), batch);
+    }
+    sum = sum + segmentation_head(head, positions);
+    sum
+}
+
+/// Parameters of encoder and head, in values.
+fn weights(config: &SkySenseConfig, head: &SegmentationHeadConfig) -> u64 {
+    let encoder: usize = parameters::by_module(config).iter().map(|entry| entry.1).sum();
+    (encoder + parameters::segmentation_head(head)) as u64
+}
+
+/// A forward pass over `batch` chips.
+pub fn inference(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> Inference {
+    let working = whole(config, head, chip, batch).working;
+    Inference {
+        parameters: VALUE * weights(config, head),
+        activations: VALUE * (pixels(config, chip, batch) + working),
+    }
+}
+
+/// A training step over `batch` chips, every parameter learning.
+pub fn training(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> Training {
+    let parameters = VALUE * weights(config, head);
+    let Activations { kept, working } = whole(config, head, chip, batch);
+    Training {
+        parameters,
+        gradients: parameters,
+        optimiser: MOMENTS * parameters,
+        activations: VALUE * (pixels(config, chip, batch) + kept + working),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset;
+
+    const CHIP: Chip = Chip { size: 16, dates_s2: 4, dates_s1: 2 };
+
+    fn head(config: &SkySenseConfig) -> SegmentationHeadConfig {
+        SegmentationHeadConfig { channels: config.channels(), hidden: 64, classes: 5 }
+    }
+
+    #[test]
+    fn weights_cost_four_times_their_size_in_training_whatever_the_batch() {
+        let config = preset("skysense").unwrap();
+        let one = training(&config, &head(&config), CHIP, 1);
+        let eight = training(&config, &head(&config), CHIP, 8);
+        assert_eq!(one.gradients + one.optimiser, 3 * one.parameters);
+        assert_eq!(one.parameters, eight.parameters);
+        assert!(eight.activations > 7 * one.activations && eight.activations <= 8 * one.activations);
+    }
+
+    /// One layer of 2 sequences of 5 tokens, 64 channels, 4 heads, written out.
+    #[test]
+    fn a_layer_by_hand() {
+        let map = 2 * 5 * 64;
+        let norms = 2 * (map + map + map);
+        let attention = map + map + map + map;
+        let softmax = 3 * (2 * 4 * 5 * 5);
+        let feed_forward = 2 * (4 * map);
+        assert_eq!(layer(2, 5, (64, 4, 4)).kept, norms + attention + softmax + feed_forward);
+    }
+
+    #[test]
+    fn training_holds_more_than_inference_and_fewer_modalities_less() {
+        for name in crate::PRESETS {
+            let mut config = preset(name).unwrap();
+            let all = training(&config, &head(&config), CHIP, 2);
+            assert!(all.total() > inference(&config, &head(&config), CHIP, 2).total());
+            config.hr = None;
+            let series = training(&config, &head(&config), CHIP, 2);
+            assert!(series.activations < all.activations && series.parameters < all.parameters, "{name}");
+        }
+    }
+}
