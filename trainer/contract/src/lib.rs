@@ -33,7 +33,7 @@ pub use contract::{Calendar, Class, Contract, DataFile, Dtype, GraphFile, Head, 
 pub use error::ContractError;
 pub use fill::{Layout, fill};
 pub use mlm::{MlmContext, mlm_item};
-pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE};
+pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 pub use region::{region, region_bounds};
 pub use validate::Fault;
 pub use value::Value;
