@@ -2,6 +2,7 @@
 
 mod assets;
 mod doctor;
+mod model_import;
 mod model_inspect;
 mod picture;
 mod score;
@@ -18,4 +19,5 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<doctor::Doctor>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
+    tool::<model_import::ModelImport>(),
 ];

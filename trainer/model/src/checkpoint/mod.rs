@@ -20,8 +20,6 @@ mod safetensors;
 mod shapes;
 mod source;
 mod stored;
-#[cfg(test)]
-mod tests;
 mod torch;
 mod tree;
 mod write;

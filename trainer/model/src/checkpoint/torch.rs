@@ -153,7 +153,8 @@ impl Reader<'_> {
             strides: None,
             offset: 0,
         };
-        let inside = end.is_some_and(|end| end <= storage.count && end.checked_mul(bytes).is_some_and(|b| b <= length));
+        let whole = storage.count.checked_mul(bytes).is_some_and(|needed| needed <= length);
+        let inside = whole && end.is_some_and(|end| end <= storage.count);
         if !inside {
             let found = format!("shape {shape:?} with strides {strides:?} from value {offset}");
             let expected = format!("a place within its storage of {} values in {length} bytes", storage.count);

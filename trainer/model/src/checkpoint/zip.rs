@@ -32,6 +32,10 @@ pub(super) fn directory(source: &Source) -> Result<BTreeMap<String, Entry>> {
     let missing = || source.fault(None, "no directory at the end of the file", "a whole zip archive");
     let at = tail.windows(4).rposition(|window| window == END).ok_or_else(missing)?;
     let end = Fields(&tail[at..]);
+    // The comment, whose length stands last, is there as well, or the file was cut.
+    if end.u16(20).is_none_or(|comment| at + END_LENGTH as usize + usize::from(comment) > tail.len()) {
+        return Err(missing());
+    }
     let (mut count, mut size, mut start) = (
         u64::from(end.u16(10).ok_or_else(missing)?),
         u64::from(end.u32(12).ok_or_else(missing)?),

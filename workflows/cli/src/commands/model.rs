@@ -1,5 +1,7 @@
 //! `skysense model`: what a model package holds.
 
+mod import;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -22,14 +24,19 @@ enum What {
         /// Folder of the package
         model: PathBuf,
     },
+    /// Make a model package of published weights
+    Import(import::Import),
 }
 
 impl Subcommand for Model {
     const NAME: &'static str = "model";
-    const ABOUT: &'static str = "Look into a model package";
+    const ABOUT: &'static str = "Look into a model package, or make one of published weights";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let What::Inspect { model } = self.what;
+        let model = match self.what {
+            What::Inspect { model } => model,
+            What::Import(import) => return import.run(context),
+        };
         let answer = context.call("model.inspect", &json!({"model": model}))?;
         context.answer(&answer, || outline(&answer, 0))?;
         Ok(if answer["ok"] == json!(false) { Exit::Data } else { Exit::Ok })
