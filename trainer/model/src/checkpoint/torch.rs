@@ -38,8 +38,13 @@ pub(super) fn archive(source: &Arc<Source>) -> Result<Tree> {
     if let Some(entry) = entries.get(&order) {
         let bytes = source.bytes(entry.offset(source, &order)?, entry.length, 64, "its byte order")?;
         if bytes.trim_ascii() != b"little" {
-            let found = format!("byte order {:?}", String::from_utf8_lossy(&bytes));
-            return Err(source.fault(None, found, "little"));
+            return Err(CheckpointError::Format {
+                path: source.path().to_path_buf(),
+                offset: None,
+                found: format!("byte order {:?}", String::from_utf8_lossy(&bytes)),
+                expected: "little".into(),
+                hint: "the file was written on another kind of machine: save it again with torch.save on this one",
+            });
         }
     }
     let bytes = source.bytes(entry.offset(source, name)?, entry.length, PICKLE, "a pickle")?;
