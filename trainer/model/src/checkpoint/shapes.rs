@@ -209,7 +209,11 @@ impl Shapes<'_> {
         let class_token = self.settings.class_token.unwrap_or(false);
         let from = if self.settings.class_token.is_some() { "the setting" } else { "the published configuration" };
         self.note(&format!("{name}.class_token"), class_token, from);
-        let layout = if position_of_class { "with a slot of the class token" } else { "without" };
+        let layout = if position_of_class {
+            "the table, with a slot of the class token"
+        } else {
+            "the table, without a slot of the class token"
+        };
         self.note(&format!("{name}.positions"), format!("{positions:?}"), layout);
         let like = |config: SkySenseConfig| config.s2.map(|(vit, _)| (vit.channels, vit.layers, vit.heads));
         Ok(VitConfig {
