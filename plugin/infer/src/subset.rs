@@ -24,11 +24,10 @@ pub(crate) fn patch_embedding(
     bands: &[Option<usize>],
 ) -> Result<Initializer, InferError> {
     let fault = |reason: String| subset_fault(package, modality, reason);
-    let path = package.weights();
+    let key = format!("backbone_{modality}.{PATCH_EMBEDDING}");
+    let path = package.weights_of(&key)?;
     let bytes = fs::read(&path).map_err(|source| ContractError::Read { path, source })?;
     let weights = SafeTensors::deserialize(&bytes).map_err(|error| fault(error.to_string()))?;
-    let prefix = format!("backbone_{modality}.");
-    let key = format!("{prefix}{PATCH_EMBEDDING}");
     let tensor = weights.tensor(&key).map_err(|error| fault(format!("weights hold no {key}: {error}")))?;
     let shape = tensor.shape().to_vec();
     if tensor.dtype() != Dtype::F32 || shape.len() != 4 || shape[1] != bands.len() {

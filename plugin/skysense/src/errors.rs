@@ -9,7 +9,7 @@ use skysense_contract::ContractError;
 use skysense_edges::EdgeError;
 use skysense_infer::InferError;
 use skysense_raster::RasterError;
-use skysense_train::TrainError;
+use skysense_train::{CheckpointError, TrainError};
 
 /// Splits off the part of a message that says what to do.
 fn with_hint(code: &str, error: &(dyn std::error::Error + 'static)) -> NodeError {
@@ -130,6 +130,10 @@ pub(crate) fn train(error: &TrainError) -> NodeError {
         TrainError::Contract(inner) => contract(inner),
         TrainError::NoLabels { .. } => with_hint("train.labels", error).hint("the labels must lie on the chips and hold classes that are not ignored; a smaller holdout leaves more of them"),
         TrainError::Setting { .. } | TrainError::Preset { .. } => with_hint("settings.invalid", error),
+        TrainError::Weights(CheckpointError::Global { .. }) => with_hint("weights.refused", error),
+        TrainError::Weights(CheckpointError::Io { action: "write", path, source }) => written(path, source),
+        TrainError::Weights(_) => with_hint("weights.invalid", error),
+        TrainError::Incomplete { .. } => with_hint("weights.incomplete", error),
         TrainError::Diverged { .. } => with_hint("train.diverged", error),
         _ => with_hint("train.failed", error),
     }

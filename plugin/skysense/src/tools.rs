@@ -3,6 +3,7 @@
 mod assets;
 mod doctor;
 mod model_cost;
+mod model_import;
 mod model_inspect;
 mod picture;
 mod score;
@@ -20,4 +21,5 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
     tool::<model_cost::ModelCost>(),
+    tool::<model_import::ModelImport>(),
 ];

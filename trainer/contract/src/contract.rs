@@ -37,8 +37,14 @@ pub struct Contract {
     pub probe: Probe,
     /// Licence of the weights as an SPDX expression, or `proprietary`.
     pub licence: String,
-    /// SHA-256 of `weights.safetensors`, lower-case hexadecimal.
+    /// SHA-256 of `weights.safetensors`, or of the list of its shards where there are such; lower-case hexadecimal.
     pub weights_sha256: String,
+    /// Shards of weights above 2 GB, which `weights.safetensors.index.json` lists by tensor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights_shards: Vec<DataFile>,
+    /// Sizes of the modules where the preset does not say them, in the words of the program that made the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<serde_json::Value>,
     /// Free notes: training data, scores, choices where paper and code differ.
     #[serde(default)]
     pub notes: BTreeMap<String, serde_json::Value>,
@@ -169,11 +175,11 @@ pub struct GraphFile {
     pub data: Option<DataFile>,
 }
 
-/// Constants of a graph, in a file that the graph names.
+/// Constants of a graph, in a file that the graph names, or a shard of the weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFile {
-    /// Path relative to the package, the one that the graph looks for.
+    /// Path relative to the package, the one that the graph or the list of shards looks for.
     pub path: String,
     /// Size in bytes.
     pub size: u64,
@@ -326,6 +332,8 @@ pub(crate) mod tests {
             probe: Probe { path: "probe.safetensors".into(), sha256: sum('2'), absolute: 1e-4, relative: 1e-4 },
             licence: "Apache-2.0".into(),
             weights_sha256: sum('3'),
+            weights_shards: Vec::new(),
+            architecture: None,
             notes: BTreeMap::from([("scores".into(), serde_json::json!({"oa": 0.5, "list": [1, "two", null]}))]),
         }
     }

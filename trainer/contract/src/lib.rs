@@ -1,8 +1,8 @@
 //! The contract of a model package: what a model needs to be fed and what it gives.
 //!
 //! Written by training when it exports, read by inference and by every plan. A package is a folder:
-//! `model.yaml` (the [`Contract`]), one ONNX graph per module, `weights.safetensors`, a probe batch with
-//! its expected output, and `mlm.json`, the same contract as a STAC item for other software.
+//! `model.yaml` (the [`Contract`]), one ONNX graph per module, `weights.safetensors` or its shards, a probe batch
+//! with its expected output, and `mlm.json`, the same contract as a STAC item for other software.
 //!
 //! - [`Package::open`] reads and checks a package; [`Package::verify`] compares every checksum.
 //! - [`Contract::bind`] holds data against the contract and names every misfit at once.
@@ -34,7 +34,7 @@ pub use contract::{Calendar, Class, Contract, DataFile, Dtype, GraphFile, Head, 
 pub use error::ContractError;
 pub use fill::{Layout, fill};
 pub use mlm::{MlmContext, mlm_item};
-pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE};
+pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 pub use region::{region, region_bounds};
 pub use validate::Fault;
 pub use value::Value;

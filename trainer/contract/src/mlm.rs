@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Contract, Dtype, Input, Modality, Module, WEIGHTS_FILE};
+use crate::{Contract, Dtype, Input, Modality, Module, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 
 /// What the contract does not know of where and when a model was trained. The default says nothing of either.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,7 +20,7 @@ pub struct MlmContext {
     pub parameters: Option<u64>,
 }
 
-/// The STAC item of a package.
+/// The STAC item of a package; `weights_size` is the size of its weights' file, or of the list of their shards.
 pub fn mlm_item(contract: &Contract, weights_size: u64, context: &MlmContext) -> Value {
     // STAC asks for a datetime or a period; a model trained on data without dates gets the range of Sentinel-2.
     let unknown = || ("2015-06-23T00:00:00Z".to_string(), "2099-12-31T23:59:59Z".to_string());
@@ -166,9 +166,19 @@ fn assets(contract: &Contract, weights_size: u64) -> Value {
     }
     let kind = "application/octet-stream; application=safetensors";
     let sum = &contract.weights_sha256;
-    let mut weights = model("weights".into(), WEIGHTS_FILE, weights_size, sum, kind, "safetensors");
+    let (name, kind) = match contract.weights_shards.is_empty() {
+        true => (WEIGHTS_FILE, kind),
+        false => (WEIGHTS_INDEX_FILE, "application/json"),
+    };
+    let mut weights = model("weights".into(), name, weights_size, sum, kind, "safetensors");
     weights["raster:bands"] = json!(bands(contract, None));
     assets.insert("weights".into(), weights);
+    for (index, shard) in contract.weights_shards.iter().enumerate() {
+        let title = format!("shard {} of the weights", index + 1);
+        let asset = json!({"href": format!("./{}", shard.path), "title": title, "roles": ["data"],
+            "file:size": shard.size, "file:checksum": format!("1220{}", shard.sha256)});
+        assets.insert(format!("weights_{}", index + 1), asset);
+    }
     assets.insert(
         "probe".into(),
         json!({"href": format!("./{}", contract.probe.path), "title": "probe batch with its expected output",

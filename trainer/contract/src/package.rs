@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{CONTRACT_VERSION, Contract, ContractError, Module, sha256_file};
+use crate::{CONTRACT_VERSION, Contract, ContractError, DataFile, Module, sha256_file};
 
 /// Name of the contract's file.
 pub const CONTRACT_FILE: &str = "model.yaml";
 /// Name of the weights' file.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
+/// Name of the list of shards, in place of [`WEIGHTS_FILE`] where the weights are above 2 GB.
+pub const WEIGHTS_INDEX_FILE: &str = "weights.safetensors.index.json";
 /// Name that training gives the probe; the contract names it too.
 pub const PROBE_FILE: &str = "probe.safetensors";
 /// Name of the STAC item of the model.
@@ -60,9 +62,33 @@ impl Package {
         Ok(self.folder.join(&graph.path))
     }
 
-    /// Path of the weights.
+    /// Path of the weights, or of the list of their shards.
     pub fn weights(&self) -> PathBuf {
-        self.folder.join(WEIGHTS_FILE)
+        self.folder.join(self.weights_name())
+    }
+
+    /// Path of the file that holds one of the weights: the only one, or its shard.
+    ///
+    /// # Errors
+    /// A list of shards that cannot be read, or that does not name it.
+    pub fn weights_of(&self, key: &str) -> Result<PathBuf, ContractError> {
+        let path = self.weights();
+        if self.contract.weights_shards.is_empty() {
+            return Ok(path);
+        }
+        let text = fs::read(&path).map_err(|source| ContractError::Read { path: path.clone(), source })?;
+        let list: serde_json::Value = serde_json::from_slice(&text)
+            .map_err(|error| ContractError::Parse { path: path.clone(), message: error.to_string() })?;
+        let shards = &self.contract.weights_shards;
+        let named = list["weight_map"][key].as_str().and_then(|name| shards.iter().find(|shard| shard.path == name));
+        named.map(|shard| self.folder.join(&shard.path)).ok_or_else(|| ContractError::Lacks {
+            model: self.contract.name.clone(),
+            what: format!("{key} among the shards of its weights; copy the package again"),
+        })
+    }
+
+    fn weights_name(&self) -> &'static str {
+        if self.contract.weights_shards.is_empty() { WEIGHTS_FILE } else { WEIGHTS_INDEX_FILE }
     }
 
     /// Path of the probe.
@@ -76,8 +102,9 @@ impl Package {
     /// [`ContractError::Checksum`] with the first file that differs.
     pub fn verify(&self) -> Result<(), ContractError> {
         let contract = &self.contract;
-        let graphs = self.graph_files().map(|(path, _, sum)| (path, sum));
-        let others = [(contract.probe.path.as_str(), &contract.probe.sha256), (WEIGHTS_FILE, &contract.weights_sha256)];
+        let graphs = self.sized_files().map(|(path, _, sum)| (path, sum));
+        let others =
+            [(contract.probe.path.as_str(), &contract.probe.sha256), (self.weights_name(), &contract.weights_sha256)];
         for (name, expected) in graphs.chain(others) {
             let path = self.folder.join(name);
             let found = sha256_file(&path)?;
@@ -88,16 +115,19 @@ impl Package {
         Ok(())
     }
 
-    /// Path, size and checksum of every graph and of the constants beside it.
-    pub(crate) fn graph_files(&self) -> impl Iterator<Item = (&str, u64, &String)> {
-        self.contract.graphs.values().flat_map(|graph| {
-            let data = graph.data.iter().map(|data| (data.path.as_str(), data.size, &data.sha256));
-            std::iter::once((graph.path.as_str(), graph.size, &graph.sha256)).chain(data)
-        })
+    /// Path, size and checksum of every graph, of the constants beside it, and of every shard of the weights.
+    pub(crate) fn sized_files(&self) -> impl Iterator<Item = (&str, u64, &String)> {
+        fn of(data: &DataFile) -> (&str, u64, &String) {
+            (data.path.as_str(), data.size, &data.sha256)
+        }
+        let graphs = self.contract.graphs.values().flat_map(|graph| {
+            std::iter::once((graph.path.as_str(), graph.size, &graph.sha256)).chain(graph.data.iter().map(of))
+        });
+        graphs.chain(self.contract.weights_shards.iter().map(of))
     }
 
     fn check_files(&self) -> Result<(), ContractError> {
-        for (path, expected, _) in self.graph_files() {
+        for (path, expected, _) in self.sized_files() {
             let path = self.folder.join(path);
             let found = size(&path)?;
             if found != expected {

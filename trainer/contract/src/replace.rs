@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{CONTRACT_FILE, ContractError, MLM_FILE, Package, WEIGHTS_FILE};
+use crate::{CONTRACT_FILE, ContractError, MLM_FILE, Package, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 
 impl Package {
     /// Moves this package to `target`, in the place of the package there: by renames, so that one of the two stands
@@ -34,8 +34,8 @@ impl Package {
 
     /// Names of all files that belong to the package.
     fn own_files(&self) -> Vec<OsString> {
-        let named = self.graph_files().map(|(path, ..)| path);
-        let others = [CONTRACT_FILE, MLM_FILE, WEIGHTS_FILE, self.contract().probe.path.as_str()];
+        let named = self.sized_files().map(|(path, ..)| path);
+        let others = [CONTRACT_FILE, MLM_FILE, WEIGHTS_FILE, WEIGHTS_INDEX_FILE, self.contract().probe.path.as_str()];
         named.chain(others).map(OsString::from).collect()
     }
 }

@@ -56,6 +56,10 @@ impl Contract {
                 check_sum(&format!("graphs.{module}.data.sha256"), &data.sha256, &mut faults);
             }
         }
+        for (index, shard) in self.weights_shards.iter().enumerate() {
+            check_path(&format!("weights_shards.{index}.path"), &shard.path, &mut faults);
+            check_sum(&format!("weights_shards.{index}.sha256"), &shard.sha256, &mut faults);
+        }
         check_path("probe.path", &self.probe.path, &mut faults);
         check_sum("probe.sha256", &self.probe.sha256, &mut faults);
         check_sum("weights_sha256", &self.weights_sha256, &mut faults);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     CONTRACT_FILE, Contract, ContractError, DataFile, GraphFile, MLM_FILE, MlmContext, Module, PROBE_FILE, Package,
-    Probe, WEIGHTS_FILE, mlm_item, sha256_bytes,
+    Probe, WEIGHTS_FILE, mlm_item, sha256_bytes, sha256_file,
 };
 
 /// Writes one package. The same input gives the same bytes; until [`Self::finish`] nothing stands at the
@@ -19,6 +19,7 @@ pub struct PackageWriter {
     graphs: BTreeMap<Module, GraphFile>,
     probe: Option<Probe>,
     weights: Option<(String, u64)>,
+    shards: Vec<DataFile>,
     done: bool,
 }
 
@@ -40,7 +41,15 @@ impl PackageWriter {
                 .map_err(|source| ContractError::Write { path: temporary.clone(), source })?;
         }
         fs::create_dir_all(&temporary).map_err(|source| ContractError::Write { path: temporary.clone(), source })?;
-        Ok(Self { target, temporary, graphs: BTreeMap::new(), probe: None, weights: None, done: false })
+        Ok(Self {
+            target,
+            temporary,
+            graphs: BTreeMap::new(),
+            probe: None,
+            weights: None,
+            shards: Vec::new(),
+            done: false,
+        })
     }
 
     /// Name of the file that holds the constants of a module's graph, where they lie beside it.
@@ -65,6 +74,50 @@ impl PackageWriter {
         Ok(())
     }
 
+    /// Where a caller may write the constants of a module's graph itself, without holding them in memory;
+    /// [`Self::graph_beside`] takes them up.
+    pub fn data_path(&self, module: Module) -> PathBuf {
+        self.temporary.join(Self::data_name(module))
+    }
+
+    /// Writes a module's ONNX graph whose constants stand at [`Self::data_path`] already.
+    ///
+    /// # Errors
+    /// [`ContractError::Write`], or [`ContractError::Read`] when the constants are not there.
+    pub fn graph_beside(&mut self, module: Module, bytes: &[u8]) -> Result<(), ContractError> {
+        self.graph(module, bytes, None)?;
+        let data = self.data_file(Self::data_name(module))?;
+        if let Some(graph) = self.graphs.get_mut(&module) {
+            graph.data = Some(data);
+        }
+        Ok(())
+    }
+
+    /// The folder in which a caller may write the weights itself; [`Self::weights_written`] takes them up.
+    pub fn folder(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Takes up weights that stand in [`Self::folder`]: [`WEIGHTS_FILE`] alone, or shards and their list
+    /// [`WEIGHTS_INDEX_FILE`], which comes last.
+    ///
+    /// # Errors
+    /// [`ContractError::Read`] when one of them is not there.
+    pub fn weights_written(&mut self, names: &[String]) -> Result<(), ContractError> {
+        let mut files = names.iter().map(|name| self.data_file(name.clone())).collect::<Result<Vec<_>, _>>()?;
+        if let Some(last) = files.pop() {
+            self.weights = Some((last.sha256, last.size));
+            self.shards = files;
+        }
+        Ok(())
+    }
+
+    fn data_file(&self, name: String) -> Result<DataFile, ContractError> {
+        let path = self.temporary.join(&name);
+        let about = fs::metadata(&path).map_err(|source| ContractError::Read { path: path.clone(), source })?;
+        Ok(DataFile { path: name, size: about.len(), sha256: sha256_file(&path)? })
+    }
+
     /// Writes the weights, a safetensors file.
     ///
     /// # Errors
@@ -72,6 +125,7 @@ impl PackageWriter {
     pub fn weights(&mut self, bytes: &[u8]) -> Result<(), ContractError> {
         self.write(WEIGHTS_FILE, bytes)?;
         self.weights = Some((sha256_bytes(bytes), bytes.len() as u64));
+        self.shards.clear();
         Ok(())
     }
 
@@ -96,7 +150,7 @@ impl PackageWriter {
         let (weights_sha256, weights_size) = self.weights.clone().ok_or_else(|| lacks("weights"))?;
         let probe = self.probe.clone().ok_or_else(|| lacks("probe"))?;
         (contract.weights_sha256, contract.probe) = (weights_sha256, probe);
-        contract.graphs = self.graphs.clone();
+        (contract.graphs, contract.weights_shards) = (self.graphs.clone(), self.shards.clone());
         let faults = contract.faults();
         if !faults.is_empty() {
             return Err(ContractError::Invalid { path: self.target.join(CONTRACT_FILE), faults });

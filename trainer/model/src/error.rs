@@ -41,6 +41,9 @@ pub enum ModelError {
     /// A file that is not a safetensors file, or holds a type that weights cannot have.
     #[error("cannot read the weights: {0}")]
     Weights(String),
+    /// A checkpoint's file, or what its shapes say.
+    #[error(transparent)]
+    File(#[from] crate::checkpoint::CheckpointError),
     /// A setting whose parts do not fit each other.
     #[error("{0}")]
     Config(String),

@@ -1,5 +1,8 @@
 //! Whole ONNX graphs, one per module, as the contract of a model package describes them.
 
+use std::path::Path;
+
+use crate::Result;
 use crate::fusion::{Fusion, FusionValues};
 use crate::geo_context::GeoContext;
 use crate::head::SegmentationHead;
@@ -33,13 +36,33 @@ impl PixelType {
 /// `pixels` `[batch, band, height, width]` → `features` `[batch, channel, height/32, width/32]`.
 pub fn export_hr(backbone: &SwinV2, normalisation: &Normalisation, pixels: PixelType, size: [usize; 2]) -> Vec<u8> {
     let mut graph = Graph::new("hr");
+    hr(&mut graph, backbone, normalisation, pixels, size);
+    graph.into_bytes()
+}
+
+/// As [`export_hr`], with the weights in the file `data`, which must come to lie beside the graph.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn export_hr_beside(
+    backbone: &SwinV2,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+    data: &Path,
+) -> Result<Vec<u8>> {
+    let mut graph = Graph::beside("hr", data)?;
+    hr(&mut graph, backbone, normalisation, pixels, size);
+    graph.finish()
+}
+
+fn hr(graph: &mut Graph, backbone: &SwinV2, normalisation: &Normalisation, pixels: PixelType, size: [usize; 2]) {
     let config = backbone.config();
-    let input = normalised(&mut graph, normalisation, pixels, [config.bands, size[0], size[1]]);
-    let features = backbone.onnx(&mut graph, &input, size);
+    let input = normalised(graph, normalisation, pixels, [config.bands, size[0], size[1]]);
+    let features = backbone.onnx(graph, &input, size);
     let last = config.depths.len().saturating_sub(1);
     let [height, width] = config.stage_sizes(size)[last];
-    map_output(&mut graph, "features", &features, [config.stage_channels(last), height, width]);
-    graph.into_bytes()
+    map_output(graph, "features", &features, [config.stage_channels(last), height, width]);
 }
 
 /// `pixels` `[batch, band, height, width]` → `features` `[batch, channel, height, width]`; batch counts dates.
@@ -51,18 +74,59 @@ pub fn export_series(
     size: [usize; 2],
 ) -> Vec<u8> {
     let mut graph = Graph::new("series");
-    let config = backbone.config();
-    let input = normalised(&mut graph, normalisation, pixels, [config.bands, size[0], size[1]]);
-    let features = backbone.onnx(&mut graph, &input, size);
-    let features = head.onnx(&mut graph, &features);
-    let side = |pixels: usize| pixels.div_ceil(config.patch) * head.scale();
-    map_output(&mut graph, "features", &features, [head.channels(), side(size[0]), side(size[1])]);
+    series(&mut graph, (backbone, head), normalisation, pixels, size);
     graph.into_bytes()
 }
 
+/// As [`export_series`], with the weights in the file `data`, which must come to lie beside the graph.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn export_series_beside(
+    encoder: (&Vit, &UpHead),
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+    data: &Path,
+) -> Result<Vec<u8>> {
+    let mut graph = Graph::beside("series", data)?;
+    series(&mut graph, encoder, normalisation, pixels, size);
+    graph.finish()
+}
+
+fn series(
+    graph: &mut Graph,
+    (backbone, head): (&Vit, &UpHead),
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+) {
+    let config = backbone.config();
+    let input = normalised(graph, normalisation, pixels, [config.bands, size[0], size[1]]);
+    let features = backbone.onnx(graph, &input, size);
+    let features = head.onnx(graph, &features);
+    let side = |pixels: usize| pixels.div_ceil(config.patch) * head.scale();
+    map_output(graph, "features", &features, [head.channels(), side(size[0]), side(size[1])]);
+}
+
 /// `tokens`, `day`, `calendar`, `present` → `features` `[batch, channel, height, width]`.
-pub fn export_fusion(fusion: &Fusion, [height, width]: [usize; 2]) -> Vec<u8> {
+pub fn export_fusion(fusion: &Fusion, size: [usize; 2]) -> Vec<u8> {
     let mut graph = Graph::new("fusion");
+    fused(&mut graph, fusion, size);
+    graph.into_bytes()
+}
+
+/// As [`export_fusion`], with the weights in the file `data`, which must come to lie beside the graph.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn export_fusion_beside(fusion: &Fusion, size: [usize; 2], data: &Path) -> Result<Vec<u8>> {
+    let mut graph = Graph::beside("fusion", data)?;
+    fused(&mut graph, fusion, size);
+    graph.finish()
+}
+
+fn fused(graph: &mut Graph, fusion: &Fusion, [height, width]: [usize; 2]) {
     let (batch, time) = (Side::Free("batch"), Side::Free("time"));
     let row = [batch.clone(), time.clone()];
     let channels = fusion.config().channels_in;
@@ -73,9 +137,8 @@ pub fn export_fusion(fusion: &Fusion, [height, width]: [usize; 2]) -> Vec<u8> {
         calendar: graph.input("calendar", ElementType::F32, &row),
         present: graph.input("present", ElementType::Bool, &row),
     };
-    let features = fusion.onnx(&mut graph, &inputs, [height, width]);
-    map_output(&mut graph, "features", &features, [fusion.config().channels, height, width]);
-    graph.into_bytes()
+    let features = fusion.onnx(graph, &inputs, [height, width]);
+    map_output(graph, "features", &features, [fusion.config().channels, height, width]);
 }
 
 /// `features` and `region` `[batch]` → `features` with prototypes attached.

@@ -73,6 +73,17 @@ pub enum TrainError {
     /// The package to start from, or the one to write, is at fault.
     #[error(transparent)]
     Contract(#[from] ContractError),
+    /// A file of weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] skysense_model::checkpoint::CheckpointError),
+    /// Weights that a model needs are not in the files.
+    #[error("{found}\nhint: {hint}")]
+    Incomplete {
+        /// What lacks, with shapes.
+        found: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// The model is at fault.
     #[error("model: {0}")]
     Model(String),

@@ -8,12 +8,12 @@ use burn::tensor::Device;
 use safetensors::tensor::{Dtype as Stored, SafeTensors, TensorView};
 use serde_json::{Value as Json, json};
 use skysense_contract::{
-    CONTRACT_VERSION, Contract, Dtype, Head, Input, MlmContext, Modality, Module as Part, Package, PackageWriter,
-    Probe, Value,
+    CONTRACT_VERSION, Contract, Dtype, Head, MlmContext, Modality, Module as Part, Package, PackageWriter, Probe, Value,
 };
-use skysense_model::{Normalisation, PixelType, checkpoint, export_fusion, export_head, export_hr, export_series};
+use skysense_model::{checkpoint, export_head};
 
 use crate::batch::stack;
+use crate::graphs::{Graphs, INSIDE};
 use crate::network::{HEAD, Network};
 use crate::{TrainError, Trained};
 
@@ -29,15 +29,23 @@ const TOLERANCE: f64 = 1e-4;
 pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<Package, TrainError> {
     let Trained { network, setup, config, .. } = trained;
     let mut writer = PackageWriter::new(folder)?;
-    let size = [setup.chip_size; 2];
+    let mut graphs = Graphs { writer: &mut writer, inside: INSIDE, chip_size: setup.chip_size };
+    let encoders = &network.encoder.encoders;
     for (modality, input) in &setup.inputs {
-        if let Some(graph) = encoder_graph(network, *modality, input, setup.chip_size) {
-            writer.graph(Part::from(*modality), &graph, None)?;
+        let series = match modality {
+            Modality::Hr => None,
+            Modality::S2 => encoders.backbone_s2.as_ref().zip(encoders.head_s2.as_ref()),
+            Modality::S1 => encoders.backbone_s1.as_ref().zip(encoders.head_s1.as_ref()),
+        };
+        match (series, &encoders.backbone_hr) {
+            (Some((backbone, head)), _) => graphs.series(*modality, backbone, head, input)?,
+            (None, Some(backbone)) if *modality == Modality::Hr => graphs.hr(backbone, input)?,
+            _ => {}
         }
     }
+    graphs.fusion(&network.encoder.fusion)?;
     let channels = network.encoder.config().channels();
-    writer.graph(Part::Fusion, &export_fusion(&network.encoder.fusion, size), None)?;
-    writer.graph(Part::Head, &export_head(&network.head, channels, size), None)?;
+    writer.graph(Part::Head, &export_head(&network.head, channels, [setup.chip_size; 2]), None)?;
     writer.weights(&weights(network)?)?;
     writer.probe(&probe(trained)?, TOLERANCE, TOLERANCE)?;
     let contract = Contract {
@@ -57,27 +65,12 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
         probe: Probe { path: String::new(), sha256: String::new(), absolute: TOLERANCE, relative: TOLERANCE },
         licence: config.licence.clone(),
         weights_sha256: String::new(),
+        weights_shards: Vec::new(),
+        architecture: setup.package.as_ref().and_then(|package| package.contract().architecture.clone()),
         notes: notes(trained)?,
     };
     let parameters = Some(network.num_params() as u64);
     Ok(writer.finish(contract, &MlmContext { parameters, ..context.clone() })?)
-}
-
-fn encoder_graph(network: &Network, modality: Modality, input: &Input, chip_size: usize) -> Option<Vec<u8>> {
-    let normalisation = Normalisation { mean: input.mean.clone(), std: input.std.clone() };
-    let pixels = match input.dtype {
-        Dtype::U8 => PixelType::U8,
-        Dtype::I16 => PixelType::I16,
-        Dtype::F32 => PixelType::F32,
-    };
-    let size = [chip_size * input.scale; 2];
-    let encoders = &network.encoder.encoders;
-    let series = |backbone, head| Some(export_series(backbone, head, &normalisation, pixels, size));
-    match modality {
-        Modality::Hr => Some(export_hr(encoders.backbone_hr.as_ref()?, &normalisation, pixels, size)),
-        Modality::S2 => series(encoders.backbone_s2.as_ref()?, encoders.head_s2.as_ref()?),
-        Modality::S1 => series(encoders.backbone_s1.as_ref()?, encoders.head_s1.as_ref()?),
-    }
 }
 
 /// Encoder under the published names, head under its own prefix, in one file.
@@ -120,7 +113,7 @@ fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
 }
 
 /// Pixels, which hold the type's values already, as little-endian bytes of it.
-fn stored(pixels: &[f32], dtype: Dtype) -> (Stored, Vec<u8>) {
+pub(crate) fn stored(pixels: &[f32], dtype: Dtype) -> (Stored, Vec<u8>) {
     let wide = pixels.iter().map(|value| f64::from(*value));
     match dtype {
         Dtype::U8 => (Stored::U8, wide.map(u8::from_f64).collect()),

@@ -5,6 +5,8 @@
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!
+//! [`import`] makes a package of the published weights.
+//!
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 
 mod augment;
@@ -16,7 +18,9 @@ mod dataset;
 mod error;
 mod export;
 mod finetune;
+mod graphs;
 mod hooks;
+mod import;
 pub mod loss;
 pub mod metric;
 mod network;
@@ -38,7 +42,10 @@ pub use error::TrainError;
 pub use export::export;
 pub use finetune::finetune;
 pub use hooks::{Hooks, NoHooks, Progress};
+pub use import::{ImportConfig, ImportFiles, Imported, import};
 pub use normalise::Normalisation;
 pub use planned::planned_contract;
 pub use sample::{Sample, SampleSeries};
+pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};
+pub use skysense_model::{Calendar as EncodedCalendar, Interpolation};
 pub use trained::Trained;

@@ -6,10 +6,10 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Device, Gradients, Int, Tensor};
 use rand::RngExt;
-use skysense_contract::{Calendar, Class, ContractError, Modality, Package};
+use skysense_contract::{Calendar, Class, Modality, Package};
 use skysense_model::{
     Calendar as ModelCalendar, ModelError, PRESETS, SegmentationHead, SegmentationHeadConfig, SkySense, SkySenseConfig,
-    Tokens, checkpoint, preset,
+    Tokens, checkpoint,
 };
 
 use crate::TrainError;
@@ -52,14 +52,17 @@ pub(crate) fn segmentation_head(encoder: &SkySenseConfig, classes: usize) -> Seg
 
 impl From<ModelError> for TrainError {
     fn from(error: ModelError) -> Self {
-        Self::Model(error.to_string())
+        match error {
+            ModelError::File(fault) => Self::Weights(fault),
+            other => Self::Model(other.to_string()),
+        }
     }
 }
 
 impl Network {
     /// A network with random weights for the inputs of a run.
     pub(crate) fn random(setup: &Setup, classes: usize, seed: u64, device: &Device) -> Result<Self, TrainError> {
-        let mut config = preset(&setup.preset)?;
+        let mut config = setup.architecture()?;
         let bands = |modality: Modality| setup.inputs.get(&modality).map(|input| input.bands.len());
         match (bands(Modality::Hr), &mut config.hr) {
             (Some(bands), Some(hr)) => hr.bands = bands,
@@ -88,9 +91,9 @@ impl Network {
 
     /// The weights of a package; its head's too where the classes are the same.
     pub(crate) fn load(self, package: &Package, classes: &[Class]) -> Result<Self, TrainError> {
-        let path = package.weights();
-        let bytes = std::fs::read(&path).map_err(|source| ContractError::Read { path, source })?;
-        let (encoder, mut report) = checkpoint::load(self.encoder, "", &bytes)?;
+        let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
+        let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
+        let (encoder, mut report) = checkpoint::load_stored(self.encoder, "", &tensors)?;
         report.unexpected.retain(|name| !name.starts_with(HEAD));
         report.strict()?;
         let same = package.contract().head.as_ref().is_some_and(|head| head.classes == classes);
@@ -99,7 +102,7 @@ impl Network {
         if !same {
             return Ok(learning(self.head));
         }
-        let (head, mut report) = checkpoint::load(self.head, HEAD, &bytes)?;
+        let (head, mut report) = checkpoint::load_stored(self.head, HEAD, &tensors)?;
         report.unexpected.clear();
         report.strict()?;
         Ok(learning(head))

@@ -44,14 +44,23 @@ const S2: [Constant; 10] = [
 ];
 const S1: [Constant; 2] = [("VV", -12.54847273, 5.25697717), ("VH", -20.19237134, 5.91150917)];
 
+/// Bands of the published encoders, in the order of their patch embeddings.
+pub(crate) fn published_bands(modality: Modality) -> Vec<String> {
+    table(modality).iter().map(|(band, ..)| (*band).to_string()).collect()
+}
+
+fn table(modality: Modality) -> &'static [Constant] {
+    match modality {
+        Modality::Hr => &HR,
+        Modality::S2 => &S2,
+        Modality::S1 => &S1,
+    }
+}
+
 /// The published constants of these bands.
 pub(crate) fn published(offers: &BTreeMap<Modality, Offer>) -> Result<Statistics, TrainError> {
     let of = |(modality, offer): (&Modality, &Offer)| {
-        let table: &[Constant] = match modality {
-            Modality::Hr => &HR,
-            Modality::S2 => &S2,
-            Modality::S1 => &S1,
-        };
+        let table = table(*modality);
         let find = |band: &String| table.iter().find(|constant| constant.0.eq_ignore_ascii_case(band));
         let bands: Vec<String> = offer.bands.iter().filter(|band| find(band).is_none()).cloned().collect();
         if !bands.is_empty() {

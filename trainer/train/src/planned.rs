@@ -34,6 +34,8 @@ pub fn planned_contract(offers: &BTreeMap<Modality, Offer>, config: &FinetuneCon
         probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
         licence: config.licence.clone(),
         weights_sha256: String::new(),
+        weights_shards: Vec::new(),
+        architecture: None,
         notes: BTreeMap::new(),
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use skysense_contract::{BandRule, Calendar, Contract, Input, Modality, Offer, Package};
+use skysense_model::{SkySenseConfig, preset};
 
 use crate::dataset::Bands;
 use crate::network::{Network, preset_names};
@@ -99,6 +100,16 @@ fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>) -> Result<
 }
 
 impl Setup {
+    /// Sizes of the modules: those that the package states, else the preset's.
+    pub(crate) fn architecture(&self) -> Result<SkySenseConfig, TrainError> {
+        match self.package.as_ref().and_then(|package| package.contract().architecture.clone()) {
+            Some(stated) => serde_json::from_value(stated).map_err(|error| {
+                TrainError::Model(format!("the package states an architecture of another program: {error}"))
+            }),
+            None => Ok(preset(&self.preset)?),
+        }
+    }
+
     /// The network with its weights at the start.
     pub(crate) fn network(&self, config: &FinetuneConfig, device: &Device) -> Result<Network, TrainError> {
         let network = Network::random(self, config.classes.len(), config.seed, device)?;

@@ -142,6 +142,8 @@ fn contract(channels: usize) -> Contract {
         probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
         licence: "Apache-2.0".into(),
         weights_sha256: String::new(),
+        weights_shards: Vec::new(),
+        architecture: None,
         notes: BTreeMap::new(),
     }
 }

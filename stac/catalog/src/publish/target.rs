@@ -65,7 +65,8 @@ impl Target {
         if let Some(collection) = self.read_collection()? {
             let listed =
                 item_ids(&collection).iter().map(|id| item_path(&self.folder, id)).collect::<Result<Vec<_>>>()?;
-            if self.exists == Exists::Fail && !listed.iter().all(|path| own(path)) {
+            let all_own = !listed.is_empty() && listed.iter().all(|path| own(path));
+            if self.exists == Exists::Fail && !all_own {
                 return Err(self.taken(file));
             }
             if collection["id"] != self.collection.as_str() {

@@ -1,12 +1,16 @@
 //! A builder for ONNX graphs.
 
+use std::path::Path;
+
 use burn::tensor::Tensor;
 use prost::Message as _;
 
+use super::beside::Beside;
 use super::proto::{
     AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+use crate::Result;
 
 /// Operators up to opset 20 (the first with `Gelu`), which ONNX Runtime reads since 1.17.
 const OPSET: i64 = 20;
@@ -46,15 +50,25 @@ pub(crate) enum ElementType {
 }
 
 /// Nodes in the order in which they were added, which is topological.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Graph {
     proto: GraphProto,
+    /// Where large constants go, if not into the graph.
+    beside: Option<Beside>,
 }
 
 impl Graph {
     /// An empty graph.
     pub(crate) fn new(name: &str) -> Self {
-        Self { proto: GraphProto { name: name.into(), ..GraphProto::default() } }
+        Self { proto: GraphProto { name: name.into(), ..GraphProto::default() }, beside: None }
+    }
+
+    /// An empty graph whose large constants go into a file beside it, which [`Graph::finish`] ends.
+    ///
+    /// # Errors
+    /// A file that cannot be made.
+    pub(crate) fn beside(name: &str, data: &Path) -> Result<Self> {
+        Ok(Self { beside: Some(Beside::create(data)?), ..Self::new(name) })
     }
 
     /// An input; a side is a number, or a name where it is free.
@@ -105,6 +119,7 @@ impl Graph {
             data_type: ElementType::F32 as i32,
             name: name.into(),
             raw_data,
+            ..TensorProto::default()
         });
         Value(name.into())
     }
@@ -169,7 +184,18 @@ impl Graph {
         self.op("Shape", &[x], &[("start", Attribute::Int(axis)), ("end", Attribute::Int(axis + 1))])
     }
 
-    /// The bytes of the file.
+    /// The bytes of the file; what stands beside it is whole then.
+    ///
+    /// # Errors
+    /// A file beside it that could not be written.
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>> {
+        if let Some(beside) = self.beside.take() {
+            beside.finish()?;
+        }
+        Ok(self.into_bytes())
+    }
+
+    /// The bytes of the file of a graph that holds all its constants.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         ModelProto {
             ir_version: IR_VERSION,
@@ -183,7 +209,12 @@ impl Graph {
     fn initializer(&mut self, name: &str, element: ElementType, raw_data: Vec<u8>, shape: &[usize]) -> Value {
         let name = format!("{name}_{}", self.proto.initializer.len());
         let dims = shape.iter().map(|&side| side as i64).collect();
-        self.proto.initializer.push(TensorProto { dims, data_type: element as i32, name: name.clone(), raw_data });
+        let tensor = TensorProto { dims, data_type: element as i32, name: name.clone(), ..TensorProto::default() };
+        let tensor = match self.beside.as_mut().and_then(|beside| beside.take(&raw_data)) {
+            Some(external_data) => TensorProto { external_data, data_location: 1, ..tensor },
+            None => TensorProto { raw_data, ..tensor },
+        };
+        self.proto.initializer.push(tensor);
         Value(name)
     }
 }

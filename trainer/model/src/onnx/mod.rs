@@ -1,5 +1,6 @@
 //! Writing ONNX: messages of the format, and a builder for graphs.
 
+mod beside;
 mod graph;
 mod proto;
 

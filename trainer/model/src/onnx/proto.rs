@@ -83,6 +83,21 @@ pub(crate) struct TensorProto {
     pub(crate) name: String,
     #[prost(bytes = "vec", tag = "9")]
     pub(crate) raw_data: Vec<u8>,
+    /// `location`, `offset` and `length`, where the values stand in another file.
+    #[prost(message, repeated, tag = "13")]
+    pub(crate) external_data: Vec<EntryProto>,
+    /// In `raw_data` 0, in another file 1.
+    #[prost(int32, tag = "14")]
+    pub(crate) data_location: i32,
+}
+
+/// A key and its value.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct EntryProto {
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+    #[prost(string, tag = "2")]
+    pub(crate) value: String,
 }
 
 /// Name, type and shape of an input or output.

@@ -1,4 +1,6 @@
-//! `skysense model`: what a model package holds, and what a preset costs.
+//! `skysense model`: what a model package holds, packages of published weights, and what a preset costs.
+
+mod import;
 
 use std::path::PathBuf;
 
@@ -24,16 +26,20 @@ enum What {
     },
     /// Count parameters, FLOPs, memory and GPU days of a preset, without making a model
     Cost(Cost),
+    /// Make a model package of published weights
+    Import(import::Import),
 }
 
 impl Subcommand for Model {
     const NAME: &'static str = "model";
-    const ABOUT: &'static str = "Look into a model package, or count what a preset costs";
+    const ABOUT: &'static str =
+        "Look into a model package, make one of published weights, or count what a preset costs";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let model = match self.what {
             What::Inspect { model } => model,
             What::Cost(cost) => return cost.run(context),
+            What::Import(import) => return import.run(context),
         };
         let answer = context.call("model.inspect", &json!({"model": model}))?;
         context.answer(&answer, || outline(&answer, 0))?;

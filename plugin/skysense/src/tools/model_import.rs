@@ -1,0 +1,155 @@
+//! `model.import`: a model package of published weights.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skysense_abi::{Host, NodeError, Tool};
+use skysense_train::{
+    EncodedCalendar, ImportConfig, ImportFiles, ImportReport, Imported, Interpolation, ShapeSettings, import,
+};
+
+use crate::errors;
+use crate::settings::path;
+
+/// What is asked. Files are `.pth` of torch.save or `.safetensors`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arguments {
+    /// Folder of the package to make; it must not exist.
+    out: PathBuf,
+    /// File of the high-resolution encoder.
+    #[serde(default)]
+    hr: Option<PathBuf>,
+    /// File of the Sentinel-2 encoder.
+    #[serde(default)]
+    s2: Option<PathBuf>,
+    /// File of the Sentinel-1 encoder.
+    #[serde(default)]
+    s1: Option<PathBuf>,
+    /// File of the up head of Sentinel-2.
+    #[serde(default)]
+    head_s2: Option<PathBuf>,
+    /// File of the up head of Sentinel-1.
+    #[serde(default)]
+    head_s1: Option<PathBuf>,
+    /// File of the fusion.
+    #[serde(default)]
+    fusion: Option<PathBuf>,
+    /// File that holds all modules; files of single modules win over it.
+    #[serde(default)]
+    full: Option<PathBuf>,
+    /// Version of the weights in files that hold several: `ema`, `teacher`, `student`, or the name of a container.
+    #[serde(default)]
+    variant: Option<String>,
+    /// Goes on where weights lack or do not fit: what lacks starts untrained, what does not fit is skipped.
+    #[serde(default)]
+    allow_missing: bool,
+    /// Name of the model; that of the folder if left out.
+    #[serde(default)]
+    name: Option<String>,
+    /// Licence of the weights as an SPDX expression; `proprietary` if left out.
+    #[serde(default)]
+    licence: Option<String>,
+    /// Side of a chip in pixels of the 10 m grid; 16 if left out.
+    #[serde(default)]
+    chip_size: Option<usize>,
+    /// Seed of what starts untrained.
+    #[serde(default)]
+    seed: u64,
+    /// Heads of the series encoders and the fusion, where no preset tells.
+    #[serde(default)]
+    heads: Option<usize>,
+    /// Side of an attention window of the high-resolution encoder, where the file does not tell.
+    #[serde(default)]
+    window: Option<usize>,
+    /// Windows of pre-training by stage, 0 where it is the same.
+    #[serde(default)]
+    pretrained_windows: Option<Vec<usize>>,
+    /// Pads maps that are smaller than a window.
+    #[serde(default)]
+    pad_small_map: bool,
+    /// The class token takes part in attention.
+    #[serde(default)]
+    class_token: Option<bool>,
+    /// Rows and columns of the position table of the Sentinel-2 encoder, where it is no square.
+    #[serde(default)]
+    s2_positions: Option<[usize; 2]>,
+    /// The same for Sentinel-1.
+    #[serde(default)]
+    s1_positions: Option<[usize; 2]>,
+    /// How position tables are resized: `bicubic`, `bilinear` or `nearest`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    interpolation: Option<Interpolation>,
+    /// Which tokens carry the calendar encoding: `none`, `s2_only` or `all`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    calendar: Option<EncodedCalendar>,
+}
+
+/// What was made.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    /// The package.
+    model: PathBuf,
+    name: String,
+    preset: String,
+    #[serde(flatten)]
+    report: ImportReport,
+}
+
+/// The tool.
+pub(crate) struct ModelImport;
+
+impl Tool for ModelImport {
+    const NAME: &'static str = "model.import";
+    const SUMMARY: &'static str = "Makes a model package of published weights and tells what was found in the files";
+    type Arguments = Arguments;
+    type Answer = Answer;
+
+    fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
+        let base = host.about().base;
+        let out = path(&base, &arguments.out.display().to_string());
+        let config = arguments.config(&base);
+        let Imported { package, report } = import(&config, &out).map_err(|error| errors::train(&error))?;
+        let contract = package.contract();
+        Ok(Answer { model: out, name: contract.name.clone(), preset: contract.preset.clone(), report })
+    }
+}
+
+impl Arguments {
+    fn config(self, base: &Path) -> ImportConfig {
+        let file = |file: Option<PathBuf>| file.map(|file| path(base, &file.display().to_string()));
+        let default = ImportConfig::default();
+        ImportConfig {
+            files: ImportFiles {
+                full: file(self.full),
+                hr: file(self.hr),
+                s2: file(self.s2),
+                s1: file(self.s1),
+                head_s2: file(self.head_s2),
+                head_s1: file(self.head_s1),
+                fusion: file(self.fusion),
+            },
+            variant: self.variant,
+            shapes: ShapeSettings {
+                heads: self.heads,
+                window: self.window,
+                pretrained_windows: self.pretrained_windows,
+                class_token: self.class_token,
+                s2_positions: self.s2_positions,
+                s1_positions: self.s1_positions,
+                interpolation: self.interpolation,
+                calendar: self.calendar,
+                pad_small_map: self.pad_small_map,
+            },
+            allow_missing: self.allow_missing,
+            seed: self.seed,
+            name: self.name,
+            licence: self.licence.unwrap_or(default.licence),
+            chip_size: self.chip_size.unwrap_or(default.chip_size),
+            ..default
+        }
+    }
+}

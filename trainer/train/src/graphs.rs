@@ -1,0 +1,79 @@
+//! Graphs of modules into a package: in one piece, or with the weights beside where there are many.
+
+use skysense_contract::{Dtype, Input, Modality, Module as Part, PackageWriter};
+use skysense_model::{
+    Fusion, Normalisation, PixelType, SwinV2, UpHead, Vit, export_fusion, export_fusion_beside, export_hr,
+    export_hr_beside, export_series, export_series_beside,
+};
+
+use crate::TrainError;
+
+/// Bytes of weights up to which a graph holds them. A protobuf message ends at 2 GiB; half of that leaves room for
+/// what a runtime adds, and keeps the copies small that are made while a graph is put together.
+pub(crate) const INSIDE: u64 = 1 << 30;
+
+/// Where the graphs of a package go, and how large they may be.
+pub(crate) struct Graphs<'a> {
+    pub(crate) writer: &'a mut PackageWriter,
+    /// Bytes of weights up to which a graph holds them.
+    pub(crate) inside: u64,
+    pub(crate) chip_size: usize,
+}
+
+impl Graphs<'_> {
+    /// The graph of the high-resolution encoder.
+    pub(crate) fn hr(&mut self, backbone: &SwinV2, input: &Input) -> Result<(), TrainError> {
+        let (normalisation, pixels, size) = self.input(input);
+        if self.fits(skysense_model::cost::parameters::swin_v2(backbone.config())) {
+            let graph = export_hr(backbone, &normalisation, pixels, size);
+            return Ok(self.writer.graph(Part::Hr, &graph, None)?);
+        }
+        let data = self.writer.data_path(Part::Hr);
+        let graph = export_hr_beside(backbone, &normalisation, pixels, size, &data)?;
+        Ok(self.writer.graph_beside(Part::Hr, &graph)?)
+    }
+
+    /// The graph of a series encoder and its up head.
+    pub(crate) fn series(
+        &mut self,
+        modality: Modality,
+        backbone: &Vit,
+        head: &UpHead,
+        input: &Input,
+    ) -> Result<(), TrainError> {
+        let (normalisation, pixels, size) = self.input(input);
+        let up = backbone.config().channels * head.channels() * head.scale().pow(2);
+        if self.fits(skysense_model::cost::parameters::vit(backbone.config()) + up) {
+            let graph = export_series(backbone, head, &normalisation, pixels, size);
+            return Ok(self.writer.graph(Part::from(modality), &graph, None)?);
+        }
+        let data = self.writer.data_path(Part::from(modality));
+        let graph = export_series_beside((backbone, head), &normalisation, pixels, size, &data)?;
+        Ok(self.writer.graph_beside(Part::from(modality), &graph)?)
+    }
+
+    /// The graph of the fusion.
+    pub(crate) fn fusion(&mut self, fusion: &Fusion) -> Result<(), TrainError> {
+        let size = [self.chip_size; 2];
+        if self.fits(skysense_model::cost::parameters::fusion(fusion.config())) {
+            return Ok(self.writer.graph(Part::Fusion, &export_fusion(fusion, size), None)?);
+        }
+        let data = self.writer.data_path(Part::Fusion);
+        let graph = export_fusion_beside(fusion, size, &data)?;
+        Ok(self.writer.graph_beside(Part::Fusion, &graph)?)
+    }
+
+    fn fits(&self, parameters: usize) -> bool {
+        4 * parameters as u64 <= self.inside
+    }
+
+    fn input(&self, input: &Input) -> (Normalisation, PixelType, [usize; 2]) {
+        let normalisation = Normalisation { mean: input.mean.clone(), std: input.std.clone() };
+        let pixels = match input.dtype {
+            Dtype::U8 => PixelType::U8,
+            Dtype::I16 => PixelType::I16,
+            Dtype::F32 => PixelType::F32,
+        };
+        (normalisation, pixels, [self.chip_size * input.scale; 2])
+    }
+}

@@ -1,0 +1,155 @@
+//! Published weights become a package that the product can use.
+
+#[path = "../../model/tests/support/pth.rs"]
+mod pth;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use skysense_contract::{Calendar, Class, MlmContext, Modality, Module, Offer, Package};
+use skysense_model::checkpoint::{WeightFile, parameters};
+use skysense_model::preset;
+use skysense_train::{
+    FinetuneConfig, ImportConfig, ImportFiles, NoHooks, Sample, SampleSeries, ShapeSettings, Start, TrainError, export,
+    finetune, import,
+};
+
+use burn::tensor::Device;
+
+/// A combined file of the tiny preset, without parameters whose names hold one of `without`.
+fn file(folder: &Path, without: &[&str]) -> PathBuf {
+    let model = preset("tiny").unwrap().init(&Device::default()).unwrap();
+    let shapes: Vec<_> = parameters(&model, "")
+        .into_iter()
+        .filter(|(name, _)| !without.iter().any(|part| name.contains(part)))
+        .collect();
+    let path = folder.join("tiny.pth");
+    pth::write(&path, &["state_dict"], &shapes, &mut |index| {
+        let count: usize = shapes[index].1.iter().product();
+        (0..count).map(|place| 0.05 * ((place * 31 + index * 17) % 41) as f32 / 41.0 - 0.02).collect()
+    });
+    path
+}
+
+fn asked(file: PathBuf) -> ImportConfig {
+    ImportConfig {
+        files: ImportFiles { full: Some(file), ..ImportFiles::default() },
+        shapes: ShapeSettings { window: Some(4), ..ShapeSettings::default() },
+        ..ImportConfig::default()
+    }
+}
+
+#[test]
+fn a_combined_file_becomes_a_sound_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = asked(file(folder.path(), &[]));
+    let made = import(&config, &folder.path().join("model")).unwrap();
+    let package = Package::open(folder.path().join("model")).unwrap();
+    package.verify().unwrap();
+    let contract = package.contract();
+    assert_eq!((contract.preset.as_str(), contract.name.as_str()), ("tiny", "model"));
+    assert_eq!(contract.calendar, Calendar::S2Only);
+    assert_eq!(contract.modalities[&Modality::S2].bands[0], "B02");
+    assert_eq!(contract.modalities.len(), 3);
+    assert!(made.report.complete());
+    // No path of the machine goes into a package.
+    let text = std::fs::read_to_string(folder.path().join("model/model.yaml")).unwrap();
+    assert!(!text.contains(&folder.path().display().to_string()), "{text}");
+    // Graphs and weights in small pieces hold the same, and the same bytes when made again.
+    let small = ImportConfig { graph_limit: 10_000, shard_limit: 100_000, ..config };
+    let pieces = import(&small, &folder.path().join("pieces")).unwrap().package;
+    pieces.verify().unwrap();
+    assert!(pieces.contract().weights_shards.len() > 3);
+    assert!(pieces.contract().graphs.values().all(|graph| graph.data.is_some()));
+    assert!(
+        pieces.graph(Module::Hr).unwrap().metadata().unwrap().len()
+            < package.graph(Module::Hr).unwrap().metadata().unwrap().len()
+    );
+    let values = |package: &Package| -> Vec<(String, Vec<f32>)> {
+        let file = WeightFile::open(&package.weights(), None).unwrap();
+        let mut all: Vec<_> = file.tensors().map(|(key, stored)| (key.to_string(), stored.floats().unwrap())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    assert_eq!(values(&package), values(&pieces));
+    let shard = pieces.weights_of("fusion.cls_token").unwrap();
+    assert!(WeightFile::open(&shard, None).unwrap().tensors().any(|(key, _)| key == "fusion.cls_token"));
+    assert_eq!(std::fs::read(package.probe()).unwrap(), std::fs::read(pieces.probe()).unwrap());
+}
+
+#[test]
+fn what_lacks_is_refused_or_drawn_from_the_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = asked(file(folder.path(), &["fusion", "head_s1", "backbone_s2.layers.1.ln1.bias"]));
+    let out = folder.path().join("model");
+    let error = import(&config, &out).unwrap_err();
+    assert!(matches!(error, TrainError::Incomplete { .. }), "{error}");
+    let text = error.to_string();
+    for part in
+        ["no weights of head_s1, fusion", "missing backbone_s2.layers.1.ln1.bias of shape [128]", "--allow-missing"]
+    {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    assert!(!out.exists(), "nothing is written before it is known to be whole");
+    let config = ImportConfig { allow_missing: true, ..config };
+    let first = import(&config, &out).unwrap().package;
+    first.verify().unwrap();
+    let untrained = first.contract().notes["untrained"].as_array().unwrap();
+    assert!(untrained.iter().any(|name| name == "fusion.cls_token"));
+    let again = import(&ImportConfig { name: Some("model".into()), ..config.clone() }, &folder.path().join("again"))
+        .unwrap()
+        .package;
+    assert_eq!(first.contract(), again.contract());
+    let other = import(&ImportConfig { seed: 1, ..config }, &folder.path().join("other")).unwrap().package;
+    assert_ne!(first.contract().weights_sha256, other.contract().weights_sha256);
+}
+
+#[test]
+fn a_chip_that_the_model_cannot_read_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = asked(file(folder.path(), &[]));
+    for chip_size in [0, 1, 6, 100_000] {
+        let out = folder.path().join("model");
+        let error = import(&ImportConfig { chip_size, ..config.clone() }, &out).unwrap_err().to_string();
+        assert!(error.contains("chip") || error.contains("window"), "{chip_size}: {error}");
+        assert!(!out.exists());
+    }
+}
+
+/// A model of sizes that no preset has can be trained further: its package says what they are.
+#[test]
+fn an_imported_model_of_its_own_sizes_learns() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sizes = preset("tiny").unwrap();
+    (sizes.hr, sizes.s1) = (None, None);
+    let (vit, up) = sizes.s2.as_mut().unwrap();
+    (vit.channels, vit.heads, vit.layers, vit.position_of_class, up.channels_in) = (32, 2, 2, true, 32);
+    let shapes = parameters(&sizes.init(&Device::default()).unwrap(), "");
+    let path = folder.path().join("own.pth");
+    pth::write_legacy(&path, &[], &shapes, &mut |index| {
+        let count: usize = shapes[index].1.iter().product();
+        (0..count).map(|place| 0.05 * ((place * 31 + index * 17) % 41) as f32 / 41.0 - 0.02).collect()
+    });
+    let config = ImportConfig { shapes: ShapeSettings { heads: Some(2), ..ShapeSettings::default() }, ..asked(path) };
+    let package = import(&config, &folder.path().join("model")).unwrap().package;
+    assert_eq!(package.contract().preset, "custom");
+    let input = &package.contract().modalities[&Modality::S2];
+    let offer = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16 };
+    let pixels = (0..2 * 10 * 256).map(|place| (800 + place * 37 % 2000) as f32).collect();
+    let series = SampleSeries { pixels, valid: vec![1; 512], datetimes: vec![86_400_000; 2] };
+    let labels = (0..256).map(|place| 1 + (place / 128) as u8).collect();
+    let sample = Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [0, 0] };
+    let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
+    let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
+    (tuning.steps, tuning.batch, tuning.block, tuning.frozen) = (2, 1, 8, true);
+    tuning.start = Start::Package(package.folder().to_path_buf());
+    let trained = finetune(&[sample], &BTreeMap::from([(Modality::S2, offer)]), &tuning, &mut NoHooks).unwrap();
+    let tuned = export(&trained, &folder.path().join("tuned"), &MlmContext::default()).unwrap();
+    assert_eq!(tuned.contract().architecture, package.contract().architecture);
+    let file = |package: &Package| WeightFile::open(&package.weights(), None).unwrap();
+    let (before, after) = (file(&package), file(&tuned));
+    for (key, stored) in before.tensors() {
+        let same = after.tensors().find(|(other, _)| *other == key).unwrap().1;
+        assert_eq!(stored.floats().unwrap(), same.floats().unwrap(), "{key} of a frozen encoder");
+    }
+}
