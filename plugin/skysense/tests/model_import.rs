@@ -1,5 +1,7 @@
 //! `model.import`: from files of weights to a package whose probe holds in ONNX Runtime.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod harness;
 #[path = "../../../trainer/model/tests/support/pth.rs"]
 mod pth;

@@ -159,20 +159,25 @@ impl From<Filter> for Value {
     }
 }
 
+/// `by` as soon as one of the tests says so, the contrary where all say the contrary, `None` where one does not know.
+fn decided(tests: &[Test], item: &Item, by: bool) -> Option<bool> {
+    let mut all_known = true;
+    for test in tests {
+        match test.of(item) {
+            Some(holds) if holds == by => return Some(by),
+            Some(_) => {}
+            None => all_known = false,
+        }
+    }
+    all_known.then_some(!by)
+}
+
 impl Test {
     /// The three-valued logic of SQL: `None` where a property that decides is missing.
     fn of(&self, item: &Item) -> Option<bool> {
         match self {
-            Self::And(all) => all.iter().map(|test| test.of(item)).fold(Some(true), |a, b| match (a, b) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
-            }),
-            Self::Or(any) => any.iter().map(|test| test.of(item)).fold(Some(false), |a, b| match (a, b) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            }),
+            Self::And(all) => decided(all, item, false),
+            Self::Or(any) => decided(any, item, true),
             Self::Not(test) => test.of(item).map(|holds| !holds),
             Self::Compare(operator, left, right) => {
                 compare(&left.of(item)?, &right.of(item)?).map(|o| operator.holds(o))

@@ -99,7 +99,7 @@ impl PackageWriter {
     }
 
     /// Takes up weights that stand in [`Self::folder`]: [`WEIGHTS_FILE`] alone, or shards and their list
-    /// [`WEIGHTS_INDEX_FILE`], which comes last.
+    /// [`crate::WEIGHTS_INDEX_FILE`], which comes last.
     ///
     /// # Errors
     /// [`ContractError::Read`] when one of them is not there.

@@ -1,5 +1,7 @@
 //! Checkpoints in several files, of several ages, put together to one model.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[path = "support/pth.rs"]
 mod pth;
 
@@ -12,7 +14,8 @@ use skysense_model::checkpoint::{Import, Part, ShapeSettings, load_stored, save}
 use skysense_model::{Calendar, Inputs, Series, SkySense, SkySenseConfig, checkpoint, official, preset};
 
 /// Values by published name, with shapes.
-type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+type Shaped = (Vec<usize>, Vec<f32>);
+type Weights = BTreeMap<String, Shaped>;
 
 /// A small model of all modules with a calendar, whose position table has a slot of the class token.
 fn config() -> SkySenseConfig {
@@ -51,7 +54,7 @@ fn part(folder: &Path, weights: &Weights, module: &str, key: impl Fn(&str) -> St
     file(&folder.join(format!("{module}.pth")), &["state_dict"], own)
 }
 
-fn file(path: &Path, containers: &[&str], tensors: Vec<(String, &(Vec<usize>, Vec<f32>))>) -> PathBuf {
+fn file(path: &Path, containers: &[&str], tensors: Vec<(String, &Shaped)>) -> PathBuf {
     let shapes: Vec<_> = tensors.iter().map(|(key, (shape, _))| (key.clone(), shape.clone())).collect();
     pth::write(path, containers, &shapes, &mut |index| tensors[index].1.1.clone());
     path.to_path_buf()

@@ -1,5 +1,7 @@
 //! Files of weights: what is read of them, and what is refused.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[path = "support/pth.rs"]
 mod pth;
 

@@ -5,7 +5,7 @@
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!
-//! [`import`] makes a package of the published weights.
+//! [`import()`] makes a package of the published weights.
 //!
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 

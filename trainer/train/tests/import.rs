@@ -1,5 +1,7 @@
 //! Published weights become a package that the product can use.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[path = "../../model/tests/support/pth.rs"]
 mod pth;
 

@@ -1,6 +1,7 @@
 //! Memory of an import, at a twentieth of the published model: peak resident memory, mapped files counted too, stays
 //! below 1.2 times the file. The bench `import` shows the same at full size.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 #![cfg(target_os = "linux")]
 
 #[path = "support/peak.rs"]

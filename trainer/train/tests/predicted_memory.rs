@@ -1,5 +1,7 @@
 //! Predicted memory against the peak of a process, at `tiny`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod measure;
 
 use measure::{Case, if_child, possible};

@@ -1,5 +1,7 @@
 //! The real nodes through the real binary, on a small simulated scene: what a run holds in memory, what it tells and
 //! keeps, and what its bytes hang on.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 #![cfg(unix)]
 
 mod command;

@@ -113,7 +113,7 @@ pub fn swin_v2(config: &SwinV2Config, size: [usize; 2], batch: u64) -> Activatio
         let (windowed, pairs) = (padded * c, (window * window) as u64);
         let weights = padded * heads * pairs;
         let depth = config.depths[stage];
-        let extra = if config.extra_norm_every > 0 { (depth / config.extra_norm_every) as u64 } else { 0 };
+        let extra = depth.checked_div(config.extra_norm_every).unwrap_or(0) as u64;
         let offsets = (2 * window as u64 - 1).pow(2);
         let block = Activations {
             // Tokens in windows, query and key before and after their normalisation, value, joined heads; two norms, the

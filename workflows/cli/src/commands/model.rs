@@ -25,9 +25,9 @@ enum What {
         model: PathBuf,
     },
     /// Count parameters, FLOPs, memory and GPU days of a preset, without making a model
-    Cost(Cost),
+    Cost(Box<Cost>),
     /// Make a model package of published weights
-    Import(import::Import),
+    Import(Box<import::Import>),
 }
 
 impl Subcommand for Model {

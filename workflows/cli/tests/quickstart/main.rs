@@ -1,6 +1,8 @@
 //! What `./x quickstart` runs, on a small scene and with moments of training: not to make a good map, to make every
 //! file that is promised, and to say where it is.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[path = "../command/mod.rs"]
 mod command;
 

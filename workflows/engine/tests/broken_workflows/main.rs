@@ -1,5 +1,7 @@
 //! What the author of a broken workflow reads: the whole text, with lines, columns and hints.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 mod edges;
 mod params;
 mod settings;

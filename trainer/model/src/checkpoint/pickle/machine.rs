@@ -391,7 +391,7 @@ impl<'a> Machine<'a> {
     }
 
     fn pairs(&self, values: Vec<Value>) -> Result<Vec<(Value, Value)>> {
-        if values.len() % 2 != 0 {
+        if !values.len().is_multiple_of(2) {
             return Err(self.broken("a key without a value", "pairs"));
         }
         let mut pairs = Vec::with_capacity(values.len() / 2);
