@@ -4,6 +4,7 @@ mod assets;
 mod doctor;
 mod model_cost;
 mod model_inspect;
+mod model_reduce;
 mod picture;
 mod score;
 mod simulate;
@@ -19,5 +20,6 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<doctor::Doctor>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
+    tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
 ];

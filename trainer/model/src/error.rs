@@ -41,6 +41,14 @@ pub enum ModelError {
     /// A file that is not a safetensors file, or holds a type that weights cannot have.
     #[error("cannot read the weights: {0}")]
     Weights(String),
+    /// A graph that cannot be made smaller.
+    #[error("graph {graph} cannot be reduced: {fault}")]
+    Graph {
+        /// Its name.
+        graph: String,
+        /// What was found, with what to do.
+        fault: String,
+    },
     /// A setting whose parts do not fit each other.
     #[error("{0}")]
     Config(String),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Subcommand, model_cost::Cost, runs::outline};
+use super::{Subcommand, model_cost::Cost, model_reduce::Reduce, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
 /// Options of `model`.
@@ -24,6 +24,8 @@ enum What {
     },
     /// Count parameters, FLOPs, memory and GPU days of a preset, without making a model
     Cost(Cost),
+    /// Write a package with weights in 16 or 8 bit, and measure it against the original
+    Reduce(Reduce),
 }
 
 impl Subcommand for Model {
@@ -34,6 +36,7 @@ impl Subcommand for Model {
         let model = match self.what {
             What::Inspect { model } => model,
             What::Cost(cost) => return cost.run(context),
+            What::Reduce(reduce) => return reduce.run(context),
         };
         let answer = context.call("model.inspect", &json!({"model": model}))?;
         context.answer(&answer, || outline(&answer, 0))?;
