@@ -130,8 +130,8 @@ fn calibrate(
     let probe = package.probe();
     let files: Vec<&Path> = std::iter::once(probe.as_path()).chain(samples.iter().map(PathBuf::as_path)).collect();
     let (seen, chips) = ranges(&watched, &files, &Options::default()).map_err(|error| errors::infer(&error))?;
-    let more = if samples.is_empty() { String::new() } else { format!(" and {} files of samples", samples.len()) };
-    Ok((seen, Some(format!("least and largest values over {chips} chips: the probe{more}"))))
+    let more = if samples.is_empty() { String::new() } else { format!(", samples: {}", samples.len()) };
+    Ok((seen, Some(format!("least and largest values of inputs; chips: {chips}, probe: 1{more}"))))
 }
 
 /// A folder for packages that are there to be measured, gone with the call.
