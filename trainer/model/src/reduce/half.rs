@@ -1,7 +1,5 @@
 //! Weights in 16 bit, cast to f32 in front of their use.
 
-use std::collections::BTreeMap;
-
 use half::{bf16, f16};
 
 use super::tensors::{constant, floats, to_f32};
@@ -9,13 +7,12 @@ use super::{PATCH_EMBEDDING, Precision};
 use crate::Result;
 use crate::onnx::{ElementType, GraphProto};
 
-/// Stores tables and matrices in 16 bit, those left out that `keep` names. Vectors (biases, norms) are small and stay, and so does a weight that the type
+/// Stores tables and matrices in 16 bit. Vectors (biases, norms) are small and stay, and so does a weight that the type
 /// cannot hold: half precision ends at 65504.
-pub(super) fn reduce(graph: &mut GraphProto, precision: Precision, keep: &BTreeMap<String, usize>) -> Result<()> {
+pub(super) fn reduce(graph: &mut GraphProto, precision: Precision) -> Result<()> {
     let mut casts = Vec::new();
     for tensor in &mut graph.initializer {
-        let stays = tensor.name == PATCH_EMBEDDING || keep.contains_key(&tensor.name);
-        if tensor.data_type != ElementType::F32 as i32 || tensor.dims.len() < 2 || stays {
+        if tensor.data_type != ElementType::F32 as i32 || tensor.dims.len() < 2 || tensor.name == PATCH_EMBEDDING {
             continue;
         }
         let values = floats(&graph.name, tensor)?;

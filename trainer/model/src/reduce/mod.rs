@@ -3,7 +3,7 @@
 //! | precision | what is stored | what is computed |
 //! | --- | --- | --- |
 //! | [`Precision::Fp16`], [`Precision::Bf16`] | tables and matrices in 16 bit | all in f32 |
-//! | [`Precision::Int8`] | weights of products and convolutions in 8 bit, a scale for each output channel; tables as fp16 | all in f32 |
+//! | [`Precision::Int8`] | weights of products and convolutions in 8 bit, a scale for each output channel | all in f32 |
 //! | [`Precision::Int8Dynamic`] | the same | products with weights in integers, inputs scaled by what is in them |
 //! | [`Precision::Int8Static`] | the same | products with weights in integers, inputs scaled by calibrated ranges |
 //!
@@ -97,15 +97,11 @@ impl FromStr for Precision {
 pub fn reduce(graph: &[u8], precision: Precision, ranges: &Ranges) -> Result<Vec<u8>> {
     let mut model = read::read(graph)?;
     let graph = read::graph(&mut model)?;
-    if let Precision::Fp16 | Precision::Bf16 = precision {
-        half::reduce(graph, precision, &BTreeMap::new())?;
-        return Ok(model.encode_to_vec());
-    }
-    half::reduce(graph, Precision::Fp16, &int8::weights(graph))?;
     match precision {
+        Precision::Fp16 | Precision::Bf16 => half::reduce(graph, precision)?,
+        Precision::Int8 => int8::weights_only(graph)?,
         Precision::Int8Dynamic => int8::dynamic(graph)?,
         Precision::Int8Static => int8::calibrated(graph, ranges)?,
-        _ => int8::weights_only(graph)?,
     }
     Ok(model.encode_to_vec())
 }
