@@ -26,6 +26,7 @@ pub struct Model {
     slots: Slots,
     token_channels: usize,
     batch: usize,
+    acquisitions: usize,
     record: Record,
 }
 
@@ -111,11 +112,19 @@ impl Model {
         for module in rest.into_iter().filter(|module| contract.graphs.contains_key(module)) {
             graphs.insert(module, build.graph(module, package.graph(module)?, None)?);
         }
-        let batch = if options.batch > 0 { options.batch } else { if device == Device::Cpu { 1 } else { 8 } };
+        // Where a result depends on what else is in a batch, nothing else is.
+        let alone = contract.reduced().is_some_and(|reduced| reduced.batch_dependent);
+        let acquisitions = if alone { 1 } else { ACQUISITIONS };
+        let batch = match options.batch {
+            _ if alone => 1,
+            0 if device == Device::Cpu => 1,
+            0 => 8,
+            asked => asked,
+        };
         let record = record(contract, runtime, device, &inputs, &dates);
         let graphs = graphs.into_iter().map(|(module, graph)| (module, Mutex::new(graph))).collect();
         let slots = Slots::new(&dates);
-        Ok(Self { package, graphs, inputs, dates, slots, token_channels, batch, record })
+        Ok(Self { package, graphs, inputs, dates, slots, token_channels, batch, acquisitions, record })
     }
 
     /// The package.
@@ -233,7 +242,7 @@ impl Model {
         let one = shape.bands.len() * side * side;
         let mut first = self.slots.first(modality);
         tokens.mark(place, first, &prepared.days, self.package.contract().calendar.covers(modality));
-        for piece in prepared.pixels.chunks(one * ACQUISITIONS) {
+        for piece in prepared.pixels.chunks(one * self.acquisitions) {
             let dates = piece.len() / one;
             let pixels = tensor(Module::from(modality), vec![dates, shape.bands.len(), side, side], piece)?;
             let to = tokens.values_mut(place, first, dates);
@@ -294,6 +303,11 @@ impl Model {
         let classes = contract.head.as_ref().map_or(0, |head| head.classes.len());
         let inputs = vec![("features", tensor(of, vec![batch, contract.channels, size, size], features)?)];
         self.module(of).run(inputs, &[batch, classes, size, size], <[f32]>::to_vec)
+    }
+
+    /// What the graphs have shown of their products' inputs.
+    pub(crate) fn ranges(&self) -> BTreeMap<Module, BTreeMap<String, [f32; 2]>> {
+        self.graphs.keys().map(|module| (*module, self.module(*module).ranges().clone())).collect()
     }
 
     /// A poisoned lock means that a thread died inside the runtime, whose session takes no harm from it.

@@ -51,16 +51,14 @@ pub(crate) fn run(
     device: Device,
     options: &Options,
 ) -> Result<ProbeReport, InferError> {
-    let batch = Batch::read(package)?;
-    let dates = batch.series.iter().map(|(modality, series)| (*modality, series.time)).collect();
-    let plain = Options { binding: None, dates, ..options.clone() };
-    let model = Model::build(package.clone(), runtime, device, &plain)?;
+    let batch = Batch::read(package, &package.probe())?;
+    let model = Model::build(package.clone(), runtime, device, &batch.options(options))?;
     let chips = batch.chips();
     let found = match package.contract().head {
         Some(_) => model.logits(&chips)?,
         None => model.features(&chips)?,
     };
-    compare(package, runtime, device, &found.values, &batch.output)
+    compare(package, runtime, device, &found.values, batch.output(package)?)
 }
 
 fn compare(
@@ -141,10 +139,10 @@ fn remember(marker: &Path, report: &ProbeReport) -> std::io::Result<()> {
     fs::rename(temporary, marker)
 }
 
-/// The stored batch, read.
-struct Batch {
+/// A stored batch, read.
+pub(crate) struct Batch {
     series: BTreeMap<Modality, Stack>,
-    output: Vec<f32>,
+    output: Option<Vec<f32>>,
     regions: Option<Vec<i64>>,
     chips: usize,
 }
@@ -163,10 +161,10 @@ enum Values {
 }
 
 impl Batch {
-    fn read(package: &Package) -> Result<Self, InferError> {
-        let path = package.probe();
-        let fault = |message: String| InferError::ProbeFile { path: path.clone(), message };
-        let bytes = fs::read(&path).map_err(|error| fault(error.to_string()))?;
+    /// Reads a file laid out as the package's probe; the output may be lacking.
+    pub(crate) fn read(package: &Package, path: &Path) -> Result<Self, InferError> {
+        let fault = |message: String| InferError::ProbeFile { path: path.to_path_buf(), message };
+        let bytes = fs::read(path).map_err(|error| fault(error.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| fault(error.to_string()))?;
         let contract = package.contract();
         let mut series = BTreeMap::new();
@@ -197,8 +195,8 @@ impl Batch {
             let datetimes = days.iter().map(|day| day.clamp(&0, &364) * 86_400_000).collect();
             series.insert(*modality, Stack { pixels, datetimes, time });
         }
-        let output = file.tensor("output").map_err(|error| fault(error.to_string()))?;
-        if output.dtype() != Stored::F32 {
+        let output = file.tensor("output").ok();
+        if let Some(output) = output.as_ref().filter(|output| output.dtype() != Stored::F32) {
             return Err(fault(format!("output is {:?}, expected F32", output.dtype())));
         }
         let chips = chips.ok_or_else(|| fault("it holds no modality of the model".into()))?;
@@ -206,10 +204,23 @@ impl Batch {
         if regions.as_ref().is_some_and(|regions| regions.len() != chips) {
             return Err(fault(format!("region must have one value for each of {chips} chips")));
         }
-        Ok(Self { series, output: numbers(output.data()), regions, chips })
+        Ok(Self { series, output: output.map(|output| numbers(output.data())), regions, chips })
     }
 
-    fn chips(&self) -> Vec<ChipInput<'_>> {
+    /// What the float model gives for the batch.
+    pub(crate) fn output(&self, package: &Package) -> Result<&[f32], InferError> {
+        let lacks = || InferError::ProbeFile { path: package.probe(), message: "it holds no tensor output".into() };
+        self.output.as_deref().ok_or_else(lacks)
+    }
+
+    /// How a model is opened to run this batch: with all bands, its sequence as long as the batch's.
+    pub(crate) fn options(&self, options: &Options) -> Options {
+        let dates = self.series.iter().map(|(modality, series)| (*modality, series.time)).collect();
+        Options { binding: None, dates, ..options.clone() }
+    }
+
+    /// The chips of the batch.
+    pub(crate) fn chips(&self) -> Vec<ChipInput<'_>> {
         let chip = |index: usize| {
             let mut chip = ChipInput { region: self.regions.as_ref().map(|r| r[index]), ..ChipInput::default() };
             for (modality, stack) in &self.series {

@@ -1,5 +1,6 @@
 //! One graph on one device.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ort::ep::ExecutionProvider;
@@ -14,6 +15,11 @@ use crate::{Device, InferError};
 /// Graph optimisation level of every session. Fixed, for results differ in bits between levels; recorded with
 /// every output. Level 2 fuses nodes and leaves out the re-laying of memory that depends on the processor.
 pub const OPTIMISATION: &str = "extended";
+
+/// Begins the name of an output that is the least value of what is named after it.
+const LOW: &str = "low ";
+/// Begins the name of an output that is the largest value of what is named after it.
+const HIGH: &str = "high ";
 
 const LEVEL: GraphOptimizationLevel = GraphOptimizationLevel::Level2;
 
@@ -36,6 +42,8 @@ pub(crate) struct Graph {
     session: Session,
     module: Module,
     path: PathBuf,
+    /// Least and largest value of what further outputs show, by its name.
+    ranges: BTreeMap<String, [f32; 2]>,
 }
 
 impl Build<'_> {
@@ -52,7 +60,7 @@ impl Build<'_> {
             builder = builder.with_initializer(name, value).map_err(|error| fault(error.into()))?;
         }
         let session = builder.commit_from_file(&path).map_err(fault)?;
-        Ok(Graph { session, module, path })
+        Ok(Graph { session, module, path, ranges: BTreeMap::new() })
     }
 
     fn builder(&self, path: &Path) -> Result<SessionBuilder, InferError> {
@@ -139,7 +147,8 @@ impl Graph {
         if fits { Ok(dims) } else { Err(fault(format!("input {name} is {found}, expected {shape:?}"))) }
     }
 
-    /// Runs the graph and hands its only output, f32 of exactly `shape`, to `take`.
+    /// Runs the graph and hands its first output, f32 of exactly `shape`, to `take`. Others are there in graphs that are
+    /// calibrated, and show a range.
     pub(crate) fn run<R>(
         &mut self,
         inputs: Vec<(&'static str, SessionInputValue<'_>)>,
@@ -149,9 +158,12 @@ impl Graph {
         let module = self.module;
         let run = |error: ort::Error| InferError::Run { module, message: error.to_string() };
         let outputs = self.session.run(inputs).map_err(run)?;
-        if outputs.len() != 1 {
-            let fault = format!("it has {} outputs, expected one", outputs.len());
-            return Err(InferError::GraphContract { path: self.path.clone(), fault });
+        for (name, value) in outputs.iter().skip(1) {
+            let shown = value.try_extract_tensor::<f32>().ok().and_then(|(_, values)| values.first().copied());
+            if !shown.is_some_and(|shown| widen(&mut self.ranges, name, shown)) {
+                let fault = format!("it has {} outputs, expected one", outputs.len());
+                return Err(InferError::GraphContract { path: self.path.clone(), fault });
+            }
         }
         let (found, values) = outputs[0].try_extract_tensor::<f32>().map_err(run)?;
         if !found.iter().map(|d| usize::try_from(*d).ok()).eq(shape.iter().map(|d| Some(*d))) {
@@ -175,10 +187,31 @@ impl Graph {
         Ok(values.to_vec())
     }
 
+    /// What further outputs have shown since the graph was loaded.
+    pub(crate) fn ranges(&self) -> &BTreeMap<String, [f32; 2]> {
+        &self.ranges
+    }
+
     /// The error of a graph that is not what its module must be.
     pub(crate) fn fault(&self, fault: String) -> InferError {
         InferError::GraphContract { path: self.path.clone(), fault }
     }
+}
+
+/// Takes note of what the output `name` shows; whether that is an end of a range.
+fn widen(ranges: &mut BTreeMap<String, [f32; 2]>, name: &str, shown: f32) -> bool {
+    let (of, high) = match (name.strip_prefix(LOW), name.strip_prefix(HIGH)) {
+        (Some(of), _) => (of, false),
+        (_, Some(of)) => (of, true),
+        _ => return false,
+    };
+    let [least, largest] = ranges.entry(of.to_owned()).or_insert([f32::INFINITY, f32::NEG_INFINITY]);
+    if high {
+        *largest = largest.max(shown)
+    } else {
+        *least = least.min(shown)
+    }
+    true
 }
 
 /// The runtime's name of a pixel type.

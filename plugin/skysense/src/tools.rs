@@ -5,6 +5,7 @@ mod doctor;
 mod model_cost;
 mod model_import;
 mod model_inspect;
+mod model_reduce;
 mod picture;
 mod score;
 mod simulate;
@@ -20,6 +21,7 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<doctor::Doctor>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
+    tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
     tool::<model_import::ModelImport>(),
 ];

@@ -44,6 +44,14 @@ pub enum ModelError {
     /// A checkpoint's file, or what its shapes say.
     #[error(transparent)]
     File(#[from] crate::checkpoint::CheckpointError),
+    /// A graph that cannot be made smaller.
+    #[error("graph {graph} cannot be reduced: {fault}")]
+    Graph {
+        /// Its name.
+        graph: String,
+        /// What was found, with what to do.
+        fault: String,
+    },
     /// A setting whose parts do not fit each other.
     #[error("{0}")]
     Config(String),

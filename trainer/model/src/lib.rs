@@ -28,6 +28,7 @@ mod onnx;
 mod patch_embed;
 mod position;
 mod preset;
+pub mod reduce;
 mod swin;
 mod transformer;
 mod up_head;

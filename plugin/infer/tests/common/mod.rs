@@ -27,18 +27,19 @@ pub struct Tiny {
 
 impl Tiny {
     pub fn new(seed: u64) -> Self {
-        Self::with(seed, None)
+        Self::of("tiny", seed, None)
     }
 
     /// A model that has prototypes of so many regions.
     pub fn with_regions(seed: u64, regions: usize) -> Self {
-        Self::with(seed, Some(regions))
+        Self::of("tiny", seed, Some(regions))
     }
 
-    fn with(seed: u64, regions: Option<usize>) -> Self {
+    /// A model of a preset.
+    pub fn of(name: &str, seed: u64, regions: Option<usize>) -> Self {
         let device = Device::flex();
         device.seed(seed);
-        let mut config = preset("tiny").unwrap();
+        let mut config = preset(name).unwrap();
         let channels = config.fusion.channels;
         config.geo_context = regions.map(|regions| GeoContextConfig { regions, prototypes: 5, channels });
         let head = SegmentationHeadConfig { channels: config.channels(), hidden: 32, classes: CLASSES };

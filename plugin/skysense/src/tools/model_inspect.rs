@@ -27,6 +27,8 @@ pub(crate) struct Answer {
     /// Why not.
     problem: Option<String>,
     probe: Option<ProbeReport>,
+    /// What the graphs compute with: f32, or the precision that `skysense model reduce` gave them.
+    precision: String,
     contract: Contract,
 }
 
@@ -50,6 +52,7 @@ impl Tool for ModelInspect {
             Ok(report) => (Some(report), None),
             Err(problem) => (None, Some(problem)),
         };
-        Ok(Answer { ok: problem.is_none(), problem, probe, contract: package.contract().clone() })
+        let contract = package.contract().clone();
+        Ok(Answer { ok: problem.is_none(), problem, probe, precision: contract.precision(), contract })
     }
 }

@@ -17,6 +17,7 @@ mod damaged;
 mod exists;
 mod provenance;
 mod published;
+mod reduced;
 mod regions;
 mod same_bytes;
 mod unfinished;

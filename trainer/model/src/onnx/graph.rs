@@ -12,6 +12,8 @@ use super::proto::{
 };
 use crate::Result;
 
+/// What our files say of who wrote them.
+pub(crate) const PRODUCER: &str = "skysense";
 /// Operators up to opset 20 (the first with `Gelu`), which ONNX Runtime reads since 1.17.
 const OPSET: i64 = 20;
 /// The representation that goes with it.
@@ -41,12 +43,18 @@ pub(crate) enum ElementType {
     F32 = 1,
     /// Unsigned 8 bit.
     U8 = 2,
+    /// Signed 8 bit.
+    I8 = 3,
     /// Signed 16 bit.
     I16 = 5,
     /// Signed 64 bit.
     I64 = 7,
     /// One byte, zero or one.
     Bool = 9,
+    /// IEEE half precision.
+    F16 = 10,
+    /// The upper half of a 32 bit float.
+    Bf16 = 16,
 }
 
 /// Nodes in the order in which they were added, which is topological.
@@ -199,7 +207,7 @@ impl Graph {
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         ModelProto {
             ir_version: IR_VERSION,
-            producer_name: "skysense".into(),
+            producer_name: PRODUCER.into(),
             graph: Some(self.proto),
             opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         }
@@ -228,7 +236,8 @@ pub(crate) enum Side {
     Free(&'static str),
 }
 
-fn value_info(name: &str, element: ElementType, sides: &[Side]) -> ValueInfoProto {
+/// Name, type and sides of an input or output.
+pub(crate) fn value_info(name: &str, element: ElementType, sides: &[Side]) -> ValueInfoProto {
     let dim = sides
         .iter()
         .map(|side| DimensionProto {

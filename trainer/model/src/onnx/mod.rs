@@ -5,3 +5,5 @@ mod graph;
 mod proto;
 
 pub(crate) use graph::{Attribute, ElementType, Graph, Side, Value};
+pub(crate) use graph::{PRODUCER, value_info};
+pub(crate) use proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};

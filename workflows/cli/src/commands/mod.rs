@@ -8,6 +8,7 @@ mod graph;
 mod init;
 mod model;
 mod model_cost;
+mod model_reduce;
 mod nodes;
 mod plan;
 mod run;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Subcommand, model_cost::Cost, runs::outline};
+use super::{Subcommand, model_cost::Cost, model_reduce::Reduce, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
 /// Options of `model`.
@@ -28,6 +28,8 @@ enum What {
     Cost(Box<Cost>),
     /// Make a model package of published weights
     Import(Box<import::Import>),
+    /// Write a package with weights in 16 or 8 bit, and measure it against the original
+    Reduce(Box<Reduce>),
 }
 
 impl Subcommand for Model {
@@ -40,6 +42,7 @@ impl Subcommand for Model {
             What::Inspect { model } => model,
             What::Cost(cost) => return cost.run(context),
             What::Import(import) => return import.run(context),
+            What::Reduce(reduce) => return reduce.run(context),
         };
         let answer = context.call("model.inspect", &json!({"model": model}))?;
         context.answer(&answer, || outline(&answer, 0))?;

@@ -1,0 +1,33 @@
+//! Packages in smaller precisions, made as `skysense model reduce` makes them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use skysense_contract::{Package, Reduced};
+use skysense_infer::{Options, likeness, ranges};
+use skysense_train::{Precision, Reduction};
+
+/// Writes `package` in a precision below `folder`, calibrated on its probe.
+pub fn reduced(package: &Package, precision: Precision, folder: &Path, options: &Options) -> Package {
+    let original = Reduction::read(package).unwrap();
+    let place = |what: &str| folder.join(format!("{precision}-{what}"));
+    let seen = if precision == Precision::Int8Static {
+        let watched = original.clone().watched().unwrap().write(&place("watched"), None).unwrap();
+        ranges(&watched, &[&package.probe()], options).unwrap().0
+    } else {
+        BTreeMap::new()
+    };
+    let small = original.clone().reduced(precision, &seen).unwrap();
+    let measured = small.write(&place("measured"), None).unwrap();
+    let likeness = likeness(package, &measured, options).unwrap();
+    let note = Reduced {
+        precision: precision.to_string(),
+        batch_dependent: precision.batch_dependent(),
+        from_weights_sha256: package.contract().weights_sha256.clone(),
+        from_bytes: original.bytes(),
+        calibration: None,
+        largest_difference: likeness.largest_difference,
+        feature_cosine: likeness.feature_cosine,
+    };
+    small.write(&place("model"), Some(&note)).unwrap()
+}
