@@ -23,17 +23,16 @@ pub struct Likeness {
     pub least_cosine: f64,
 }
 
+/// Least and largest value of each input of a product, by its name, for each module.
+pub type ModuleRanges = BTreeMap<Module, BTreeMap<String, [f32; 2]>>;
+
 /// Runs a package whose graphs show ranges over stored batches, laid out as its probe, and gives the least and largest
 /// value of each input of a product, with the number of chips.
 ///
 /// # Errors
 /// [`InferError::ProbeFile`] for a file with another layout, and as [`Model::open`] and [`Model::features`].
-pub fn ranges(
-    watched: &Package,
-    files: &[&Path],
-    options: &Options,
-) -> Result<(BTreeMap<Module, BTreeMap<String, [f32; 2]>>, usize), InferError> {
-    let mut all: BTreeMap<Module, BTreeMap<String, [f32; 2]>> = BTreeMap::new();
+pub fn ranges(watched: &Package, files: &[&Path], options: &Options) -> Result<(ModuleRanges, usize), InferError> {
+    let mut all = ModuleRanges::new();
     let mut chips = 0;
     for file in files {
         let batch = Batch::read(watched, file)?;

@@ -8,6 +8,7 @@ use ort::value::{TensorElementType, TensorRef};
 use serde::Serialize;
 use skysense_contract::{Contract, Dtype, Modality, Module, Package};
 
+use crate::measure::ModuleRanges;
 use crate::prepare::{Prepared, Shape};
 use crate::session::{Build, Graph, choose, element};
 use crate::subset::{patch_embedding, subset_fault};
@@ -306,7 +307,7 @@ impl Model {
     }
 
     /// What the graphs have shown of their products' inputs.
-    pub(crate) fn ranges(&self) -> BTreeMap<Module, BTreeMap<String, [f32; 2]>> {
+    pub(crate) fn ranges(&self) -> ModuleRanges {
         self.graphs.keys().map(|module| (*module, self.module(*module).ranges().clone())).collect()
     }
 
