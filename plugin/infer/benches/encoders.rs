@@ -6,10 +6,12 @@
 //! with trainer/benches/peer/requirements.txt is made once. The two sides take turns; each number is the median of its
 //! runs in the best of the rounds. `--profile MODULE` runs our side of one module alone, for a profiler.
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -22,6 +24,8 @@ use skysense_model::{
     Fusion, Normalisation, PixelType, SkySenseConfig, SwinV2, UpHead, Vit, export_fusion, export_hr, export_series,
     preset,
 };
+
+use support::warm_median;
 
 const THREADS: usize = 2;
 const ROUNDS: usize = 3;
@@ -38,19 +42,6 @@ struct Case {
     ours: Box<dyn Fn() -> [f64; 2]>,
 }
 
-fn median(mut run: impl FnMut()) -> f64 {
-    run();
-    let mut times: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let begun = Instant::now();
-            run();
-            begun.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[RUNS / 2]
-}
-
 fn session(graph: &[u8]) -> Session {
     let environment = skysense_infer::environment(None).expect("ONNX Runtime where the search looks");
     let builder = Session::builder(&environment).expect("a builder");
@@ -62,7 +53,7 @@ fn session(graph: &[u8]) -> Session {
 fn pixels_forward(graph: &[u8], shape: [usize; 4]) -> f64 {
     let mut session = session(graph);
     let values = vec![0.1_f32; shape.iter().product()];
-    median(|| {
+    warm_median(RUNS, || {
         let pixels = TensorRef::from_array_view((shape, values.as_slice())).expect("fits");
         session.run(vec![("pixels", ort::session::SessionInputValue::from(pixels))]).expect("inputs that fit");
     })
@@ -72,7 +63,7 @@ fn pixels_forward(graph: &[u8], shape: [usize; 4]) -> f64 {
 fn step<M: Module>(module: M, forward: impl Fn(&M) -> Tensor<1>) -> f64 {
     let mut optimiser = ModuleOptimizer::from(AdamWConfig::new().build());
     let mut module = Some(module);
-    median(|| {
+    warm_median(RUNS, || {
         let current = module.take().expect("put back below");
         let mut gradients = forward(&current).backward();
         let gradients = GradientsParams::from_module(&mut gradients, &current);
@@ -140,7 +131,7 @@ fn cases(config: &SkySenseConfig, side: usize, images: usize, hr_side: usize) ->
         let mut session = session(&export_fusion(&model, [side; 2]));
         let values = vec![0.1_f32; input.iter().product()];
         let (day, calendar, present) = (vec![9_i64; time], vec![1.0_f32; time], vec![true; time]);
-        let forward = median(|| {
+        let forward = warm_median(RUNS, || {
             let tokens = ([1, time, input[2], side, side], values.as_slice());
             let inputs: Vec<(&str, ort::session::SessionInputValue<'_>)> = vec![
                 ("tokens", TensorRef::from_array_view(tokens).expect("fits").into()),

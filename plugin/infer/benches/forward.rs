@@ -7,7 +7,8 @@
 #[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests")]
 mod common;
 
-use std::time::Instant;
+#[path = "support/mod.rs"]
+mod support;
 
 use common::{Chip, DATES, SIZE, Tiny, options};
 use ort::session::builder::GraphOptimizationLevel;
@@ -17,22 +18,11 @@ use serde_json::{Map, json};
 use skysense_contract::Module;
 use skysense_infer::{Model, Options};
 
+use support::warm_median;
+
 const RUNS: usize = 21;
 const CHIPS: usize = 16;
 const THREADS: usize = 2;
-
-fn median(mut run: impl FnMut()) -> f64 {
-    run();
-    let mut times: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let started = Instant::now();
-            run();
-            started.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[RUNS / 2]
-}
 
 fn graph(bytes: &[u8], inputs: &dyn Fn() -> Vec<(&'static str, SessionInputValue<'static>)>) -> f64 {
     let environment = skysense_infer::environment(None).expect("ONNX Runtime where the search looks");
@@ -40,7 +30,7 @@ fn graph(bytes: &[u8], inputs: &dyn Fn() -> Vec<(&'static str, SessionInputValue
     let builder = builder.with_optimization_level(GraphOptimizationLevel::Level2).expect("a level that is known");
     let mut builder = builder.with_intra_threads(THREADS).expect("threads");
     let mut session = builder.commit_from_memory(bytes).expect("a graph that our own model wrote");
-    median(|| {
+    warm_median(RUNS, || {
         session.run(inputs()).expect("inputs that the graph takes");
     })
 }
@@ -86,7 +76,7 @@ fn main() {
     let options = Options { threads: THREADS, ..options(folder.path()) };
     let model = Model::open(package, options).expect("a package that was just written");
     let chips = vec![chip.all(); CHIPS];
-    let whole = median(|| {
+    let whole = warm_median(RUNS, || {
         model.segment(&chips).expect("chips that fit");
     });
     report.insert("segment_ms_per_chip".into(), json!(whole / CHIPS as f64));

@@ -15,13 +15,16 @@ mod common;
 #[path = "../tests/common/reduce.rs"]
 mod reduce;
 
-use std::time::Instant;
+#[path = "support/mod.rs"]
+mod support;
 
 use common::{Chip, DATES, SIZE, Tiny};
 use serde_json::json;
 use skysense_contract::Package;
 use skysense_infer::{ChipInput, Maps, Model, Options};
 use skysense_train::Precision;
+
+use support::median;
 
 const THREADS: usize = 2;
 const ROUNDS: usize = 3;
@@ -34,18 +37,6 @@ struct Contender {
     model: Model,
     milliseconds: f64,
     features: Maps,
-}
-
-fn median(mut run: impl FnMut()) -> f64 {
-    let mut times: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let begun = Instant::now();
-            run();
-            begun.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[RUNS / 2]
 }
 
 /// Bytes of graphs, and of graphs and weights.
@@ -94,7 +85,7 @@ fn main() {
             .collect();
         for _ in 0..ROUNDS {
             for contender in &mut contenders {
-                let took = median(|| {
+                let took = median(RUNS, || {
                     contender.model.features(&chips).unwrap();
                 });
                 contender.milliseconds = contender.milliseconds.min(took / chips.len() as f64);

@@ -131,11 +131,28 @@ impl SkySenseConfig {
             true => Ok(()),
             false => Err(ModelError::Config(format!("{name} gives {channels} channels, the fusion takes {wanted}"))),
         };
+        // A package states the sizes of its model, so they are as good as whoever wrote them.
         if let Some(hr) = &self.hr {
-            fits("hr", hr.stage_channels(hr.depths.len().saturating_sub(1)))?;
+            let last = hr.depths.len().saturating_sub(1);
+            let sizes = [("bands", hr.bands), ("patch", hr.patch), ("channels", hr.channels), ("window", hr.window)];
+            positive("hr", &sizes)?;
+            if hr.depths.is_empty() || !hr.out_stages.contains(&last) {
+                return Err(ModelError::Config(format!(
+                    "hr has {} stages and gives {:?}: the fusion reads the last one",
+                    hr.depths.len(),
+                    hr.out_stages
+                )));
+            }
+            fits("hr", hr.stage_channels(last))?;
         }
+        divides("fusion", self.fusion.heads, self.fusion.channels)?;
         for (name, series) in [("s2", &self.s2), ("s1", &self.s1)] {
             if let Some((vit, up)) = series {
+                let [rows, columns] = vit.positions;
+                let table = [("rows of positions", rows), ("columns of positions", columns)];
+                positive(name, &[("bands", vit.bands), ("patch", vit.patch), ("scale of the up head", up.scale)])?;
+                positive(name, &table)?;
+                divides(name, vit.heads, vit.channels)?;
                 fits(name, up.channels_out)?;
                 if vit.channels != up.channels_in {
                     return Err(ModelError::Config(format!(
@@ -153,6 +170,22 @@ impl SkySenseConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses sizes of zero.
+fn positive(part: &str, sizes: &[(&str, usize)]) -> Result<()> {
+    match sizes.iter().find(|(_, size)| *size == 0) {
+        None => Ok(()),
+        Some((name, _)) => Err(ModelError::Config(format!("{part}: {name} is 0, expected 1 or more"))),
+    }
+}
+
+/// Refuses attention heads that do not share the channels evenly.
+fn divides(part: &str, heads: usize, channels: usize) -> Result<()> {
+    if heads > 0 && channels > 0 && channels.is_multiple_of(heads) {
+        return Ok(());
+    }
+    Err(ModelError::Config(format!("{part}: {heads} heads do not divide {channels} channels")))
 }
 
 impl SkySense {
@@ -275,4 +308,29 @@ fn join(parts: Vec<Part>) -> Result<Tokens> {
 
 fn no_encoder(modality: &str) -> ModelError {
     ModelError::Config(format!("{modality} was given, and the model has no encoder for it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_make_no_model_are_refused_by_name() {
+        type Change = fn(&mut SkySenseConfig);
+        let changes: [(&str, Change); 7] = [
+            ("the fusion reads the last one", |c| c.hr.as_mut().unwrap().out_stages = vec![0, 1]),
+            ("the fusion reads the last one", |c| c.hr.as_mut().unwrap().depths.clear()),
+            ("hr: patch is 0", |c| c.hr.as_mut().unwrap().patch = 0),
+            ("hr: window is 0", |c| c.hr.as_mut().unwrap().window = 0),
+            ("s2: 0 heads", |c| c.s2.as_mut().unwrap().0.heads = 0),
+            ("s1: rows of positions is 0", |c| c.s1.as_mut().unwrap().0.positions[0] = 0),
+            ("fusion: 5 heads do not divide 64 channels", |c| c.fusion.heads = 5),
+        ];
+        for (told, change) in changes {
+            let mut config = crate::preset("tiny").unwrap();
+            change(&mut config);
+            let error = config.init(&burn::tensor::Device::flex()).unwrap_err().to_string();
+            assert!(error.contains(told), "{told}: {error}");
+        }
+    }
 }

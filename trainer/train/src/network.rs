@@ -154,9 +154,10 @@ impl Network {
         };
         let maps = match (series, &encoders.backbone_hr) {
             (Some((backbone, head)), _) => head.forward(backbone.forward(pixels)),
-            (None, Some(backbone)) => {
-                backbone.forward(pixels).pop().expect("the last stage is always among a preset's outputs")
-            }
+            (None, Some(backbone)) => backbone
+                .forward(pixels)
+                .pop()
+                .expect("a network is only made where its last stage is among the outputs"),
             (None, None) => unreachable!("a batch holds only modalities that the network was made for"),
         };
         let [_, channel, rows, columns] = maps.dims();
