@@ -39,6 +39,8 @@ struct State {
     /// `Some(complete)` once the writer is done.
     closed: Option<bool>,
     reader_gone: bool,
+    /// How many of the two ends wait. Waking nobody costs a system call for each batch.
+    waiters: u8,
 }
 
 #[derive(Debug)]
@@ -57,8 +59,21 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.waiters += 1;
+        let mut state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        state.waiters -= 1;
+        state
+    }
+
+    /// Releases the state and wakes the other end if it waits.
+    fn release(&self, state: MutexGuard<'_, State>) {
+        let anyone = state.waiters > 0;
+        // Woken while the lock is held, the other end would run into it and sleep again.
+        drop(state);
+        if anyone {
+            self.changed.notify_all();
+        }
     }
 
     pub(super) fn push(&self, batch: RecordBatch) -> Result<Wanted, NodeError> {
@@ -92,7 +107,7 @@ impl Queue {
         state.bytes += bytes;
         state.rows += batch.num_rows();
         state.waiting.push_back(Waiting { batch, bytes, lease });
-        self.changed.notify_all();
+        self.release(state);
         Ok(Wanted::More)
     }
 
@@ -132,7 +147,7 @@ impl Iterator for QueueReader {
                 state.bytes -= bytes;
                 state.rows -= batch.num_rows();
                 self.lease = lease;
-                self.queue.changed.notify_all();
+                self.queue.release(state);
                 return Some(Ok(batch));
             }
             if let Some(complete) = state.closed {
