@@ -41,7 +41,7 @@ pub(crate) fn plan(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Res
     let mut plan = ChipPlan {
         geobox,
         size: settings.size,
-        overlap: settings.overlap,
+        overlap: settings.shared_pixels(),
         modalities: modalities(&gathered.bands, &used)?,
         periods,
         hrefs: gathered.hrefs,
@@ -77,10 +77,14 @@ fn check(settings: &Settings, host: &Host) -> Result<(Length, Option<Area>), Vec
     }
     if settings.size < 4 || settings.size > 4096 {
         wrong("/size", format!("size is {} px, expected 4 to 4096", settings.size));
-    } else if 2 * settings.overlap >= settings.size {
+    } else if 2 * settings.shared_pixels() >= settings.size {
         wrong(
             "/overlap",
-            format!("overlap is {} px, expected less than half of the size {}", settings.overlap, settings.size),
+            format!(
+                "overlap is {} px, expected less than half of the size {}",
+                settings.shared_pixels(),
+                settings.size
+            ),
         );
     }
     if !(0.0..=1.0).contains(&settings.min_valid) {

@@ -63,8 +63,8 @@ pub(crate) struct Settings {
     /// Pixels along a side of a chip, on the target grid; with high-resolution items 16 or 32.
     #[schemars(range(min = 4, max = 4096))]
     pub(crate) size: usize,
-    /// Pixels that neighbours share; less than half of `size`.
-    pub(crate) overlap: usize,
+    /// Pixels that neighbours share; less than half of `size`, and a quarter of it when left out.
+    pub(crate) overlap: Option<usize>,
     /// `[west, south, east, north]` in degrees that the grid covers; left out, what the items cover.
     pub(crate) bbox: Option<[f64; 4]>,
     /// Area that the grid covers: a file, WKT or a GeoJSON geometry.
@@ -101,7 +101,7 @@ impl Default for Settings {
             crs: "auto".into(),
             anchor: None,
             size: 128,
-            overlap: 32,
+            overlap: None,
             bbox: None,
             area: None,
             modalities: Vec::new(),
@@ -115,6 +115,13 @@ impl Default for Settings {
             radiometry: BTreeMap::new(),
             sensors: BTreeMap::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Pixels that neighbours share.
+    pub(crate) fn shared_pixels(&self) -> usize {
+        self.overlap.unwrap_or(self.size / 4)
     }
 }
 
