@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::publish::Exists;
-use crate::redact;
+use skysense_address::redact;
 
 /// A catalog, item or file that cannot be used, with what was expected; [`CatalogError::hint`] says what to do.
 ///

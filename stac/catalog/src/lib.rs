@@ -27,7 +27,6 @@ mod item;
 mod projection;
 mod publish;
 mod radiometry;
-mod redact;
 mod refusal;
 mod resolve;
 mod scene;
@@ -55,7 +54,6 @@ pub use publish::{
 pub use radiometry::{
     Backscatter, Choice, Decision, Expected, Override, PixelCheck, PixelStatistics, Radiometry, UnitName, Verdict,
 };
-pub use redact::{redact, unsigned};
 pub use refusal::Refusal;
 pub use resolve::{Options, resolve};
 pub use scene::{Mask, MaskRule, Scene};

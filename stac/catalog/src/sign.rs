@@ -9,7 +9,8 @@ use reqwest::blocking::Client;
 use serde_json::Value;
 use url::Url;
 
-use crate::{CatalogError, Result, Root, parse_datetime, redact, unsigned};
+use crate::{CatalogError, Result, Root, parse_datetime};
+use skysense_address::{redact, unsigned};
 
 /// Where tokens are issued, without an account.
 const ENDPOINT: &str = "https://planetarycomputer.microsoft.com/api/sas/v1/token";
@@ -69,7 +70,7 @@ impl Signer {
     }
 
     /// The href to open: signed where it needs a signature, else unchanged. Never log or store it; see
-    /// [`redact()`] and [`crate::unsigned`].
+    /// [`redact()`] and [`skysense_address::unsigned`].
     ///
     /// # Errors
     /// A token service that does not answer, or issues expired tokens only.

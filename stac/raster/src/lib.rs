@@ -37,7 +37,6 @@ pub use dtype::{DType, Sample};
 pub use error::{RasterError, Result};
 pub use footprint::{Footprint, footprint};
 pub use header::{Georeference, Header, header};
-pub use messages::redact;
 pub use pixels::Pixels;
 pub use pool::close_idle;
 pub use probe::{PixelStatistics, pixel_statistics};

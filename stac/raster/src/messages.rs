@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use gdal::errors::CplErrType;
+use skysense_address::redact;
 
 /// More messages than this say nothing new: libtiff repeats itself for each line.
 const KEPT: usize = 8;
@@ -62,55 +63,9 @@ fn push(lines: &mut Vec<String>, text: String) {
     }
 }
 
-/// The text without what may open a door: queries of URLs (signatures stand there), user and password
-/// before a host, and the words after `Bearer` and `Authorization:`.
-pub fn redact(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, url) = rest.split_at(at + 3);
-        out.push_str(before);
-        let end = url
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | ')'))
-            .unwrap_or(url.len());
-        let (url, after) = url.split_at(end);
-        let authority_end = url.find('/').unwrap_or(url.len());
-        let host = url[..authority_end].rfind('@').map_or(0, |at| at + 1);
-        match url[host..].find('?') {
-            Some(query) => {
-                out.push_str(&url[host..host + query]);
-                out.push_str("?(cut)");
-            }
-            None => out.push_str(&url[host..]),
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    for word in ["Bearer ", "Authorization: "] {
-        let mut from = 0;
-        while let Some(at) = out[from..].find(word) {
-            let start = from + at + word.len();
-            let end = out[start..].find(|c: char| c.is_whitespace()).map_or(out.len(), |n| start + n);
-            out.replace_range(start..end, "(cut)");
-            from = start;
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn signatures_and_passwords_are_cut() {
-        let text =
-            "`/vsicurl/https://me:pw@host.org/a/b.tif?sig=SECRET&se=1' does not exist (https://x.org/c.tif?token=T)";
-        let clean = redact(text);
-        assert_eq!(clean, "`/vsicurl/https://host.org/a/b.tif?(cut)' does not exist (https://x.org/c.tif?(cut))");
-        assert_eq!(redact("Authorization: abc and Bearer xyz"), "Authorization: (cut) and Bearer (cut)");
-        assert_eq!(redact("plain /data/a.tif"), "plain /data/a.tif");
-    }
 
     #[test]
     fn captures_nest() {

@@ -2,8 +2,8 @@
 
 use skysense_grid::GeoBox;
 
-use crate::messages::redact;
 use crate::{RasterError, Result};
+use skysense_address::redact;
 
 /// One band of a raster that can be opened.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 /// What a crate must not reach through its dependencies (dev-dependencies left out).
 const FORBIDDEN: &[(&str, &[&str])] = &[
+    ("skysense-address", &["*"]),
     ("skysense-grid", &["gdal", "ort", "burn", "stac", "arrow", "tokio", "skysense-*"]),
     // Metadata only: a catalog is never opened as a raster.
     ("skysense-catalog", &["gdal", "gdal-sys", "ort", "burn", "skysense-raster", "skysense-abi", "skysense-engine"]),

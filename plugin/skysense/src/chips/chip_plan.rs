@@ -133,7 +133,7 @@ impl ChipPlan {
                     None => items.push(SourceItem {
                         id: scene.item.clone(),
                         collection: scene.collection.clone(),
-                        href: self.hrefs.get(&scene.item).map(|href| skysense_catalog::redact(href)),
+                        href: self.hrefs.get(&scene.item).map(|href| skysense_address::redact(href)),
                         modality: modality.into(),
                         datetime: format_datetime(scene.datetime),
                         periods: vec![period.name.clone()],

@@ -1,7 +1,8 @@
 //! Opening what a catalog names: within what access allows, and signed just before.
 
 use skysense_abi::NodeError;
-use skysense_catalog::{Access, RasterSource, redact};
+use skysense_address::redact;
+use skysense_catalog::{Access, RasterSource};
 use skysense_raster::{RasterError, Source};
 
 use crate::errors;

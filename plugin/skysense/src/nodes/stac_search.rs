@@ -266,7 +266,7 @@ fn nothing_found(settings: &Settings, outcome: &SearchOutcome) -> Fault {
         many => format!("; its collections are {shown} and {} more", many - MOST_NAMED),
     };
     let message =
-        format!("no items found in {} with {filters}: {left_out}{there}", skysense_catalog::redact(&settings.href));
+        format!("no items found in {} with {filters}: {left_out}{there}", skysense_address::redact(&settings.href));
     let mistyped = settings.collections.iter().find(|id| !known.is_empty() && !known.contains(&id.as_str()));
     match mistyped {
         Some(id) => {

@@ -187,7 +187,7 @@ impl Job {
                 Fault::new(
                     "/href",
                     "settings.invalid",
-                    format!("{}: output is written to a local folder", skysense_catalog::redact(&settings.href)),
+                    format!("{}: output is written to a local folder", skysense_address::redact(&settings.href)),
                 )
                 .hint("name a folder"),
             );

@@ -7,8 +7,8 @@ use skysense_grid::GeoBox;
 
 use super::record::{AssetRecord, BandRecord, ClassRecord, CollectionRecord, ItemRecord, ModelRecord};
 use super::write::checksum;
-use crate::redact::unsigned;
 use crate::{CatalogError, Result, format_datetime};
+use skysense_address::unsigned;
 
 pub(super) const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
 pub(super) const RASTER: &str = "https://stac-extensions.github.io/raster/v2.0.0/schema.json";
@@ -81,7 +81,7 @@ fn properties(record: &ItemRecord) -> Map<String, Value> {
         put("end_datetime", json!(format_datetime(end)));
     }
     put("processing:software", json!(record.software));
-    put("processing:lineage", json!(crate::redact(&record.lineage)));
+    put("processing:lineage", json!(skysense_address::redact(&record.lineage)));
     // Model output and other variables that no instrument measures, in the words of the extension.
     put("processing:level", json!("L4"));
     put("skysense:workflow_sha256", json!(record.workflow_sha256));

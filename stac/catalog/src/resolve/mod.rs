@@ -82,7 +82,7 @@ pub fn resolve(item: &Item, sensor: &Sensor, options: &Options) -> Result<Scene,
         .collect();
     Ok(Scene {
         item: item.id().to_owned(),
-        item_href: item.self_href().map(crate::redact::unsigned),
+        item_href: item.self_href().map(skysense_address::unsigned),
         collection: item.collection().map(str::to_owned),
         root: item.root().clone(),
         sensor: sensor.sensor.clone(),

@@ -9,7 +9,8 @@ use super::SearchRequest;
 use super::collect::Collector;
 use super::fetch::{Document, Fetcher};
 use crate::href::{absolute, remote};
-use crate::{CatalogError, Filter, Result, redact};
+use crate::{CatalogError, Filter, Result};
+use skysense_address::redact;
 
 /// Pages in a row without a new item before a server counts as paging for ever.
 const BARREN: u32 = 20;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::fetch::{Document, Fetcher};
 use super::{SearchOutcome, SearchRequest, Skipped};
-use crate::{CatalogError, Interval, Item, Result, decode, intersects, redact};
+use crate::{CatalogError, Interval, Item, Result, decode, intersects};
+use skysense_address::redact;
 
 /// Gathers the outcome of a search.
 pub(super) struct Collector<'a> {

@@ -12,7 +12,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{SearchRequest, retry};
-use crate::{CatalogError, Location, Result, Root, redact};
+use crate::{CatalogError, Location, Result, Root};
+use skysense_address::redact;
 
 /// A JSON document and where it was read.
 pub(super) struct Document {

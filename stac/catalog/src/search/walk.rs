@@ -26,7 +26,7 @@ pub(super) fn walk(fetcher: &mut Fetcher<'_>, collector: &mut Collector<'_>, fir
         let limit = fetcher.request().limits.depth;
         if depth > limit {
             return Err(CatalogError::Limit {
-                href: crate::redact(&href),
+                href: skysense_address::redact(&href),
                 what: "depth of links".into(),
                 limit,
                 setting: "limits.depth",

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Value as Json, json};
+use skysense_address::unsigned_text;
 
 use super::{
     canonical,
@@ -103,7 +104,7 @@ fn value_of(param: &ParamDecl, bindings: &Bindings<'_>, reader: &mut Reader<'_>)
             Ok(value) => Some(bound(param, value, &bindings.folder)),
             Err(expected) => {
                 let fault = Fault::new("type", format!("`-p {name}=…` does not fit the type of the param"));
-                let found = format!("`{}`", uri::closed(text));
+                let found = format!("`{}`", unsigned_text(text));
                 reader.faults.push(fault.expected(expected).found(found).hint_if(param.doc.as_ref()));
                 None
             }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Serialize;
+use skysense_address::redact_in_place;
 
 use super::fault::{Fault, Faults};
 
@@ -142,7 +143,8 @@ impl Source {
             line: span.line,
             column: span.column,
             length,
-            text: line.chars().skip(cut).take(MOST_SHOWN).collect(),
+            // The line is shown and logged; what opens an address in it is nobody's business.
+            text: redact_in_place(line).chars().skip(cut).take(MOST_SHOWN).collect(),
             cut,
         }
     }
@@ -179,6 +181,13 @@ mod tests {
             assert_eq!(place(text, line, 1, 1).text, expected, "{line}");
         }
         assert_eq!(place("", 1, 1, 1).text, "");
+    }
+
+    #[test]
+    fn a_line_is_shown_without_what_opens_its_addresses() {
+        let place = place("a: https://u:p@h/c?sig=S wrong", 1, 26, 5);
+        assert_eq!(place.snippet().lines().nth(1), Some("1 | a: https://***@h/c?sig=* wrong"));
+        assert!(place.snippet().ends_with("                         ^^^^^"));
     }
 
     #[test]
