@@ -27,6 +27,7 @@ mod network;
 mod normalise;
 mod optimiser;
 mod planned;
+pub mod pretrain;
 mod random;
 mod reduce;
 mod sample;

@@ -1,7 +1,18 @@
 //! Losses: one file each, with formula and source.
 
+mod alignment;
 mod class_weights;
 mod cross_entropy;
+mod granularity;
+#[cfg(test)]
+pub(crate) mod reference;
+mod self_distillation;
+mod sinkhorn;
 
+pub use alignment::alignment;
 pub use class_weights::{ClassWeights, median_frequency};
 pub use cross_entropy::cross_entropy;
+pub use granularity::{Granularity, GranularityLosses, Objects};
+pub(crate) use granularity::{column_shares, unit};
+pub use self_distillation::{Temperatures, moved_centre, self_distillation};
+pub use sinkhorn::Sinkhorn;
