@@ -4,6 +4,7 @@
 //! Knows no tensors and no graphs; `skysense-model` puts these under its layers. The same inputs give the same bits for
 //! any number of threads: work is cut into parts of fixed size, and sums over parts are taken in their order.
 
+mod adamw;
 mod attention;
 mod columns;
 mod gelu;
@@ -12,6 +13,7 @@ mod linear;
 mod math;
 mod wide;
 
+pub use adamw::AdamW;
 pub use attention::{Attention, First, Hidden};
 pub use gelu::{gelu, gelu_backward};
 pub use layer_norm::{LayerNorm, NormGradients, Normed};

@@ -27,7 +27,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     if vanishes { 0.0 } else { y * f32::from_bits(power) }
 }
 
-/// The error function to 3e-7: the rational approximation of Eigen (`generic_fast_erf`), exact ±1 beyond ±4 up to
+/// The error function to 4e-7: the rational approximation of Eigen (`generic_fast_erf`), exact ±1 beyond ±4 up to
 /// single precision.
 #[inline(always)]
 pub(crate) fn erf(x: f32) -> f32 {
@@ -91,7 +91,7 @@ mod tests {
         for step in -4200..=4200 {
             let x = step as f32 / 1000.0;
             let error = (f64::from(erf(x)) - erf_by_series(f64::from(x))).abs();
-            assert!(error < 3e-7, "{x}: {error}");
+            assert!(error < 4e-7, "{x}: {error}");
         }
         assert!(erf(f32::NAN).is_nan() && erf(f32::INFINITY) > 0.999_999 && erf(f32::NEG_INFINITY) < -0.999_999);
     }
