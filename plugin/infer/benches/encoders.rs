@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Distribution, Tensor};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -24,8 +24,13 @@ use skysense_model::{
     Fusion, Normalisation, PixelType, SkySenseConfig, SwinV2, UpHead, Vit, export_fusion, export_hr, export_series,
     preset,
 };
+use skysense_train::AdamW;
 
 use support::warm_median;
+
+/// As in the plugin, where training runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const THREADS: usize = 2;
 const ROUNDS: usize = 3;
@@ -61,7 +66,7 @@ fn pixels_forward(graph: &[u8], shape: [usize; 4]) -> f64 {
 
 /// Milliseconds of a training step on the mean square of what `forward` gives.
 fn step<M: Module>(module: M, forward: impl Fn(&M) -> Tensor<1>) -> f64 {
-    let mut optimiser = ModuleOptimizer::from(AdamWConfig::new().build());
+    let mut optimiser = ModuleOptimizer::from(AdamW { weight_decay: 1e-2, epsilon: 1e-8 });
     let mut module = Some(module);
     warm_median(RUNS, || {
         let current = module.take().expect("put back below");

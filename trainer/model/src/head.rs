@@ -1,7 +1,7 @@
 //! A light head for semantic segmentation.
 
+use crate::fused::gelu;
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::activation::gelu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};

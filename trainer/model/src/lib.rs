@@ -16,6 +16,7 @@ mod drop_path;
 mod encoder;
 mod error;
 mod export;
+mod fused;
 mod fusion;
 mod geo_context;
 mod head;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::fused;
 use crate::onnx::{Graph, Value};
 
 /// `y = x·Wᵀ + b`.
@@ -41,7 +42,7 @@ impl Linear {
         let rows = x.reshape([shape.iter().product::<usize>() / width, width]);
         let (weight, bias) = self.part(outputs);
         shape[D - 1] = weight.dims()[0];
-        burn::tensor::module::linear(rows, weight.transpose(), bias).reshape(shape)
+        fused::linear(rows, weight, bias).reshape(shape)
     }
 
     /// The nodes of [`Linear::forward`].

@@ -3,6 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::fused;
 use crate::onnx::{Attribute, Graph, Value};
 
 /// `y = (x − mean) / √(variance + ε) · weight + bias` over the last axis.
@@ -25,7 +26,7 @@ impl LayerNorm {
 
     /// `[…, channel]` → the same shape.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        burn::tensor::module::layer_norm(x, self.weight.val(), Some(self.bias.val()), self.epsilon)
+        fused::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
     }
 
     /// The node of [`LayerNorm::forward`].

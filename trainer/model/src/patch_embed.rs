@@ -1,10 +1,10 @@
 //! Cutting pixels into patches and projecting each.
 
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 
+use crate::fused;
 use crate::onnx::{Attribute, Graph, Value};
 
 /// A convolution whose stride is its kernel, after zeros at the right and the bottom ("corner" padding).
@@ -42,8 +42,14 @@ impl PatchEmbed {
         let (bottom, right) = (height.next_multiple_of(patch) - height, width.next_multiple_of(patch) - width);
         let padded =
             if bottom + right > 0 { pixels.pad((0, right, 0, bottom), PadMode::Constant(0.0)) } else { pixels };
-        let options = ConvOptions::new([patch, patch], [0, 0], [1, 1], 1);
-        conv2d(padded, self.weight.val(), Some(self.bias.val()), options).flatten::<3>(2, 3).swap_dims(1, 2)
+        // Patches do not overlap: a matrix of them times the weights is the convolution.
+        let [batch, band, height, width] = padded.dims();
+        let (rows, columns, weight) = (height / patch, width / patch, self.weight.val());
+        let (channels, values) = (weight.dims()[0], band * patch * patch);
+        let cut = padded.reshape([batch, band, rows, patch, columns, patch]).permute([0, 2, 4, 1, 3, 5]);
+        let cut = cut.reshape([batch * rows * columns, values]);
+        let given = fused::linear(cut, weight.reshape([channels, values]), Some(self.bias.val()));
+        given.reshape([batch, rows * columns, channels])
     }
 
     /// The nodes of [`PatchEmbed::forward`] for inputs of `height` × `width`.

@@ -4,10 +4,11 @@
 //! feed-forward branch only: the layer of the official code.
 
 use burn::module::Module;
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use crate::drop_path::DropPath;
+use crate::fused;
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
 use crate::onnx::{Attribute, Graph, Value};
@@ -108,15 +109,23 @@ impl Attention {
     }
 
     fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
-        let [query, key, value] = self.heads_of(self.in_proj.forward(x));
+        let packed = self.in_proj.forward(x);
+        if let Some(joined) = fused::attend(&packed, self.heads, hidden) {
+            return self.out_proj.forward(joined);
+        }
+        let [query, key, value] = self.heads_of(packed);
         self.attend(query, key, value, hidden)
     }
 
     /// As [`Attention::forward`] for the query of the first token alone.
     fn forward_first(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
         let [_, _, channel] = x.dims();
-        let [query] = self.heads_of(self.in_proj.forward_part(x.clone().narrow(1, 0, 1), 0..channel));
-        let [key, value] = self.heads_of(self.in_proj.forward_part(x, channel..3 * channel));
+        let query = self.in_proj.forward_part(x.clone().narrow(1, 0, 1), 0..channel);
+        let packed = self.in_proj.forward_part(x, channel..3 * channel);
+        if let Some(joined) = fused::attend_first(&query, &packed, self.heads, hidden) {
+            return self.out_proj.forward(joined);
+        }
+        let ([query], [key, value]) = (self.heads_of(query), self.heads_of(packed));
         self.attend(query, key, value, hidden)
     }
 
@@ -218,7 +227,7 @@ impl FeedForward {
     }
 
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.contract.forward(gelu(self.expand.forward(x)))
+        self.contract.forward(fused::gelu(self.expand.forward(x)))
     }
 
     pub(crate) fn onnx(&self, graph: &mut Graph, x: &Value) -> Value {

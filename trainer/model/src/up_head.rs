@@ -7,6 +7,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::fused;
 use crate::onnx::{Attribute, Graph, Value};
 
 /// Shape of an [`UpHead`].
@@ -73,8 +74,8 @@ impl UpHead {
         let [batch, channel, height, width] = x.dims();
         let r = self.scale;
         let out = self.weight.dims()[0] / (r * r);
-        let rows = x.permute([0, 2, 3, 1]).reshape([batch, height * width, channel]);
-        let rows = burn::tensor::module::linear(rows, self.weight.val().transpose(), Some(self.bias.val()));
+        let rows = x.permute([0, 2, 3, 1]).reshape([batch * height * width, channel]);
+        let rows = fused::linear(rows, self.weight.val(), Some(self.bias.val()));
         let split = rows.reshape([batch, height, width, out, r, r]).permute([0, 3, 1, 4, 2, 5]);
         split.reshape([batch, out, height * r, width * r])
     }

@@ -9,6 +9,7 @@
 //!
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 
+mod adamw;
 mod augment;
 mod batch;
 mod checkpoint;
@@ -37,6 +38,7 @@ mod setup;
 mod split;
 mod trained;
 
+pub use adamw::AdamW;
 pub use augment::Augmentation;
 pub use config::{FinetuneConfig, Start};
 pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};

@@ -5,19 +5,21 @@
 
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
+
+use crate::AdamW;
 
 /// The optimiser of a module.
 pub(crate) fn adamw<M: Module>(module: &M, weight_decay: f64, clip: f64) -> ModuleOptimizer {
-    let plain = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.0);
-    let decaying = plain.clone().with_weight_decay(weight_decay as f32);
+    let plain = AdamW { weight_decay: 0.0, epsilon: 1e-8 };
+    let decaying = AdamW { weight_decay: weight_decay as f32, epsilon: 1e-8 };
     let clipping = || GradientClipping::Norm(clip as f32);
     let mut vectors = Vectors::default();
     module.visit(&mut vectors);
-    ModuleOptimizer::from(decaying.build()).with_grad_clipping(clipping()).with_group(
+    ModuleOptimizer::from(decaying).with_grad_clipping(clipping()).with_group(
         ParamGroup::from_ids(vectors.ids),
-        plain.build(),
+        plain,
         Some(clipping()),
     )
 }

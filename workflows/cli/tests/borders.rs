@@ -18,6 +18,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("skysense-raster", &["ort", "burn", "skysense-abi", "skysense-engine", "skysense-model", "skysense-infer"]),
     ("skysense-simulate", &["ort", "burn", "skysense-abi", "skysense-engine"]),
     ("skysense-contract", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow"]),
+    ("skysense-kernels", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "skysense-*"]),
     // A model knows no files of others, no STAC, no async runtime.
     (
         "skysense-model",

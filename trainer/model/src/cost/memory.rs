@@ -88,18 +88,18 @@ impl Mul<usize> for Activations {
 fn layer(count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
     let (map, weights) = (count * tokens * channels, count * heads * tokens * tokens);
     Activations {
-        // Two norms of three maps each (centred, normalised, given), query, key, value, the joined heads, both sides of
-        // the activation; of the softmax its input, its exponentials and its weights.
-        kept: (10 + 2 * ratio) * map + 3 * weights,
-        // The stream beside packed and parted projections, or logits with their exponentials, or both wide maps.
-        working: (7 * map).max(4 * map + 2 * weights).max((1 + 2 * ratio) * map),
+        // The inputs of two norms and what they give, packed projections, the joined heads, both sides of the
+        // activation; the attention's weights.
+        kept: (8 + 2 * ratio) * map + weights,
+        // The stream beside packed projections, weights and joined heads, or beside both wide maps.
+        working: (5 * map + weights).max((1 + 2 * ratio) * map),
     }
 }
 
 /// The same where only the first token goes on.
 fn last_layer(count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
     let (map, first, weights) = (count * tokens * channels, count * channels, count * heads * tokens);
-    Activations { kept: 5 * map + (6 + 2 * ratio) * first + 3 * weights, working: 6 * map + 2 * weights }
+    Activations { kept: 4 * map + (5 + 2 * ratio) * first + weights, working: 4 * map + weights }
 }
 
 /// The high-resolution encoder over `batch` images of `[height, width]` pixels.
@@ -116,20 +116,20 @@ pub fn swin_v2(config: &SwinV2Config, size: [usize; 2], batch: u64) -> Activatio
         let extra = depth.checked_div(config.extra_norm_every).unwrap_or(0) as u64;
         let offsets = (2 * window as u64 - 1).pow(2);
         let block = Activations {
-            // Tokens in windows, query and key before and after their normalisation, value, joined heads; two norms, the
-            // stream and both sides of the activation; logits before their scale, and as above the softmax; the
-            // network of the position bias.
+            // Tokens in windows, query and key before and after their normalisation, value, joined heads; the inputs of
+            // two norms, the stream and both sides of the activation; logits before their scale, and of the softmax its
+            // input, its exponentials and its weights; the network of the position bias.
             kept: 7 * windowed
-                + (5 + 2 * ratio) * map
+                + (3 + 2 * ratio) * map
                 + 4 * weights
                 + offsets * config.bias_hidden as u64
                 + heads * pairs * pairs,
             working: (6 * windowed + map).max(4 * windowed + map + 2 * weights).max((1 + 2 * ratio) * map),
         };
-        let normed = |count: u64| Activations { kept: 2 * count * map, working: 3 * map };
+        let normed = |count: u64| Activations { kept: count * map, working: 2 * map };
         let entrance = match stage {
             0 => normed(1),
-            _ => Activations { kept: 4 * map, working: 5 * map },
+            _ => Activations { kept: 3 * map, working: 4 * map },
         };
         let outputs = config.out_stages.iter().filter(|&&given| given == stage).count() as u64;
         sum = sum + entrance + block * depth + normed(extra) + normed(outputs);
@@ -273,11 +273,11 @@ mod tests {
     #[test]
     fn a_layer_by_hand() {
         let map = 2 * 5 * 64;
-        let norms = 2 * (map + map + map);
-        let attention = map + map + map + map;
-        let softmax = 3 * (2 * 4 * 5 * 5);
+        let norms = 2 * (map + map);
+        let attention = 3 * map + map;
+        let weights = 2 * 4 * 5 * 5;
         let feed_forward = 2 * (4 * map);
-        assert_eq!(layer(2, 5, (64, 4, 4)).kept, norms + attention + softmax + feed_forward);
+        assert_eq!(layer(2, 5, (64, 4, 4)).kept, norms + attention + weights + feed_forward);
     }
 
     #[test]
