@@ -118,6 +118,84 @@ fn a_chip_that_the_model_cannot_read_is_refused_before_anything_is_written() {
     }
 }
 
+/// Values of a weight of a package, by input of the patch embedding.
+fn inputs_of(package: &Package, module: &str) -> Vec<Vec<f32>> {
+    let file = WeightFile::open(&package.weights(), None).unwrap();
+    let key = format!("{module}.patch_embed.projection.weight");
+    let stored = file.tensors().find(|(name, _)| *name == key).unwrap().1.clone();
+    let (values, &[_, inputs, height, width]) = (stored.floats().unwrap(), stored.shape()) else { panic!("{key}") };
+    let area = height * width;
+    (0..inputs)
+        .map(|input| values.chunks_exact(area).skip(input).step_by(inputs).flatten().copied().collect())
+        .collect()
+}
+
+/// The conversions of the official code and of converters of the published weights.
+#[test]
+fn encoders_take_other_bands_by_the_official_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = asked(file(folder.path(), &[]));
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (nir, four) = (names(&["red", "green", "blue", "nir"]), names(&["B02", "B03", "B04", "B08"]));
+    let bands = BTreeMap::from([(Modality::Hr, nir.clone()), (Modality::S2, four.clone())]);
+    let plain = import(&config, &folder.path().join("plain")).unwrap().package;
+    let made = import(&ImportConfig { bands: bands.clone(), ..config.clone() }, &folder.path().join("few")).unwrap();
+    let package = &made.package;
+    package.verify().unwrap();
+    let contract = package.contract();
+    assert_eq!((&contract.modalities[&Modality::Hr].bands, &contract.modalities[&Modality::S2].bands), (&nir, &four));
+    let hr = &contract.modalities[&Modality::Hr];
+    assert_eq!((hr.mean[3], hr.std[3]), (hr.mean[0], hr.std[0]));
+    let s2 = &contract.modalities[&Modality::S2];
+    assert_eq!(s2.mean[3], 2517.76053101, "B08 is the seventh of the published bands");
+    // Weights: B02, B03, B04, B08 times 10/4; red, green, blue as they are, and red again.
+    let (before, after) = (inputs_of(&plain, "backbone_s2"), inputs_of(package, "backbone_s2"));
+    let scaled = |input: usize| before[input].iter().map(|value| 2.5 * value).collect::<Vec<_>>();
+    assert_eq!(after, [0, 1, 2, 6].map(scaled));
+    let (before, after) = (inputs_of(&plain, "backbone_hr"), inputs_of(package, "backbone_hr"));
+    assert_eq!(after, [0, 1, 2, 0].map(|input| before[input].clone()));
+    // It stands in the package, and in the report.
+    let notes = &contract.notes["conversions"];
+    assert!(notes["s2"].as_str().unwrap().contains("times 10/4") && notes["hr"].as_str().unwrap().contains("red"));
+    assert!(contract.notes["normalisation"].as_str().unwrap().contains("nir"));
+    let counted: u64 = made.report.modules.iter().map(|module| module.parameters).sum();
+    let stored: usize = {
+        let file = WeightFile::open(&package.weights(), None).unwrap();
+        file.tensors().map(|(_, stored)| stored.count()).sum()
+    };
+    assert_eq!(counted as usize, stored);
+    assert!(!plain.contract().notes.contains_key("conversions"));
+}
+
+/// A file whose encoders were trained with four bands keeps its weights, and must have its bands named.
+#[test]
+fn files_of_four_bands_keep_their_own_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sizes = preset("tiny").unwrap();
+    sizes.hr.as_mut().unwrap().bands = 4;
+    sizes.s2.as_mut().unwrap().0.bands = 4;
+    let shapes = parameters(&sizes.init(&Device::default()).unwrap(), "");
+    let path = folder.path().join("four.pth");
+    pth::write(&path, &[], &shapes, &mut |index| {
+        let count: usize = shapes[index].1.iter().product();
+        (0..count).map(|place| 0.05 * ((place * 31 + index * 17) % 41) as f32 / 41.0 - 0.02).collect()
+    });
+    let config = asked(path.clone());
+    let error = import(&config, &folder.path().join("model")).unwrap_err().to_string();
+    assert!(error.contains("takes 4 bands") && error.contains("--hr-bands"), "{error}");
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let hr = (Modality::Hr, names(&["red", "green", "blue", "nir"]));
+    let wrong = BTreeMap::from([hr.clone(), (Modality::S2, names(&["B02", "B03", "B04"]))]);
+    let error = import(&ImportConfig { bands: wrong, ..config.clone() }, &folder.path().join("model")).unwrap_err();
+    assert!(error.to_string().contains("s2_bands is B02,B03,B04, expected 4 bands"), "{error}");
+    let bands = BTreeMap::from([hr, (Modality::S2, names(&["B02", "B03", "B04", "B08"]))]);
+    let package = import(&ImportConfig { bands, ..config }, &folder.path().join("model")).unwrap().package;
+    assert!(!package.contract().notes.contains_key("conversions"));
+    let index = shapes.iter().position(|(name, _)| name == "backbone_s2.patch_embed.projection.weight").unwrap();
+    let first = 0.05 * ((index * 17) % 41) as f32 / 41.0 - 0.02;
+    assert_eq!(inputs_of(&package, "backbone_s2")[0][0], first);
+}
+
 /// A model of sizes that no preset has can be trained further: its package says what they are.
 #[test]
 fn an_imported_model_of_its_own_sizes_learns() {
