@@ -132,9 +132,11 @@ impl Card {
             let sides: Vec<String> = bbox.iter().map(ToString::to_string).collect();
             self.line(format!("- area (west, south, east, north): {}", sides.join(", ")));
         }
-        if let (Some(start), Some(end), false) =
-            (item["properties"]["start_datetime"].as_str(), item["properties"]["end_datetime"].as_str(), item["bbox"].is_null())
-        {
+        if let (Some(start), Some(end), false) = (
+            item["properties"]["start_datetime"].as_str(),
+            item["properties"]["end_datetime"].as_str(),
+            item["bbox"].is_null(),
+        ) {
             self.line(format!("- period: {start} to {end}"));
         }
         for (name, title) in [
@@ -225,7 +227,8 @@ impl Card {
         ));
         self.table(&["file", "bytes", "SHA-256"]);
         for (path, sum) in package.sums() {
-            let size = std::fs::metadata(package.folder().join(path)).map_or_else(|_| "lacking".into(), |about| about.len().to_string());
+            let size = std::fs::metadata(package.folder().join(path))
+                .map_or_else(|_| "lacking".into(), |about| about.len().to_string());
             self.row(&[path, &size, sum]);
         }
         let shapes = contract.graphs.keys().map(|module| (*module, shape(*module)));

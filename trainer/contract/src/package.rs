@@ -121,9 +121,7 @@ impl Package {
             let stated = sizes.iter().find(|(other, _)| *other == name).map(|(_, size)| *size);
             match (size(&path), stated) {
                 (Err(error), _) => Some(error),
-                (Ok(found), Some(expected)) if found != expected => {
-                    Some(ContractError::Size { path, found, expected })
-                }
+                (Ok(found), Some(expected)) if found != expected => Some(ContractError::Size { path, found, expected }),
                 _ => self.check_sum(name, expected).err(),
             }
         };
@@ -133,7 +131,11 @@ impl Package {
     fn check_sum(&self, name: &str, expected: &String) -> Result<(), ContractError> {
         let path = self.folder.join(name);
         let found = sha256_file(&path)?;
-        if found == *expected { Ok(()) } else { Err(ContractError::Checksum { path, found, expected: expected.clone() }) }
+        if found == *expected {
+            Ok(())
+        } else {
+            Err(ContractError::Checksum { path, found, expected: expected.clone() })
+        }
     }
 
     /// Whether the STAC item names the files that the contract names, with the same checksums.

@@ -67,7 +67,8 @@ pub(crate) fn published(offers: &BTreeMap<Modality, Offer>) -> Result<Statistics
         let table = table(*modality);
         let find = |band: &String| {
             let same = |name: &str| table.iter().find(|constant| constant.0.eq_ignore_ascii_case(name));
-            let of_red = || (*modality == Modality::Hr && band.eq_ignore_ascii_case(NIR)).then(|| same("red")).flatten();
+            let of_red =
+                || (*modality == Modality::Hr && band.eq_ignore_ascii_case(NIR)).then(|| same("red")).flatten();
             same(band).or_else(of_red)
         };
         let bands: Vec<String> = offer.bands.iter().filter(|band| find(band).is_none()).cloned().collect();

@@ -8,12 +8,12 @@ mod pth;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use skysense_contract::{Calendar, Class, MlmContext, Modality, Module, Offer, Package};
+use skysense_contract::{Calendar, Class, MlmContext, Modality, Module, Offer, Package, Unit};
 use skysense_model::checkpoint::{WeightFile, parameters};
 use skysense_model::preset;
 use skysense_train::{
     FinetuneConfig, ImportConfig, ImportFiles, NoHooks, Sample, SampleSeries, ShapeSettings, Start, TrainError, export,
-    finetune, import,
+    finetune, import, planned_contract,
 };
 
 use burn::tensor::Device;
@@ -194,6 +194,35 @@ fn files_of_four_bands_keep_their_own_weights() {
     let index = shapes.iter().position(|(name, _)| name == "backbone_s2.patch_embed.projection.weight").unwrap();
     let first = 0.05 * ((index * 17) % 41) as f32 / 41.0 - 0.02;
     assert_eq!(inputs_of(&package, "backbone_s2")[0][0], first);
+}
+
+/// Training goes on from a package only with data that it fits: which band, unit, size or modality does not is told.
+#[test]
+fn data_that_does_not_fit_the_package_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = asked(file(folder.path(), &["backbone_hr", "_s1"]));
+    let config = ImportConfig { allow_missing: true, ..config };
+    let package = import(&config, &folder.path().join("model")).unwrap().package;
+    let input = package.contract().modalities[&Modality::S2].clone();
+    let good = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16 };
+    let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
+    let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
+    tuning.start = Start::Package(package.folder().to_path_buf());
+    let plan = |offers: Vec<(Modality, Offer)>| planned_contract(&offers.into_iter().collect(), &tuning);
+    plan(vec![(Modality::S2, good.clone())]).unwrap();
+    let s2 = |offer: Offer| vec![(Modality::S2, offer)];
+    let few = Offer { bands: good.bands[..9].to_vec(), ..good.clone() };
+    let byte = Offer { unit: Unit::Byte, ..good.clone() };
+    for (offers, told) in [
+        (s2(few), "s2 lacks band B12"),
+        (s2(byte), "s2 pixels are in byte, the model takes reflectance_e4"),
+        (s2(Offer { size: 32, ..good.clone() }), "s2 chips are 32 pixels wide, the model takes 16"),
+        (s2(Offer { dates: 99, ..good.clone() }), "s2 has up to 99 dates a chip, the model takes 20"),
+        (vec![(Modality::S2, good.clone()), (Modality::S1, good)], "it takes no s1, only s2"),
+    ] {
+        let error = plan(offers).unwrap_err();
+        assert!(error.to_string().contains(told), "{told}: {error}");
+    }
 }
 
 /// A model of sizes that no preset has can be trained further: its package says what they are.

@@ -191,8 +191,7 @@ impl Import {
         let before = sides(self.tensors[&name].shape());
         let after = sides(taken.shape());
         if let Some(report) = self.report.modules.iter_mut().find(|report| report.module == module) {
-            (report.parameters, report.loaded) =
-                (report.parameters + after - before, report.loaded + after - before);
+            (report.parameters, report.loaded) = (report.parameters + after - before, report.loaded + after - before);
         }
         if let Some(loaded) = self.report.loaded.iter_mut().find(|loaded| loaded.name == name) {
             loaded.shape = taken.shape().to_vec();

@@ -225,7 +225,8 @@ mod tests {
         assert_eq!(names[0], "w-00001-of-00003.safetensors");
         assert_eq!(names.len(), 4);
         let file = WeightFile::open(&folder.path().join(&names[3]), None).unwrap();
-        let mut found: Vec<_> = file.tensors().map(|(key, stored)| (key.to_owned(), stored.floats().unwrap())).collect();
+        let mut found: Vec<_> =
+            file.tensors().map(|(key, stored)| (key.to_owned(), stored.floats().unwrap())).collect();
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let expected: Vec<_> = (0..5).map(|index| (format!("t{index}"), vec![index as f32; 6])).collect();
         assert_eq!(found, expected);

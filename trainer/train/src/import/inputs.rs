@@ -39,7 +39,7 @@ pub(super) fn inputs(
 }
 
 /// Whether all modalities come out on the grid of the chip.
-pub(super) fn check_grid(model: &SkySenseConfig, chip_size: usize) -> Result<(), TrainError> {
+pub(crate) fn check_grid(model: &SkySenseConfig, chip_size: usize) -> Result<(), TrainError> {
     let hr = model.hr.as_ref().and_then(|hr| hr.stage_sizes([32 * chip_size; 2]).last().map(|size| ("hr", size[0])));
     let series = |name, vit: &Option<(skysense_model::VitConfig, skysense_model::UpHeadConfig)>| {
         vit.as_ref().map(|(vit, up)| (name, chip_size.div_ceil(vit.patch) * up.scale))

@@ -24,6 +24,7 @@ use crate::TrainError;
 use crate::graphs::Graphs;
 use crate::normalise::NIR;
 pub use config::{ImportConfig, ImportFiles};
+pub(crate) use inputs::check_grid;
 use modules::Modules;
 
 /// A package that was made, and what was found in the files.
@@ -54,7 +55,7 @@ pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainErr
         hr.check_size([32 * config.chip_size; 2])?;
     }
     // The fusion reads all modalities position by position, so all must come out on the grid of the chip.
-    inputs::check_grid(&model, config.chip_size)?;
+    check_grid(&model, config.chip_size)?;
     let mut writer = PackageWriter::new(folder)?;
     let mut modules = Modules::new(&tensors, config.seed);
     let mut graphs = Graphs { writer: &mut writer, inside: config.graph_limit, chip_size: config.chip_size };
