@@ -43,7 +43,7 @@ pub use device::Device;
 pub use error::{Attempt, InferError};
 pub use maps::Maps;
 pub use measure::{Likeness, ModuleRanges, likeness, ranges};
-pub use model::{Model, Record};
+pub use model::{Check, Model, Record};
 pub use options::{MOST_THREADS, Options, ProbeRule, cache_folder};
 pub(crate) use pixel::Pixel;
 pub use probe::ProbeReport;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use skysense_contract::{Module, Package};
 
+use crate::model::Keep;
 use crate::probe::Batch;
 use crate::session::choose;
 use crate::{InferError, Maps, Model, Options, runtime};
@@ -78,7 +79,7 @@ pub fn likeness(float: &Package, reduced: &Package, options: &Options) -> Result
 fn build(package: &Package, batch: &Batch, options: &Options) -> Result<Model, InferError> {
     let runtime = runtime::runtime(options.library.as_deref())?;
     let device = choose(options.device, &runtime)?;
-    Model::build(package.clone(), &runtime, device, &batch.options(options))
+    Model::build(package.clone(), &runtime, device, &batch.options(options), Keep::All)
 }
 
 /// What the last graph gives.

@@ -1,7 +1,7 @@
 //! A model package, loaded and ready to run.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ort::session::SessionInputValue;
 use ort::value::{TensorElementType, TensorRef};
@@ -21,7 +21,9 @@ const ACQUISITIONS: usize = 16;
 /// A loaded model. Shared between threads; calls into one module take turns.
 pub struct Model {
     package: Package,
+    /// Loaded graphs; those that are opened when they run, and dropped again, are not among them.
     graphs: BTreeMap<Module, Mutex<Graph>>,
+    loader: Loader,
     inputs: BTreeMap<Modality, Vec<Option<usize>>>,
     dates: BTreeMap<Modality, usize>,
     slots: Slots,
@@ -29,6 +31,22 @@ pub struct Model {
     batch: usize,
     acquisitions: usize,
     record: Record,
+}
+
+/// What opens a graph.
+struct Loader {
+    runtime: runtime::Runtime,
+    device: Device,
+    threads: usize,
+}
+
+/// Whether graphs stay in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// All of them, from the opening of the model on.
+    All,
+    /// One at a time: each is opened when it runs, for models that are larger than the memory.
+    OneAtATime,
 }
 
 /// What a result was made with, for provenance: results with equal records have equal bits.
@@ -76,7 +94,7 @@ impl Model {
         let runtime = runtime::runtime(options.library.as_deref())?;
         let device = choose(options.device, &runtime)?;
         probe::hold(&package, &runtime, device, &options)?;
-        Self::build(package, &runtime, device, &options)
+        Self::build(package, &runtime, device, &options, Keep::All)
     }
 
     /// Runs the package's probe now, whatever was remembered of an earlier run, and tells how far it was off.
@@ -86,7 +104,39 @@ impl Model {
     pub fn verify(package: &Package, options: &Options) -> Result<ProbeReport, InferError> {
         let runtime = runtime::runtime(options.library.as_deref())?;
         let device = choose(options.device, &runtime)?;
-        probe::run(package, &runtime, device, options)
+        probe::run(package, &runtime, device, options, Keep::All)
+    }
+
+    /// Opens each graph by itself, and tells what is wrong with it; then runs the probe, as [`Self::verify`], with one graph
+    /// in memory at a time. Where a graph cannot be opened the probe is not run.
+    ///
+    /// # Errors
+    /// No runtime, no such device.
+    pub fn check(package: &Package, options: &Options) -> Result<Check, InferError> {
+        let runtime = runtime::runtime(options.library.as_deref())?;
+        let device = choose(options.device, &runtime)?;
+        let build = Build { runtime: &runtime, device, threads: options.session_threads() };
+        let contract = package.contract();
+        let inputs = inputs(contract, &Options { binding: None, ..options.clone() });
+        let mut check = Check { modules: Vec::new(), problems: Vec::new(), probe: None };
+        for module in contract.graphs.keys() {
+            let modality = inputs.keys().copied().find(|modality| Module::from(*modality) == *module);
+            let opened = match modality {
+                Some(modality) => encoder(package, &build, modality, &inputs[&modality]).map(drop),
+                None => open(package, &build, *module).map(drop),
+            };
+            match opened {
+                Ok(()) => check.modules.push(*module),
+                Err(error) => check.problems.push(error),
+            }
+        }
+        if check.problems.is_empty() {
+            match probe::run(package, &runtime, device, options, Keep::OneAtATime) {
+                Ok(report) => check.probe = Some(report),
+                Err(error) => check.problems.push(error),
+            }
+        }
+        Ok(check)
     }
 
     pub(crate) fn build(
@@ -94,6 +144,7 @@ impl Model {
         runtime: &runtime::Runtime,
         device: Device,
         options: &Options,
+        keep: Keep,
     ) -> Result<Self, InferError> {
         let contract = package.contract();
         let build = Build { runtime, device, threads: options.session_threads() };
@@ -103,16 +154,19 @@ impl Model {
             .map(|m| (*m, options.dates.get(m).copied().unwrap_or(usize::MAX).min(contract.modalities[m].dates)))
             .collect();
         let mut graphs = BTreeMap::new();
-        for (modality, bands) in &inputs {
-            graphs.insert(Module::from(*modality), encoder(&package, &build, *modality, bands)?);
-        }
-        let fusion = build.graph(Module::Fusion, package.graph(Module::Fusion)?, None)?;
+        let fusion = open(&package, &build, Module::Fusion)?;
         let token_channels = check_fusion(&fusion, contract)?;
-        graphs.insert(Module::Fusion, fusion);
-        let rest = [Module::GeoContext, Module::Head];
-        for module in rest.into_iter().filter(|module| contract.graphs.contains_key(module)) {
-            graphs.insert(module, build.graph(module, package.graph(module)?, None)?);
+        if keep == Keep::All {
+            graphs.insert(Module::Fusion, fusion);
+            for (modality, bands) in &inputs {
+                graphs.insert(Module::from(*modality), encoder(&package, &build, *modality, bands)?);
+            }
+            let rest = [Module::GeoContext, Module::Head];
+            for module in rest.into_iter().filter(|module| contract.graphs.contains_key(module)) {
+                graphs.insert(module, open(&package, &build, module)?);
+            }
         }
+        let loader = Loader { runtime: runtime.clone(), device, threads: build.threads };
         // Where a result depends on what else is in a batch, nothing else is.
         let alone = contract.reduced().is_some_and(|reduced| reduced.batch_dependent);
         let acquisitions = if alone { 1 } else { ACQUISITIONS };
@@ -125,7 +179,7 @@ impl Model {
         let record = record(contract, runtime, device, &inputs, &dates);
         let graphs = graphs.into_iter().map(|(module, graph)| (module, Mutex::new(graph))).collect();
         let slots = Slots::new(&dates);
-        Ok(Self { package, graphs, inputs, dates, slots, token_channels, batch, acquisitions, record })
+        Ok(Self { package, graphs, loader, inputs, dates, slots, token_channels, batch, acquisitions, record })
     }
 
     /// The package.
@@ -181,7 +235,8 @@ impl Model {
 
     /// Runs a group of chips, the first of which is the `from`-th of its batch.
     fn group(&self, from: usize, chips: &[ChipInput<'_>], head: bool, maps: &mut Maps) -> Result<(), InferError> {
-        let size = self.package.contract().chip_size;
+        let contract = self.package.contract();
+        let size = contract.chip_size;
         let mut tokens = Tokens::new(chips.len(), self.slots.count, self.token_channels * size * size);
         let mut valid = vec![vec![0_u8; size * size]; chips.len()];
         for (index, chip) in chips.iter().enumerate() {
@@ -192,7 +247,7 @@ impl Model {
             }
         }
         let mut values = self.fuse(&tokens)?;
-        if self.graphs.contains_key(&Module::GeoContext) {
+        if contract.graphs.contains_key(&Module::GeoContext) {
             values = self.geo_context(from, chips, &values)?;
         }
         if head {
@@ -247,9 +302,10 @@ impl Model {
             let dates = piece.len() / one;
             let pixels = tensor(Module::from(modality), vec![dates, shape.bands.len(), side, side], piece)?;
             let to = tokens.values_mut(place, first, dates);
-            let mut graph = self.module(Module::from(modality));
-            graph.run(vec![("pixels", pixels)], &[dates, self.token_channels, size, size], |from| {
-                to.copy_from_slice(from);
+            self.with(Module::from(modality), |graph| {
+                graph.run(vec![("pixels", pixels)], &[dates, self.token_channels, size, size], |from| {
+                    to.copy_from_slice(from);
+                })
             })?;
             first += dates;
         }
@@ -265,15 +321,15 @@ impl Model {
             ("calendar", tensor(of, vec![batch, time], &tokens.calendar)?),
             ("present", tensor(of, vec![batch, time], &tokens.present)?),
         ];
-        let mut graph = self.module(of);
         let channels = self.fused_channels();
-        graph.run(inputs, &[batch, channels, size, size], <[f32]>::to_vec)
+        self.with(of, |graph| graph.run(inputs, &[batch, channels, size, size], <[f32]>::to_vec))
     }
 
     /// Channels that the fusion gives: prototypes double them.
     fn fused_channels(&self) -> usize {
-        let channels = self.package.contract().channels;
-        if self.graphs.contains_key(&Module::GeoContext) { channels / 2 } else { channels }
+        let contract = self.package.contract();
+        let attached = contract.graphs.contains_key(&Module::GeoContext);
+        if attached { contract.channels / 2 } else { contract.channels }
     }
 
     fn geo_context(&self, from: usize, chips: &[ChipInput<'_>], features: &[f32]) -> Result<Vec<f32>, InferError> {
@@ -295,7 +351,7 @@ impl Model {
             ("features", tensor(of, vec![batch, self.fused_channels(), size, size], features)?),
             ("region", tensor(of, vec![batch], &regions)?),
         ];
-        self.module(of).run(inputs, &[batch, contract.channels, size, size], <[f32]>::to_vec)
+        self.with(of, |graph| graph.run(inputs, &[batch, contract.channels, size, size], <[f32]>::to_vec))
     }
 
     fn head(&self, batch: usize, features: &[f32]) -> Result<Vec<f32>, InferError> {
@@ -303,18 +359,63 @@ impl Model {
         let (size, of) = (contract.chip_size, Module::Head);
         let classes = contract.head.as_ref().map_or(0, |head| head.classes.len());
         let inputs = vec![("features", tensor(of, vec![batch, contract.channels, size, size], features)?)];
-        self.module(of).run(inputs, &[batch, classes, size, size], <[f32]>::to_vec)
+        self.with(of, |graph| graph.run(inputs, &[batch, classes, size, size], <[f32]>::to_vec))
     }
 
-    /// What the graphs have shown of their products' inputs.
-    pub(crate) fn ranges(&self) -> ModuleRanges {
-        self.graphs.keys().map(|module| (*module, self.module(*module).ranges().clone())).collect()
+    /// What the graphs have shown of their products' inputs since the model was opened: nothing, where the package does not
+    /// show any.
+    pub fn ranges(&self) -> ModuleRanges {
+        // A poisoned lock means that a thread died inside the runtime, whose session takes no harm from it.
+        let ranges = |graph: &Mutex<Graph>| graph.lock().unwrap_or_else(PoisonError::into_inner).ranges().clone();
+        self.graphs.iter().map(|(module, graph)| (*module, ranges(graph))).collect()
     }
 
-    /// A poisoned lock means that a thread died inside the runtime, whose session takes no harm from it.
-    fn module(&self, module: Module) -> MutexGuard<'_, Graph> {
-        self.graphs[&module].lock().unwrap_or_else(PoisonError::into_inner)
+    /// Runs a graph, which is opened for this where it does not stay in memory.
+    fn with<R>(&self, module: Module, run: impl FnOnce(&mut Graph) -> Result<R, InferError>) -> Result<R, InferError> {
+        if let Some(graph) = self.graphs.get(&module) {
+            return run(&mut graph.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let Loader { runtime, device, threads } = &self.loader;
+        let build = Build { runtime, device: *device, threads: *threads };
+        let modality = self.inputs.iter().find(|(modality, _)| Module::from(**modality) == module);
+        let mut graph = match modality {
+            Some((modality, bands)) => encoder(&self.package, &build, *modality, bands)?,
+            None => open(&self.package, &build, module)?,
+        };
+        run(&mut graph)
     }
+}
+
+/// What opening the graphs of a package and running its probe found.
+#[derive(Debug)]
+pub struct Check {
+    /// Modules whose graphs open and keep their contract.
+    pub modules: Vec<Module>,
+    /// Everything that was wrong.
+    pub problems: Vec<InferError>,
+    /// How the probe came out, where all graphs could be opened and it held.
+    pub probe: Option<ProbeReport>,
+}
+
+/// Loads a graph behind the encoders, whose inputs must be those of its module.
+fn open(package: &Package, build: &Build<'_>, module: Module) -> Result<Graph, InferError> {
+    let contract = package.contract();
+    let graph = build.graph(module, package.graph(module)?, None)?;
+    let side = Some(contract.chip_size);
+    match module {
+        Module::Fusion => check_fusion(&graph, contract).map(drop)?,
+        Module::GeoContext => {
+            let channels = Some(contract.channels / 2);
+            graph.check_input("features", TensorElementType::Float32, &[None, channels, side, side])?;
+            graph.check_input("region", TensorElementType::Int64, &[None])?;
+        }
+        Module::Head => {
+            let channels = Some(contract.channels);
+            graph.check_input("features", TensorElementType::Float32, &[None, channels, side, side])?;
+        }
+        Module::Hr | Module::S2 | Module::S1 => {}
+    }
+    Ok(graph)
 }
 
 /// Source of each band of the modalities that take part.

@@ -8,6 +8,7 @@ use safetensors::{Dtype as Stored, SafeTensors};
 use serde::Serialize;
 use skysense_contract::{Dtype, Modality, Package, sha256_bytes};
 
+use crate::model::Keep;
 use crate::runtime::Runtime;
 use crate::{
     ChipInput, Device, InferError, Model, OPTIMISATION, Options, Pixel, Pixels, ProbeRule, Series, cache_folder,
@@ -36,7 +37,7 @@ pub(crate) fn hold(package: &Package, runtime: &Runtime, device: Device, options
         return Ok(());
     }
     package.verify()?;
-    let report = run(package, runtime, device, options)?;
+    let report = run(package, runtime, device, options, Keep::All)?;
     if let Some(marker) = marker {
         // A cache that cannot be written costs a run of the probe next time, nothing else.
         let _ = remember(&marker, &report);
@@ -50,9 +51,10 @@ pub(crate) fn run(
     runtime: &Runtime,
     device: Device,
     options: &Options,
+    keep: Keep,
 ) -> Result<ProbeReport, InferError> {
     let batch = Batch::read(package, &package.probe())?;
-    let model = Model::build(package.clone(), runtime, device, &batch.options(options))?;
+    let model = Model::build(package.clone(), runtime, device, &batch.options(options), keep)?;
     let chips = batch.chips();
     let found = match package.contract().head {
         Some(_) => model.logits(&chips)?,

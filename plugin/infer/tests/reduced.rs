@@ -11,9 +11,11 @@ mod common;
 #[path = "common/reduce.rs"]
 mod reduce;
 
+use std::collections::BTreeMap;
+
 use common::{Chip, DATES, SIZE, Tiny, options};
 use reduce::reduced;
-use skysense_contract::{BandRule, Dtype, Modality, Offer, Package, Unit};
+use skysense_contract::{BandRule, Dtype, Modality, Module, Offer, Package, Unit};
 use skysense_infer::{ChipInput, InferError, Maps, Model, Options, likeness};
 use skysense_train::Precision;
 
@@ -135,4 +137,51 @@ fn a_graph_with_strange_outputs_is_no_calibration() {
     assert!(matches!(error, InferError::ProbeFile { .. }), "{error}");
     let (seen, chips) = skysense_infer::ranges(&case.package, &[&case.package.probe()], &case.options).unwrap();
     assert!(chips == 1 && seen.values().all(|ranges| ranges.is_empty()), "the graphs of the package show nothing");
+}
+
+/// Operators of each kind in a graph as ONNX Runtime runs it.
+fn operators(graph: &std::path::Path, folder: &std::path::Path) -> BTreeMap<&'static str, usize> {
+    use ort::session::{Session, builder::GraphOptimizationLevel};
+    let environment = skysense_infer::environment(None).unwrap();
+    let optimised = folder.join("optimised.onnx");
+    // The level of every session of this crate.
+    assert_eq!(skysense_infer::OPTIMISATION, "extended");
+    let builder = Session::builder(&environment).unwrap();
+    let builder = builder.with_optimization_level(GraphOptimizationLevel::Level2).unwrap();
+    let _session = builder.with_optimized_model_path(&optimised).unwrap().commit_from_file(graph).unwrap();
+    let bytes = std::fs::read(&optimised).unwrap();
+    // The kind of a node is its field 4, a text: tag 0x22, length, letters.
+    let count = |kind: &str| {
+        let field = [&[0x22, kind.len() as u8], kind.as_bytes()].concat();
+        bytes.windows(field.len()).filter(|window| *window == field).count()
+    };
+    let kinds = ["MatMul", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "DequantizeLinear"];
+    kinds.into_iter().map(|kind| (kind, count(kind))).collect()
+}
+
+/// What is stored as integers is multiplied as integers: ONNX Runtime fuses each product with its scales into one kernel.
+#[test]
+fn integer_products_are_fused_into_integer_kernels() {
+    let case = case(&Tiny::new(1), &Chip::new(1, [DATES, 2]));
+    let of = |package: &Package, module| operators(&package.graph(module).unwrap(), case.folder.path());
+    let (float, small, dynamic, fixed) = (
+        &case.package,
+        case.reduced(Precision::Int8),
+        case.reduced(Precision::Int8Dynamic),
+        case.reduced(Precision::Int8Static),
+    );
+    for module in [Module::Hr, Module::S2, Module::S1, Module::Fusion] {
+        let all = of(float, module)["MatMul"];
+        let (dynamic, fixed) = (of(&dynamic, module), of(&fixed, module));
+        println!("{module}: {all} products; dynamic {dynamic:?}; static {fixed:?}");
+        // Products of two activations stay as they are; every other one is an integer kernel in both.
+        let kernels = fixed["MatMulIntegerToFloat"];
+        assert!(kernels >= 6 && kernels + fixed["MatMul"] == all, "{module}: {fixed:?} of {all}");
+        assert_eq!((dynamic["DynamicQuantizeMatMul"], dynamic["MatMul"]), (kernels, fixed["MatMul"]), "{module}");
+        for found in [&dynamic, &fixed] {
+            assert_eq!((found["MatMulInteger"], found["DequantizeLinear"]), (0, 0), "{module}: not fused: {found:?}");
+        }
+        // Weights alone in 8 bit: the runtime makes them f32 once, and multiplies as it did.
+        assert_eq!(of(&small, module)["MatMul"], all, "{module}");
+    }
 }

@@ -5,6 +5,7 @@
 //! | `stac.search` | | `item` | `nodes/stac_search.rs` |
 //! | `raster.chips` | `item` | `chip` | `nodes/raster_chips.rs`, `chips` |
 //! | `skysense.finetune` | `chip`, `item` (labels) | `model` | `nodes/skysense_finetune.rs`, `training` |
+//! | `skysense.reduce` | `chip` | `model` | `nodes/skysense_reduce.rs`, `reduction.rs` |
 //! | `skysense.embed` | `chip`, `model` | `feature` | `nodes/skysense_embed.rs`, `apply` |
 //! | `skysense.segment` | `chip`, `model` | `prediction` | `nodes/skysense_segment.rs`, `apply` |
 //! | `stac.write` | `prediction` or `feature`, `model` | `raster` | `nodes/stac_write.rs`, `maps` |
@@ -19,6 +20,7 @@ mod credentials;
 mod errors;
 mod maps;
 mod nodes;
+mod reduction;
 mod settings;
 mod signing;
 mod tools;

@@ -3,6 +3,7 @@
 pub(crate) mod raster_chips;
 mod skysense_embed;
 mod skysense_finetune;
+mod skysense_reduce;
 mod skysense_segment;
 pub(crate) mod stac_search;
 mod stac_write;
@@ -14,6 +15,7 @@ pub const NODES: &[NodeEntry] = &[
     node::<stac_search::StacSearch>(),
     node::<raster_chips::RasterChips>(),
     node::<skysense_finetune::SkysenseFinetune>(),
+    node::<skysense_reduce::SkysenseReduce>(),
     node::<skysense_embed::SkysenseEmbed>(),
     node::<skysense_segment::SkysenseSegment>(),
     node::<stac_write::StacWrite>(),

@@ -2,10 +2,14 @@
 
 mod assets;
 mod doctor;
+mod model_card;
 mod model_cost;
+mod model_export;
 mod model_import;
 mod model_inspect;
+mod model_list;
 mod model_reduce;
+mod model_verify;
 mod picture;
 mod score;
 mod simulate;
@@ -21,6 +25,10 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<doctor::Doctor>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
+    tool::<model_verify::ModelVerify>(),
+    tool::<model_list::ModelList>(),
+    tool::<model_card::ModelCard>(),
+    tool::<model_export::ModelExport>(),
     tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
     tool::<model_import::ModelImport>(),

@@ -245,6 +245,36 @@ mod tests {
         assert!(binding.is_subset(Modality::S2));
     }
 
+    /// One thing is wrong at a time, and the error says which, with what was found and what was expected.
+    #[test]
+    fn each_misfit_tells_what_was_found_and_expected() {
+        type Change = fn(&mut Offer);
+        let changes: [(Change, &[&str]); 5] = [
+            (|offer| offer.bands.truncate(2), &["s2 lacks band B04", "it has B02, B03", "bands: subset"]),
+            (|offer| offer.bands = vec!["red".into()], &["s2 has none of the bands B02, B03, B04", "it has red"]),
+            (|offer| offer.unit = Unit::Decibel, &["s2 pixels are in decibel", "takes reflectance_e4"]),
+            (|offer| offer.size = 32, &["s2 chips are 32 pixels wide", "takes 16"]),
+            (|offer| offer.dates = 9, &["s2 has up to 9 dates", "takes 8", "max: 8"]),
+        ];
+        for (change, parts) in changes {
+            let mut offers = offer(&["B02", "B03", "B04"]);
+            change(offers.get_mut(&Modality::S2).unwrap());
+            let error = sample().bind(&offers, BandRule::All).unwrap_err();
+            let ContractError::Misfit { misfits, .. } = &error else { panic!("{error}") };
+            assert_eq!(misfits.len(), 1, "{error}");
+            for part in parts {
+                assert!(error.to_string().contains(part), "{part}: {error}");
+            }
+        }
+        let mut offers = offer(&["B02", "B03", "B04"]);
+        let radar = offers[&Modality::S2].clone();
+        offers.insert(Modality::S1, radar);
+        let error = sample().bind(&offers, BandRule::All).unwrap_err().to_string();
+        assert!(error.contains("takes no s1, only s2"), "{error}");
+        let error = sample().bind(&BTreeMap::new(), BandRule::All).unwrap_err().to_string();
+        assert!(error.contains("takes s2 and the data has none"), "{error}");
+    }
+
     #[test]
     fn every_misfit_is_named() {
         let mut offers = offer(&["red"]);

@@ -4,7 +4,8 @@
 //! `model.yaml` (the [`Contract`]), one ONNX graph per module, `weights.safetensors` or its shards, a probe batch
 //! with its expected output, and `mlm.json`, the same contract as a STAC item for other software.
 //!
-//! - [`Package::open`] reads and checks a package; [`Package::verify`] compares every checksum.
+//! - [`Package::open`] reads and checks a package; [`Package::verify`] compares every checksum, [`Package::damage`] names
+//!   all that is wrong, [`Package::card`] tells people what it is.
 //! - [`Contract::bind`] holds data against the contract and names every misfit at once.
 //! - [`PackageWriter`] writes a package: a temporary folder, then one rename.
 //!
@@ -15,6 +16,7 @@
 
 mod bind;
 mod calendar;
+mod card;
 mod checksum;
 mod contract;
 mod error;

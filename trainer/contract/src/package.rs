@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{CONTRACT_VERSION, Contract, ContractError, DataFile, Module, sha256_file};
+use crate::{CONTRACT_VERSION, Contract, ContractError, DataFile, MlmContext, Module, mlm_item, sha256_file};
 
 /// Name of the contract's file.
 pub const CONTRACT_FILE: &str = "model.yaml";
@@ -30,14 +30,22 @@ impl Package {
     /// # Errors
     /// [`ContractError`] with the file, what was found and what was expected.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ContractError> {
+        let package = Self::read(path)?;
+        package.check_files()?;
+        Ok(package)
+    }
+
+    /// As [`Self::open`], and looks at no file but `model.yaml`: for [`Self::damage`], which names all that is wrong.
+    ///
+    /// # Errors
+    /// A contract that cannot be read or contradicts itself.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, ContractError> {
         let path = path.as_ref();
         let folder = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path }.to_path_buf();
         let file = folder.join(CONTRACT_FILE);
         let text = fs::read_to_string(&file).map_err(|source| ContractError::Read { path: file.clone(), source })?;
         let contract = parse(&text, &file)?;
-        let package = Self { folder, contract };
-        package.check_files()?;
-        Ok(package)
+        Ok(Self { folder, contract })
     }
 
     /// The folder.
@@ -101,18 +109,65 @@ impl Package {
     /// # Errors
     /// [`ContractError::Checksum`] with the first file that differs.
     pub fn verify(&self) -> Result<(), ContractError> {
+        self.sums().try_for_each(|(name, expected)| self.check_sum(name, expected))
+    }
+
+    /// Everything that is wrong with the files: lacking ones, other sizes, other checksums, and a STAC item whose assets
+    /// are not these. Reads every byte; empty where all is sound.
+    pub fn damage(&self) -> Vec<ContractError> {
+        let sizes: Vec<_> = self.sized_files().map(|(name, size, _)| (name, size)).collect();
+        let of = |(name, expected): (&str, &String)| {
+            let path = self.folder.join(name);
+            let stated = sizes.iter().find(|(other, _)| *other == name).map(|(_, size)| *size);
+            match (size(&path), stated) {
+                (Err(error), _) => Some(error),
+                (Ok(found), Some(expected)) if found != expected => Some(ContractError::Size { path, found, expected }),
+                _ => self.check_sum(name, expected).err(),
+            }
+        };
+        self.sums().filter_map(of).chain(self.check_item()).collect()
+    }
+
+    fn check_sum(&self, name: &str, expected: &String) -> Result<(), ContractError> {
+        let path = self.folder.join(name);
+        let found = sha256_file(&path)?;
+        if found == *expected {
+            Ok(())
+        } else {
+            Err(ContractError::Checksum { path, found, expected: expected.clone() })
+        }
+    }
+
+    /// Whether the STAC item names the files that the contract names, with the same checksums.
+    fn check_item(&self) -> Option<ContractError> {
+        let path = self.folder.join(MLM_FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(source) => return Some(ContractError::Read { path, source }),
+        };
+        let item: serde_json::Value = match serde_json::from_str(&text) {
+            Ok(item) => item,
+            Err(error) => return Some(ContractError::Parse { path, message: error.to_string() }),
+        };
+        let weights = size(&self.weights()).ok()?;
+        let expected = mlm_item(&self.contract, weights, &MlmContext::default());
+        let sums = |item: &serde_json::Value| -> Vec<(String, String)> {
+            let assets = item["assets"].as_object().into_iter().flatten();
+            assets.map(|(name, asset)| (name.clone(), asset["file:checksum"].to_string())).collect()
+        };
+        let found = sums(&item);
+        let other = sums(&expected).into_iter().find(|asset| !found.contains(asset))?;
+        let message = format!("its asset {} has another checksum than {CONTRACT_FILE} says", other.0);
+        Some(ContractError::Parse { path, message })
+    }
+
+    /// Name and checksum of every file that has one, each once.
+    pub(crate) fn sums(&self) -> impl Iterator<Item = (&str, &String)> {
         let contract = &self.contract;
         let graphs = self.sized_files().map(|(path, _, sum)| (path, sum));
         let others =
             [(contract.probe.path.as_str(), &contract.probe.sha256), (self.weights_name(), &contract.weights_sha256)];
-        for (name, expected) in graphs.chain(others) {
-            let path = self.folder.join(name);
-            let found = sha256_file(&path)?;
-            if found != *expected {
-                return Err(ContractError::Checksum { path, found, expected: expected.clone() });
-            }
-        }
-        Ok(())
+        graphs.chain(others)
     }
 
     /// Path, size and checksum of every graph, of the constants beside it, and of every shard of the weights.
@@ -217,6 +272,24 @@ mod tests {
         assert!(error.contains("s2.onnx has 1 bytes, the contract says 2"), "{error}");
         fs::remove_file(path.join("s2.onnx")).unwrap();
         assert!(Package::open(&path).unwrap_err().to_string().contains("cannot read"));
+    }
+
+    #[test]
+    fn all_damage_is_named_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        let package = written(&path);
+        assert!(package.damage().is_empty(), "{:?}", package.damage());
+        fs::write(path.join("fusion.onnx.data"), b"CONSTANTS").unwrap();
+        fs::write(path.join("s2.onnx"), b"s").unwrap();
+        fs::remove_file(path.join("weights.safetensors")).unwrap();
+        fs::write(path.join("mlm.json"), b"{}").unwrap();
+        let found: Vec<String> = Package::read(&path).unwrap().damage().iter().map(ToString::to_string).collect();
+        let parts = ["s2.onnx has 1 bytes", "fusion.onnx.data has SHA-256", "cannot read"];
+        assert!(parts.iter().all(|part| found.iter().any(|line| line.contains(part))), "{found:?}");
+        fs::write(path.join("weights.safetensors"), b"weights").unwrap();
+        let found: Vec<String> = package.damage().iter().map(ToString::to_string).collect();
+        assert!(found.iter().any(|line| line.contains("mlm.json") && line.contains("asset")), "{found:?}");
     }
 
     #[test]

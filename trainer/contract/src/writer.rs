@@ -93,6 +93,20 @@ impl PackageWriter {
         Ok(())
     }
 
+    /// Takes a file into the package under its own name: by a link where the file system can, else by a copy. The two must
+    /// not be changed afterwards.
+    ///
+    /// # Errors
+    /// [`ContractError::Write`].
+    pub fn take(&self, from: &Path) -> Result<String, ContractError> {
+        let name = from.file_name().unwrap_or_default();
+        let path = self.temporary.join(name);
+        fs::hard_link(from, &path)
+            .or_else(|_| fs::copy(from, &path).map(drop))
+            .map_err(|source| ContractError::Write { path, source })?;
+        Ok(name.to_string_lossy().into_owned())
+    }
+
     /// The folder in which a caller may write the weights itself; [`Self::weights_written`] takes them up.
     pub fn folder(&self) -> &Path {
         &self.temporary
@@ -136,6 +150,17 @@ impl PackageWriter {
     pub fn probe(&mut self, bytes: &[u8], absolute: f64, relative: f64) -> Result<(), ContractError> {
         self.write(PROBE_FILE, bytes)?;
         self.probe = Some(Probe { path: PROBE_FILE.into(), sha256: sha256_bytes(bytes), absolute, relative });
+        Ok(())
+    }
+
+    /// Moves what was written to its place without a contract: graphs and weights for other software.
+    ///
+    /// # Errors
+    /// [`ContractError::Write`].
+    pub fn finish_files(mut self) -> Result<(), ContractError> {
+        fs::rename(&self.temporary, &self.target)
+            .map_err(|source| ContractError::Write { path: self.target.clone(), source })?;
+        self.done = true;
         Ok(())
     }
 

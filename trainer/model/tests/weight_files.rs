@@ -257,6 +257,55 @@ fn no_cut_of_a_file_is_taken_for_a_whole_one() {
     }
 }
 
+/// The checksums of a zip archive find every change of what is read, and tell which part has it.
+#[test]
+fn a_flipped_bit_in_an_archive_is_found_and_its_part_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.pth");
+    write(&path, &["state_dict"], &shapes(&["a", "b"]), &mut |index| values(index));
+    let bytes = std::fs::read(&path).unwrap();
+    let places = |wanted: &[u8]| bytes.windows(wanted.len()).position(|window| window == wanted).unwrap();
+    let flipped = folder.path().join("flipped.pth");
+    for (part, wanted) in [
+        ("archive/data/0", floats(&values(0))),
+        ("archive/data/1", floats(&values(1))),
+        ("archive/data.pkl", state(&["state_dict"], &shapes(&["a", "b"]))),
+        ("archive/byteorder", b"little".to_vec()),
+    ] {
+        for at in places(&wanted)..places(&wanted) + wanted.len() {
+            let mut copy = bytes.clone();
+            copy[at] ^= 1 << (at % 8);
+            std::fs::write(&flipped, copy).unwrap();
+            let text = refused(&flipped);
+            assert!(text.contains(part) && text.contains("CRC-32"), "byte {at}: {text}");
+        }
+    }
+    // A view of a part of a storage: what lies outside of the view is checked as well.
+    let pickle = Pickle::new().code(b"}").text("w").tensor("0", "FloatStorage", &[2], &[2], 6).code(b"s").end();
+    archive(&path, &pickle, &[&floats(&values(0))]);
+    assert_eq!(read(&path, None).unwrap()[0].1, [0.5, 2.5]);
+    let mut copy = std::fs::read(&path).unwrap();
+    let at = copy.windows(24).position(|window| window == floats(&values(0))).unwrap();
+    copy[at + 23] ^= 1;
+    std::fs::write(&flipped, copy).unwrap();
+    assert!(refused(&flipped).contains("archive/data/0"));
+}
+
+/// torch.save leaves the checksums out when `torch.serialization.set_crc32_options(False)` was called: all are 0 then.
+#[test]
+fn an_archive_without_checksums_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path(), &[], &["a"]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let entries: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(b"PK\x01\x02")).collect();
+    assert_eq!(entries.len(), 4);
+    for at in entries {
+        bytes[at + 16..at + 20].fill(0);
+    }
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(read(&path, None).unwrap(), [("a".to_string(), values(0))]);
+}
+
 /// Damage of every kind must end in an error or in tensors, never in a panic or in memory for sizes that are not there.
 #[test]
 fn damaged_files_never_panic() {

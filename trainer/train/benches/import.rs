@@ -1,7 +1,7 @@
 //! Import of a file of the published model's full size: seconds, and peak resident memory of the process that does it.
 //!
 //! Prints one JSON object. Writes 6.6 GB of generated weights and as much again twice (weights and graphs) into a folder
-//! in `TMPDIR`, and removes it.
+//! in `TMPDIR`, and removes it. `-- --keep=FOLDER` puts the package there and leaves it, for `skysense model verify`.
 
 #[path = "../tests/support/peak.rs"]
 mod peak;
@@ -31,7 +31,8 @@ fn main() {
 
 fn bench() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
-    let (file, out) = (folder.path().join("skysense.pth"), folder.path().join("model"));
+    let kept = std::env::args().find_map(|argument| argument.strip_prefix("--keep=").map(PathBuf::from));
+    let (file, out) = (folder.path().join("skysense.pth"), kept.unwrap_or_else(|| folder.path().join("model")));
     let config = preset("skysense").expect("a preset");
     let started = Instant::now();
     let size = peak::write(&file, &config);

@@ -5,15 +5,16 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use safetensors::tensor::{Dtype as Stored, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::{Value as Json, json};
 use skysense_contract::{
     CONTRACT_VERSION, Contract, Dtype, Head, MlmContext, Modality, Module as Part, Package, PackageWriter, Probe, Value,
 };
-use skysense_model::{checkpoint, export_head};
+use skysense_model::checkpoint::{self, Element, WEIGHTS_STEM, WeightsWriter};
+use skysense_model::export_head;
 
 use crate::batch::stack;
-use crate::graphs::{Graphs, INSIDE};
+use crate::graphs::{Graphs, INSIDE, SHARD};
 use crate::network::{HEAD, Network};
 use crate::{TrainError, Trained};
 
@@ -46,7 +47,8 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
     graphs.fusion(&network.encoder.fusion)?;
     let channels = network.encoder.config().channels();
     writer.graph(Part::Head, &export_head(&network.head, channels, [setup.chip_size; 2]), None)?;
-    writer.weights(&weights(network)?)?;
+    let files = weights(network, writer.folder(), SHARD)?;
+    writer.weights_written(&files)?;
     writer.probe(&probe(trained)?, TOLERANCE, TOLERANCE)?;
     let contract = Contract {
         contract: CONTRACT_VERSION,
@@ -73,17 +75,14 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
     Ok(writer.finish(contract, &MlmContext { parameters, ..context.clone() })?)
 }
 
-/// Encoder under the published names, head under its own prefix, in one file.
-fn weights(network: &Network) -> Result<Vec<u8>, TrainError> {
-    let fault = |error: safetensors::SafeTensorError| TrainError::Model(error.to_string());
-    let files = [checkpoint::save(&network.encoder, "")?, checkpoint::save(&network.head, HEAD)?];
-    let mut all = BTreeMap::new();
-    for file in &files {
-        for (name, view) in SafeTensors::deserialize(file).map_err(fault)?.tensors() {
-            all.insert(name, view);
-        }
-    }
-    safetensors::serialize(all, None).map_err(fault)
+/// Encoder under the published names, head under its own prefix, tensor by tensor; gives the names of the files.
+fn weights(network: &Network, folder: &Path, limit: u64) -> Result<Vec<String>, TrainError> {
+    let names = [checkpoint::parameters(&network.encoder, ""), checkpoint::parameters(&network.head, HEAD)].concat();
+    let planned = names.into_iter().map(|(name, shape)| (name, Element::F32, shape)).collect();
+    let mut writer = WeightsWriter::new(folder, WEIGHTS_STEM, planned, limit);
+    checkpoint::write_module(&network.encoder, &mut writer)?;
+    checkpoint::write_module(&network.head, &mut writer)?;
+    Ok(writer.finish()?)
 }
 
 /// One training sample and what Burn gives for it.
@@ -138,4 +137,46 @@ fn notes(trained: &Trained) -> Result<BTreeMap<String, Json>, TrainError> {
         ("class_weights".into(), json!(trained.class_weights)),
         ("normalisation".into(), json!(trained.setup.normalisation)),
     ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use skysense_contract::{Class, Modality, Offer, Unit};
+    use skysense_model::checkpoint::WeightFile;
+
+    use super::*;
+    use crate::FinetuneConfig;
+    use crate::setup::setup;
+
+    #[test]
+    fn weights_in_shards_hold_what_one_file_holds() {
+        let bands = vec!["B02".to_owned(), "B03".to_owned()];
+        let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 1, size: 16 };
+        let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
+        let config = FinetuneConfig::new("shards", vec![class(1), class(2)]);
+        let setup = setup(&[], &BTreeMap::from([(Modality::S2, offer)]), &config).unwrap();
+        let network = Network::random(&setup, 2, 0, &Device::flex()).unwrap();
+        let read = |names: &[String], folder: &Path| -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+            let file = WeightFile::open(&folder.join(names.last().unwrap()), None).unwrap();
+            file.tensors().map(|(key, at)| (key.to_owned(), (at.shape().to_vec(), at.floats().unwrap()))).collect()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let one = weights(&network, folder.path(), SHARD).unwrap();
+        assert_eq!(one, ["weights.safetensors"]);
+        let shards = weights(&network, folder.path(), 500_000).unwrap();
+        assert!(shards.len() > 3 && shards.last().unwrap() == "weights.safetensors.index.json", "{shards:?}");
+        let (one, shards) = (read(&one, folder.path()), read(&shards, folder.path()));
+        assert_eq!(one.len(), shards.len());
+        assert!(one == shards && one.contains_key("head_s2.decoder.0.weight"));
+        // What is in memory under the same names, with the sides that published files have.
+        let saved = checkpoint::save(&network.encoder, "").unwrap();
+        let saved = safetensors::SafeTensors::deserialize(&saved).unwrap();
+        for (name, view) in saved.tensors() {
+            let (shape, values) = &one[&name];
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            assert!(view.shape() == &shape[..] && view.data() == bytes, "{name}");
+        }
+    }
 }

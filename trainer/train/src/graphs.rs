@@ -12,6 +12,9 @@ use crate::TrainError;
 /// what a runtime adds, and keeps the copies small that are made while a graph is put together.
 pub(crate) const INSIDE: u64 = 1 << 30;
 
+/// Bytes of weights in one file of a package: below what file systems and servers still split.
+pub(crate) const SHARD: u64 = 2_000_000_000;
+
 /// Where the graphs of a package go, and how large they may be.
 pub(crate) struct Graphs<'a> {
     pub(crate) writer: &'a mut PackageWriter,

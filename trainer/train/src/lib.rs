@@ -5,7 +5,8 @@
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!
-//! [`import()`] makes a package of the published weights.
+//! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
+//! software, and [`check_weights`] holds its weights against its sizes.
 //!
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 
@@ -18,6 +19,7 @@ mod cost;
 mod dataset;
 mod error;
 mod export;
+mod files;
 mod finetune;
 mod graphs;
 mod hooks;
@@ -36,6 +38,7 @@ mod schedule;
 mod score;
 mod setup;
 mod split;
+mod tensors;
 mod trained;
 
 pub use adamw::AdamW;
@@ -44,6 +47,7 @@ pub use config::{FinetuneConfig, Start};
 pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};
 pub use error::TrainError;
 pub use export::export;
+pub use files::{FilesConfig, Written, WrittenWeights, export_files};
 pub use finetune::finetune;
 pub use hooks::{Hooks, NoHooks, Progress};
 pub use import::{ImportConfig, ImportFiles, Imported, import};
@@ -53,4 +57,5 @@ pub use reduce::{Precision, Ranges, Reduction};
 pub use sample::{Sample, SampleSeries};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};
 pub use skysense_model::{Calendar as EncodedCalendar, Interpolation};
+pub use tensors::{TensorCheck, check_weights};
 pub use trained::Trained;

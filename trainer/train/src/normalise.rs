@@ -44,6 +44,10 @@ const S2: [Constant; 10] = [
 ];
 const S1: [Constant; 2] = [("VV", -12.54847273, 5.25697717), ("VH", -20.19237134, 5.91150917)];
 
+/// A near-infrared band of the high-resolution encoder, for which nothing is published. Its weights begin as those of
+/// red, and so do its constants: our choice.
+pub(crate) const NIR: &str = "nir";
+
 /// Bands of the published encoders, in the order of their patch embeddings.
 pub(crate) fn published_bands(modality: Modality) -> Vec<String> {
     table(modality).iter().map(|(band, ..)| (*band).to_string()).collect()
@@ -61,7 +65,12 @@ fn table(modality: Modality) -> &'static [Constant] {
 pub(crate) fn published(offers: &BTreeMap<Modality, Offer>) -> Result<Statistics, TrainError> {
     let of = |(modality, offer): (&Modality, &Offer)| {
         let table = table(*modality);
-        let find = |band: &String| table.iter().find(|constant| constant.0.eq_ignore_ascii_case(band));
+        let find = |band: &String| {
+            let same = |name: &str| table.iter().find(|constant| constant.0.eq_ignore_ascii_case(name));
+            let of_red =
+                || (*modality == Modality::Hr && band.eq_ignore_ascii_case(NIR)).then(|| same("red")).flatten();
+            same(band).or_else(of_red)
+        };
         let bands: Vec<String> = offer.bands.iter().filter(|band| find(band).is_none()).cloned().collect();
         if !bands.is_empty() {
             return Err(TrainError::Constants { modality: *modality, bands });

@@ -8,12 +8,12 @@ mod pth;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use skysense_contract::{Calendar, Class, MlmContext, Modality, Module, Offer, Package};
+use skysense_contract::{Calendar, Class, MlmContext, Modality, Module, Offer, Package, Unit};
 use skysense_model::checkpoint::{WeightFile, parameters};
 use skysense_model::preset;
 use skysense_train::{
     FinetuneConfig, ImportConfig, ImportFiles, NoHooks, Sample, SampleSeries, ShapeSettings, Start, TrainError, export,
-    finetune, import,
+    finetune, import, planned_contract,
 };
 
 use burn::tensor::Device;
@@ -115,6 +115,113 @@ fn a_chip_that_the_model_cannot_read_is_refused_before_anything_is_written() {
         let error = import(&ImportConfig { chip_size, ..config.clone() }, &out).unwrap_err().to_string();
         assert!(error.contains("chip") || error.contains("window"), "{chip_size}: {error}");
         assert!(!out.exists());
+    }
+}
+
+/// Values of a weight of a package, by input of the patch embedding.
+fn inputs_of(package: &Package, module: &str) -> Vec<Vec<f32>> {
+    let file = WeightFile::open(&package.weights(), None).unwrap();
+    let key = format!("{module}.patch_embed.projection.weight");
+    let stored = file.tensors().find(|(name, _)| *name == key).unwrap().1.clone();
+    let (values, &[_, inputs, height, width]) = (stored.floats().unwrap(), stored.shape()) else { panic!("{key}") };
+    let area = height * width;
+    (0..inputs)
+        .map(|input| values.chunks_exact(area).skip(input).step_by(inputs).flatten().copied().collect())
+        .collect()
+}
+
+/// The conversions of the official code and of converters of the published weights.
+#[test]
+fn encoders_take_other_bands_by_the_official_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = asked(file(folder.path(), &[]));
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (nir, four) = (names(&["red", "green", "blue", "nir"]), names(&["B02", "B03", "B04", "B08"]));
+    let bands = BTreeMap::from([(Modality::Hr, nir.clone()), (Modality::S2, four.clone())]);
+    let plain = import(&config, &folder.path().join("plain")).unwrap().package;
+    let made = import(&ImportConfig { bands: bands.clone(), ..config.clone() }, &folder.path().join("few")).unwrap();
+    let package = &made.package;
+    package.verify().unwrap();
+    let contract = package.contract();
+    assert_eq!((&contract.modalities[&Modality::Hr].bands, &contract.modalities[&Modality::S2].bands), (&nir, &four));
+    let hr = &contract.modalities[&Modality::Hr];
+    assert_eq!((hr.mean[3], hr.std[3]), (hr.mean[0], hr.std[0]));
+    let s2 = &contract.modalities[&Modality::S2];
+    assert_eq!(s2.mean[3], 2517.76053101, "B08 is the seventh of the published bands");
+    // Weights: B02, B03, B04, B08 times 10/4; red, green, blue as they are, and red again.
+    let (before, after) = (inputs_of(&plain, "backbone_s2"), inputs_of(package, "backbone_s2"));
+    let scaled = |input: usize| before[input].iter().map(|value| 2.5 * value).collect::<Vec<_>>();
+    assert_eq!(after, [0, 1, 2, 6].map(scaled));
+    let (before, after) = (inputs_of(&plain, "backbone_hr"), inputs_of(package, "backbone_hr"));
+    assert_eq!(after, [0, 1, 2, 0].map(|input| before[input].clone()));
+    // It stands in the package, and in the report.
+    let notes = &contract.notes["conversions"];
+    assert!(notes["s2"].as_str().unwrap().contains("times 10/4") && notes["hr"].as_str().unwrap().contains("red"));
+    assert!(contract.notes["normalisation"].as_str().unwrap().contains("nir"));
+    let counted: u64 = made.report.modules.iter().map(|module| module.parameters).sum();
+    let stored: usize = {
+        let file = WeightFile::open(&package.weights(), None).unwrap();
+        file.tensors().map(|(_, stored)| stored.count()).sum()
+    };
+    assert_eq!(counted as usize, stored);
+    assert!(!plain.contract().notes.contains_key("conversions"));
+}
+
+/// A file whose encoders were trained with four bands keeps its weights, and must have its bands named.
+#[test]
+fn files_of_four_bands_keep_their_own_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sizes = preset("tiny").unwrap();
+    sizes.hr.as_mut().unwrap().bands = 4;
+    sizes.s2.as_mut().unwrap().0.bands = 4;
+    let shapes = parameters(&sizes.init(&Device::default()).unwrap(), "");
+    let path = folder.path().join("four.pth");
+    pth::write(&path, &[], &shapes, &mut |index| {
+        let count: usize = shapes[index].1.iter().product();
+        (0..count).map(|place| 0.05 * ((place * 31 + index * 17) % 41) as f32 / 41.0 - 0.02).collect()
+    });
+    let config = asked(path.clone());
+    let error = import(&config, &folder.path().join("model")).unwrap_err().to_string();
+    assert!(error.contains("takes 4 bands") && error.contains("--hr-bands"), "{error}");
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let hr = (Modality::Hr, names(&["red", "green", "blue", "nir"]));
+    let wrong = BTreeMap::from([hr.clone(), (Modality::S2, names(&["B02", "B03", "B04"]))]);
+    let error = import(&ImportConfig { bands: wrong, ..config.clone() }, &folder.path().join("model")).unwrap_err();
+    assert!(error.to_string().contains("s2_bands is B02,B03,B04, expected 4 bands"), "{error}");
+    let bands = BTreeMap::from([hr, (Modality::S2, names(&["B02", "B03", "B04", "B08"]))]);
+    let package = import(&ImportConfig { bands, ..config }, &folder.path().join("model")).unwrap().package;
+    assert!(!package.contract().notes.contains_key("conversions"));
+    let index = shapes.iter().position(|(name, _)| name == "backbone_s2.patch_embed.projection.weight").unwrap();
+    let first = 0.05 * ((index * 17) % 41) as f32 / 41.0 - 0.02;
+    assert_eq!(inputs_of(&package, "backbone_s2")[0][0], first);
+}
+
+/// Training goes on from a package only with data that it fits: which band, unit, size or modality does not is told.
+#[test]
+fn data_that_does_not_fit_the_package_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = asked(file(folder.path(), &["backbone_hr", "_s1"]));
+    let config = ImportConfig { allow_missing: true, ..config };
+    let package = import(&config, &folder.path().join("model")).unwrap().package;
+    let input = package.contract().modalities[&Modality::S2].clone();
+    let good = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16 };
+    let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
+    let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
+    tuning.start = Start::Package(package.folder().to_path_buf());
+    let plan = |offers: Vec<(Modality, Offer)>| planned_contract(&offers.into_iter().collect(), &tuning);
+    plan(vec![(Modality::S2, good.clone())]).unwrap();
+    let s2 = |offer: Offer| vec![(Modality::S2, offer)];
+    let few = Offer { bands: good.bands[..9].to_vec(), ..good.clone() };
+    let byte = Offer { unit: Unit::Byte, ..good.clone() };
+    for (offers, told) in [
+        (s2(few), "s2 lacks band B12"),
+        (s2(byte), "s2 pixels are in byte, the model takes reflectance_e4"),
+        (s2(Offer { size: 32, ..good.clone() }), "s2 chips are 32 pixels wide, the model takes 16"),
+        (s2(Offer { dates: 99, ..good.clone() }), "s2 has up to 99 dates a chip, the model takes 20"),
+        (vec![(Modality::S2, good.clone()), (Modality::S1, good)], "it takes no s1, only s2"),
+    ] {
+        let error = plan(offers).unwrap_err();
+        assert!(error.to_string().contains(told), "{told}: {error}");
     }
 }
 

@@ -393,7 +393,18 @@ fn flags_reach_the_tools_of_plugins() {
     assert_eq!(bench.run(&["verify", "item.json", "--json"]).exits(0).json()["arguments"]["item"], "item.json");
     bench.run(&["verify", "wrong.json"]).exits(1);
     assert_eq!(bench.run(&["model", "inspect", "m", "--json"]).exits(0).json()["arguments"]["model"], "m");
-    assert_eq!(bench.run(&["tool"]).exits(0).stdout.lines().count(), 3);
+    for command in ["inspect", "verify"] {
+        assert_eq!(bench.run(&["model", command, "m", "--json"]).exits(0).json()["arguments"]["model"], "m");
+        bench.run(&["model", command, "wrong"]).exits(3);
+    }
+    assert_eq!(bench.run(&["model", "card", "m", "--json"]).exits(0).json()["arguments"], json!({"model": "m"}));
+    let listed = bench.run(&["model", "list", "a", "b", "--json"]).exits(0).json();
+    assert_eq!(listed["arguments"], json!({"folders": ["a", "b"]}));
+    let export = ["model", "export", "m", "-o", "f", "--modules", "s2,fusion", "--chip-size", "32", "--json"];
+    let expected =
+        json!({"model": "m", "out": "f", "modules": ["s2", "fusion"], "chip_size": 32, "weights_only": false});
+    assert_eq!(bench.run(&export).exits(0).json()["arguments"], expected);
+    assert_eq!(bench.run(&["tool"]).exits(0).stdout.lines().count(), 7);
     let done = bench.run(&["tool", "no.such", "--json"]).exits(4);
     assert_eq!(done.json()["error"]["code"], "tool.unknown");
 }

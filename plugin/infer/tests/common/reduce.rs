@@ -12,22 +12,21 @@ pub fn reduced(package: &Package, precision: Precision, folder: &Path, options: 
     let original = Reduction::read(package).unwrap();
     let place = |what: &str| folder.join(format!("{precision}-{what}"));
     let seen = if precision == Precision::Int8Static {
-        let watched = original.clone().watched().unwrap().write(&place("watched"), None).unwrap();
+        let watched = original.clone().watched().write(&place("watched")).unwrap();
         ranges(&watched, &[&package.probe()], options).unwrap().0
     } else {
         BTreeMap::new()
     };
-    let small = original.clone().reduced(precision, &seen).unwrap();
-    let measured = small.write(&place("measured"), None).unwrap();
+    let measured = original.reduced(precision, &seen).write(&place("measured")).unwrap();
     let likeness = likeness(package, &measured, options).unwrap();
     let note = Reduced {
         precision: precision.to_string(),
         batch_dependent: precision.batch_dependent(),
         from_weights_sha256: package.contract().weights_sha256.clone(),
-        from_bytes: original.bytes(),
+        from_bytes: Reduction::bytes(package),
         calibration: None,
         largest_difference: likeness.largest_difference,
         feature_cosine: likeness.feature_cosine,
     };
-    small.write(&place("model"), Some(&note)).unwrap()
+    Reduction::publish(&measured, package, &place("model"), &note).unwrap()
 }

@@ -144,12 +144,13 @@ impl Iterator for Applied {
 impl Applied {
     fn apply(&mut self, batch: &RecordBatch) -> Result<(), NodeError> {
         let chips = ChipBatch::try_new(batch).map_err(|error| errors::edge(&error))?;
+        let regions = self.model.package().contract().regions;
         let mut from = 0;
         while from < chips.len() {
             self.host.check_cancelled()?;
             let rows = from..(from + self.batch).min(chips.len());
             let inputs: Vec<ChipInput<'_>> =
-                rows.clone().map(|row| self.chip(&chips, row)).collect::<Result<_, _>>()?;
+                rows.clone().map(|row| chip_input(&chips, row, &self.grid, regions)).collect::<Result<_, _>>()?;
             let maps = match self.task {
                 Task::Features => self.model.features(&inputs),
                 Task::Probabilities => self.model.segment(&inputs),
@@ -162,19 +163,6 @@ impl Applied {
             from = rows.end;
         }
         Ok(())
-    }
-
-    /// A row of chips as the model takes it: slices of the Arrow buffers, and the region of the chip's centre where the
-    /// model asks for one.
-    fn chip<'a>(&self, chips: &'a ChipBatch, row: usize) -> Result<ChipInput<'a>, NodeError> {
-        let input = pixels(chips, row)?;
-        let Some(regions) = self.model.package().contract().regions else { return Ok(input) };
-        let window = chips.window(row).map_err(|error| errors::edge(&error))?;
-        let place = self.grid.window(&window).map_err(|error| NodeError::from_error("chips.window", &error))?;
-        let (longitude, latitude) = skysense_raster::centre_lon_lat(&place)
-            .map_err(|error| errors::raster(&error).at("chip", chips.chip(row)))?;
-        // A contract counts regions in thousands, far below what an i64 holds.
-        Ok(input.with_region(region(longitude, latitude, regions) as i64))
     }
 
     fn rows(&self, chips: &ChipBatch, from: usize, maps: &Maps) -> Result<RecordBatch, NodeError> {
@@ -194,6 +182,24 @@ impl Applied {
         }
         builder.finish().map_err(|error| errors::edge(&error))
     }
+}
+
+/// A row of chips as the model takes it: slices of the Arrow buffers, and the region of the chip's centre where the model
+/// asks for one.
+pub(crate) fn chip_input<'a>(
+    chips: &'a ChipBatch,
+    row: usize,
+    grid: &GeoBox,
+    regions: Option<usize>,
+) -> Result<ChipInput<'a>, NodeError> {
+    let input = pixels(chips, row)?;
+    let Some(regions) = regions else { return Ok(input) };
+    let window = chips.window(row).map_err(|error| errors::edge(&error))?;
+    let place = grid.window(&window).map_err(|error| NodeError::from_error("chips.window", &error))?;
+    let (longitude, latitude) =
+        skysense_raster::centre_lon_lat(&place).map_err(|error| errors::raster(&error).at("chip", chips.chip(row)))?;
+    // A contract counts regions in thousands, far below what an i64 holds.
+    Ok(input.with_region(region(longitude, latitude, regions) as i64))
 }
 
 /// The pixels of a row of chips.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_abi::{Host, NodeError, Tool};
+use skysense_contract::Modality;
 use skysense_train::{
     EncodedCalendar, ImportConfig, ImportFiles, ImportReport, Imported, Interpolation, ShapeSettings, import,
 };
@@ -54,6 +55,17 @@ pub(crate) struct Arguments {
     /// Side of a chip in pixels of the 10 m grid; 16 if left out.
     #[serde(default)]
     chip_size: Option<usize>,
+    /// Bands of the high-resolution encoder, in order; `red`, `green`, `blue` if left out. Of the published weights,
+    /// `nir` gets a copy of the inputs of red; a file of four bands keeps its own.
+    #[serde(default)]
+    hr_bands: Option<Vec<String>>,
+    /// Bands of the Sentinel-2 encoder, in order; the ten published ones if left out. Fewer are taken out of the ten, and
+    /// their weights multiplied by 10 and divided by their number, as the official code does for four.
+    #[serde(default)]
+    s2_bands: Option<Vec<String>>,
+    /// Bands of the Sentinel-1 encoder, in order; `VV`, `VH` if left out.
+    #[serde(default)]
+    s1_bands: Option<Vec<String>>,
     /// Seed of what starts untrained.
     #[serde(default)]
     seed: u64,
@@ -144,6 +156,10 @@ impl Arguments {
                 calendar: self.calendar,
                 pad_small_map: self.pad_small_map,
             },
+            bands: [(Modality::Hr, self.hr_bands), (Modality::S2, self.s2_bands), (Modality::S1, self.s1_bands)]
+                .into_iter()
+                .filter_map(|(modality, bands)| Some((modality, bands?)))
+                .collect(),
             allow_missing: self.allow_missing,
             seed: self.seed,
             name: self.name,

@@ -100,6 +100,25 @@ fn a_model_whose_bands_are_lacking_is_refused_while_planning() {
     ));
     let told = messages(&bench.plan("skysense.embed", json!({"model": package()}), &[("chips", &wide)]).err().unwrap());
     assert!(told.contains("32 pixels wide") && told.contains("B03"), "{told}");
+    // More dates than the model was trained with.
+    let long = good(bench.plan("raster.chips", chips(&json!({"dates": {"max": 4}})), &[("items", &scenes)]));
+    let mut contract: Value =
+        serde_yaml::from_str(&std::fs::read_to_string(package().join("model.yaml")).unwrap()).unwrap();
+    contract["modalities"]["s2"]["dates"] = json!(2);
+    let model = tempfile::tempdir().unwrap();
+    for name in crate::bench::names(package()) {
+        std::fs::copy(package().join(&name), model.path().join(&name)).unwrap();
+    }
+    std::fs::write(model.path().join("model.yaml"), serde_yaml::to_string(&contract).unwrap()).unwrap();
+    let planned = bench.plan("skysense.embed", json!({"model": model.path()}), &[("chips", &long)]);
+    let told = messages(&planned.err().unwrap());
+    assert!(told.contains("s2 has up to 3 dates") && told.contains("takes 2"), "{told}");
+    // A modality that the model does not have.
+    contract["modalities"].as_object_mut().unwrap().remove("s2");
+    std::fs::write(model.path().join("model.yaml"), serde_yaml::to_string(&contract).unwrap()).unwrap();
+    let planned = bench.plan("skysense.embed", json!({"model": model.path()}), &[("chips", &long)]);
+    let told = messages(&planned.err().unwrap());
+    assert!(told.contains("takes no s2, only hr, s1"), "{told}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use skysense_abi::NodeError;
 
-use crate::bench::{names, package, read};
-use crate::harness::Bench;
+use crate::bench::{SATELLITES, chips, names, package, read, scene, search};
+use crate::harness::{Bench, good, messages};
 
 #[test]
 fn a_package_is_made_smaller_and_says_so() {
@@ -76,4 +76,49 @@ fn what_cannot_be_reduced_is_refused_and_leaves_nothing() {
     assert!(told(json!({"model": "no/model", "to": "fp16", "out": out})).message.contains("no/model"));
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["small"]);
+}
+
+#[test]
+fn chips_of_a_workflow_calibrate() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, folder.path());
+    let scenes = good(bench.plan("stac.search", search(scene(), &SATELLITES), &[]));
+    let cut = good(bench.plan("raster.chips", chips(&json!({})), &[("items", &scenes)]));
+    let batches = bench.run(&cut, &[("items", &scenes, Vec::new())]).unwrap();
+    let mut made = Vec::new();
+    for (name, count) in [("three", 3), ("all", 1000)] {
+        let settings = json!({"model": package(), "out": folder.path().join(name), "chips": count});
+        let node = good(bench.plan("skysense.reduce", settings.clone(), &[("chips", &cut)]));
+        assert_eq!(node.plan.facts["contract"]["name"], "tiny-random-int8-static");
+        let rows = bench.run(&node, &[("chips", &cut, batches.clone())]).unwrap();
+        let model = skysense_edges::ModelBatch::try_new(&rows[0]).unwrap().path().to_owned();
+        let inspected = bench.call("model.inspect", &json!({"model": model})).unwrap();
+        assert_eq!((&inspected["ok"], &inspected["precision"]), (&json!(true), &json!("int8-static")), "{inspected}");
+        let note = inspected["contract"]["notes"]["reduced"]["calibration"].as_str().unwrap().to_owned();
+        let seen = count.min(crate::bench::CHIPS);
+        assert!(note.contains(&format!("chips of a workflow: {seen}, probe: 1")), "{note}");
+        made.push(std::fs::read(folder.path().join(name).join("s2.onnx")).unwrap());
+        // A second run does not write over it.
+        let again = bench.plan("skysense.reduce", settings, &[("chips", &cut)]).err().unwrap();
+        assert_eq!(again[0].code, "output.exists", "{}", messages(&again));
+    }
+    assert_ne!(made[0], made[1], "more chips widen what inputs are scaled by");
+    // The probe alone gives other ranges than chips with it.
+    let out = folder.path().join("probe");
+    bench.call("model.reduce", &json!({"model": package(), "to": "int8-static", "out": out})).unwrap();
+    assert_ne!(std::fs::read(out.join("s2.onnx")).unwrap(), made[0]);
+    // Bands are bound by name, and chips that do not fit are told while planning.
+    let few = good(bench.plan("raster.chips", chips(&json!({"bands": {"s2": ["B02"]}})), &[("items", &scenes)]));
+    let settings = json!({"model": package(), "out": folder.path().join("few")});
+    let told = messages(&bench.plan("skysense.reduce", settings, &[("chips", &few)]).err().unwrap());
+    assert!(told.contains("s2 lacks band B03"), "{told}");
+    let settings = json!({"model": out, "out": folder.path().join("twice")});
+    let told = messages(&bench.plan("skysense.reduce", settings, &[("chips", &cut)]).err().unwrap());
+    assert!(told.contains("int8-static already") && told.contains("float model"), "{told}");
+    // A workflow that makes no chip makes no model.
+    let settings = json!({"model": package(), "out": folder.path().join("none")});
+    let node = good(bench.plan("skysense.reduce", settings, &[("chips", &cut)]));
+    let error = bench.run(&node, &[("chips", &cut, Vec::new())]).unwrap_err();
+    assert_eq!(error.code, "chips.none");
+    assert!(!folder.path().join("none").exists());
 }

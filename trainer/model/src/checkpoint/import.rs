@@ -168,6 +168,40 @@ impl Import {
     }
 }
 
+impl Import {
+    /// Gives a series encoder or the high-resolution encoder other inputs: those at these places of the file's patch
+    /// embedding, in this order, multiplied by `factor`; `note` goes among the choices.
+    ///
+    /// # Errors
+    /// A module that is not there, or a place that it does not have.
+    pub fn take_inputs(&mut self, module: &'static str, order: &[usize], factor: f32, note: String) -> Result<()> {
+        let name = format!("{module}.patch_embed.projection.weight");
+        let bands = match (module, &mut self.config) {
+            ("backbone_hr", SkySenseConfig { hr: Some(hr), .. }) => Some(&mut hr.bands),
+            ("backbone_s2", SkySenseConfig { s2: Some((vit, _)), .. }) => Some(&mut vit.bands),
+            ("backbone_s1", SkySenseConfig { s1: Some((vit, _)), .. }) => Some(&mut vit.bands),
+            _ => None,
+        };
+        let taken = self.tensors.get(&name).and_then(|stored| stored.with_inputs(order, factor));
+        let (Some(bands), Some(taken)) = (bands, taken) else {
+            return Err(crate::ModelError::Config(format!("{name} has no inputs {order:?}")));
+        };
+        *bands = order.len();
+        let sides = |shape: &[usize]| shape.iter().map(|side| *side as u64).product::<u64>();
+        let before = sides(self.tensors[&name].shape());
+        let after = sides(taken.shape());
+        if let Some(report) = self.report.modules.iter_mut().find(|report| report.module == module) {
+            (report.parameters, report.loaded) = (report.parameters + after - before, report.loaded + after - before);
+        }
+        if let Some(loaded) = self.report.loaded.iter_mut().find(|loaded| loaded.name == name) {
+            loaded.shape = taken.shape().to_vec();
+        }
+        let _previous = self.report.choices.insert(format!("{module}.bands"), note);
+        let _previous = self.tensors.insert(name, taken);
+        Ok(())
+    }
+}
+
 impl ImportReport {
     /// Whether something lacks that may not lack.
     pub fn complete(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! [`WeightFile`] opens a `.pth` or `.safetensors` file without reading its weights; [`Import`] puts several together
 //! to one model and says what it looks like and what it lacks. [`load`], [`load_stored`] and [`save`] go between files
-//! and modules, [`write_weights`] from file to file. The names are those of the official family's code; where ours
+//! and modules, [`write_weights`] from file to file, [`WeightsWriter`] and [`write_module`] from modules to shards. The names are those of the official family's code; where ours
 //! differ is a table in `names`.
 //!
 //! Files come from anyone. A pickle is run by an interpreter of our own that makes tensors and nothing else, and no
@@ -10,6 +10,7 @@
 //! their place: a file is never in memory as a whole, and no page of it is mapped.
 
 mod assembly;
+mod checksum;
 mod error;
 mod file;
 mod import;
@@ -29,7 +30,7 @@ pub use assembly::{Ignored, Part, PartFile, Unexpected};
 pub use error::CheckpointError;
 pub use file::{Found, WeightFile};
 pub use import::{Import, ImportReport, Loaded, Mismatched, Missing, ModuleReport};
-pub use module::{LoadReport, lacking, load, load_stored, parameters, save};
+pub use module::{LoadReport, lacking, load, load_stored, parameters, save, write_module};
 pub use shapes::ShapeSettings;
 pub use stored::{Element, Stored};
-pub use write::{INDEX_FILE, Values, WEIGHTS_FILE, write_weights};
+pub use write::{Planned, Values, WEIGHTS_STEM, WeightsWriter, write_weights};

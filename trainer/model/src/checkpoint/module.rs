@@ -6,8 +6,10 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::error::CheckpointError;
 use super::names::{ignored, published};
 use super::stored::Stored;
+use super::write::WeightsWriter;
 use crate::{ModelError, Result};
 
 /// Ending of the weights of a 1 × 1 convolution, which is kept as a matrix here, and with its two sides in files.
@@ -58,6 +60,17 @@ pub fn save<M: Module>(module: &M, prefix: &str) -> Result<Vec<u8>> {
         })
         .collect::<Result<_>>()?;
     safetensors::serialize(views, None).map_err(|error| ModelError::Weights(error.to_string()))
+}
+
+/// Writes the parameters of a module, one after the other in the order of [`parameters`], which the writer must have been
+/// planned with.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_module<M: Module>(module: &M, writer: &mut WeightsWriter) -> Result<()> {
+    let mut stream = Stream { writer, done: Ok(()) };
+    module.visit(&mut stream);
+    Ok(stream.done?)
 }
 
 /// Shape and values of those parameters of a module that `there` lacks.
@@ -219,6 +232,21 @@ impl ModuleVisitor for Collect {
         let data = param.val().into_data().convert::<f32>();
         let shape = outer(&name, param.dims().to_vec());
         let _previous = self.tensors.insert(name, (shape, data.iter::<f32>().collect()));
+    }
+}
+
+struct Stream<'a> {
+    writer: &'a mut WeightsWriter,
+    /// The first thing that went wrong; a visitor cannot return it.
+    done: std::result::Result<(), CheckpointError>,
+}
+
+impl ModuleVisitor for Stream<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.done.is_ok() {
+            let data = param.val().into_data().convert::<f32>();
+            self.done = self.writer.floats(&data.iter::<f32>().collect::<Vec<_>>());
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) fn single(source: &Arc<Source>) -> Result<Tree> {
             shape: info.shape.clone(),
             strides: None,
             offset: start.saturating_add(from as u64),
+            checksum: None,
+            inputs: None,
         };
         let count = info.shape.iter().try_fold(1_u64, |count, side| count.checked_mul(*side as u64));
         let bytes = count.and_then(|count| count.checked_mul(element.bytes()));

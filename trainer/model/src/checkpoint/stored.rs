@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::checksum::Checksum;
 use super::error::{CheckpointError, Result};
 use super::source::Source;
 
@@ -80,6 +81,19 @@ pub struct Stored {
     pub(super) strides: Option<Vec<usize>>,
     /// Of the first value, in bytes.
     pub(super) offset: u64,
+    /// Of the part of the file that it lies in.
+    pub(super) checksum: Option<Arc<Checksum>>,
+    /// What becomes of its second axis when it is read.
+    pub(super) inputs: Option<Inputs>,
+}
+
+/// Inputs of a convolution that are taken, and what each is multiplied by.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    order: Vec<usize>,
+    factor: f32,
+    /// Sides in the file.
+    shape: Vec<usize>,
 }
 
 impl Stored {
@@ -108,11 +122,26 @@ impl Stored {
         self.shape.iter().product()
     }
 
+    /// The weights of a convolution `[channel, input, height, width]` with other inputs: those at these places, in this
+    /// order (one may stand twice), multiplied by `factor`. `None` where it is no such tensor or has no such inputs.
+    pub fn with_inputs(&self, order: &[usize], factor: f32) -> Option<Self> {
+        let &[channels, inputs, height, width] = &self.shape[..] else { return None };
+        if self.inputs.is_some() || order.is_empty() || order.iter().any(|place| *place >= inputs) {
+            return None;
+        }
+        let taken = Inputs { order: order.to_vec(), factor, shape: self.shape.clone() };
+        Some(Self { shape: vec![channels, order.len(), height, width], inputs: Some(taken), ..self.clone() })
+    }
+
     /// The values, row by row.
     ///
     /// # Errors
     /// A type that is no float, a file that cannot be read.
     pub fn floats(&self) -> Result<Vec<f32>> {
+        if let Some(inputs) = &self.inputs {
+            let whole = Self { shape: inputs.shape.clone(), inputs: None, ..self.clone() };
+            return Ok(inputs.take(&whole.floats()?));
+        }
         let mut values = Vec::with_capacity(self.count());
         self.pieces(&mut |bytes| self.element.floats(bytes, &mut values).ok_or_else(|| self.no_float()))?;
         Ok(values)
@@ -124,6 +153,10 @@ impl Stored {
     /// As [`Self::floats`]; `to` names the file that is written.
     pub fn copy(&self, writer: &mut dyn Write, to: &Path) -> Result<()> {
         let fault = |source| CheckpointError::Io { action: "write", path: to.to_path_buf(), source };
+        if self.inputs.is_some() {
+            let bytes: Vec<u8> = self.floats()?.iter().flat_map(|value| value.to_le_bytes()).collect();
+            return writer.write_all(&bytes).map_err(fault);
+        }
         let (mut values, mut wide) = (Vec::new(), Vec::new());
         self.pieces(&mut |bytes| {
             if self.element == Element::F32 {
@@ -161,20 +194,33 @@ impl Stored {
         )
     }
 
-    /// Hands over the bytes of the values, row by row, in pieces of whole values.
+    /// Hands over the bytes of the values, row by row, in pieces of whole values. What was handed over is sound when this
+    /// gives no error: the checksum of a part stands behind all of its bytes.
     fn pieces(&self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let size = self.element.bytes() as usize;
         let total = self.count() * size;
+        let whole = |sum: &&Arc<Checksum>| sum.start == self.offset && sum.length == total as u64;
+        let along = self.checksum.as_ref().filter(|_| self.strides.is_none()).filter(whole);
+        if let (Some(checksum), None) = (&self.checksum, along) {
+            checksum.hold(&self.source)?;
+        }
         let Some(strides) = &self.strides else {
+            let mut hasher = along.filter(|sum| !sum.is_held()).map(|sum| (sum, crc32fast::Hasher::new()));
             let mut buffer = vec![0; PIECE.min(total)];
             let mut done = 0;
             while done < total {
                 let piece = &mut buffer[..PIECE.min(total - done)];
                 self.source.read(self.offset + done as u64, piece)?;
+                if let Some((_, hasher)) = &mut hasher {
+                    hasher.update(piece);
+                }
                 take(piece)?;
                 done += piece.len();
             }
-            return Ok(());
+            return match hasher {
+                Some((checksum, hasher)) => checksum.compare(&self.source, hasher),
+                None => Ok(()),
+            };
         };
         // A transposed or sliced tensor: what it spans is read once, and its values are picked from that.
         let span: usize = self.shape.iter().zip(strides).map(|(side, stride)| side.saturating_sub(1) * stride).sum();
@@ -198,5 +244,18 @@ impl Stored {
             }
         }
         if piece.is_empty() { Ok(()) } else { take(&piece) }
+    }
+}
+
+impl Inputs {
+    fn take(&self, values: &[f32]) -> Vec<f32> {
+        let area: usize = self.shape[2..].iter().product();
+        let inputs = self.shape[1];
+        // A map without pixels has no weights to take.
+        let channels = values.chunks_exact((inputs * area).max(1));
+        channels
+            .flat_map(|channel| self.order.iter().flat_map(move |place| &channel[place * area..(place + 1) * area]))
+            .map(|value| value * self.factor)
+            .collect()
     }
 }

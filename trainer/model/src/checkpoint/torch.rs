@@ -1,8 +1,10 @@
 //! `.pth` files: what `torch.save` writes, since version 1.6 a zip archive, before that a row of pickles.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::checksum::Checksum;
 use super::error::{CheckpointError, Result};
 use super::pickle::{self, Pickle, Rebuilt, Storage, Value};
 use super::source::Source;
@@ -36,7 +38,7 @@ pub(super) fn archive(source: &Arc<Source>) -> Result<Tree> {
     let entry = entries[name];
     let order = format!("{root}byteorder");
     if let Some(entry) = entries.get(&order) {
-        let bytes = source.bytes(entry.offset(source, &order)?, entry.length, 64, "its byte order")?;
+        let bytes = entry.bytes(source, &order, 64, "its byte order")?;
         if bytes.trim_ascii() != b"little" {
             return Err(CheckpointError::Format {
                 path: source.path().to_path_buf(),
@@ -47,20 +49,37 @@ pub(super) fn archive(source: &Arc<Source>) -> Result<Tree> {
             });
         }
     }
-    let bytes = source.bytes(entry.offset(source, name)?, entry.length, PICKLE, "a pickle")?;
-    let pickle = pickle::run(&bytes, source.path())?;
-    let place = |storage: &Storage| archived(source, &entries, root, storage);
+    let pickle = pickle::run(&entry.bytes(source, name, PICKLE, "a pickle")?, source.path())?;
+    // One for each storage, for tensors may share them.
+    let known = RefCell::new(BTreeMap::new());
+    let place = |storage: &Storage| archived(source, &entries, root, storage, &known);
     Reader { source, pickle: &pickle, place: &place, entries: 0 }.tree(&pickle.root, "", DEPTH)
 }
 
-/// Where the values of a storage begin, and how many bytes there are.
-fn archived(source: &Source, entries: &BTreeMap<String, Entry>, root: &str, storage: &Storage) -> Result<(u64, u64)> {
+/// Places of storages that were asked for.
+type Known = RefCell<BTreeMap<String, Place>>;
+
+/// Where the values of a storage lie.
+fn archived(
+    source: &Source,
+    entries: &BTreeMap<String, Entry>,
+    root: &str,
+    storage: &Storage,
+    known: &Known,
+) -> Result<Place> {
+    if let Some(place) = known.borrow().get(&storage.key) {
+        return Ok(place.clone());
+    }
     let name = format!("{root}data/{}", storage.key);
     let entry = entries.get(&name).ok_or_else(|| {
         let found = format!("a tensor whose values stand in {name:?}, which is not there");
         source.fault(None, found, "all parts of the archive")
     })?;
-    Ok((entry.offset(source, &name)?, entry.length))
+    let start = entry.offset(source, &name)?;
+    let checksum = entry.checksum(&name, start).map(Arc::new);
+    let place = Place { start, length: entry.length, checksum };
+    let _new = known.borrow_mut().insert(storage.key.clone(), place.clone());
+    Ok(place)
 }
 
 /// What a file of the older format holds: three pickles of no interest, the object, the keys of the storages, and
@@ -96,7 +115,8 @@ pub(super) fn legacy(source: &Arc<Source>) -> Result<Tree> {
     }
     let place = |storage: &Storage| {
         let missing = || source.fault(None, format!("no storage {:?}", storage.key), "the storages of all tensors");
-        places.get(&storage.key).copied().ok_or_else(missing)
+        let (start, length) = places.get(&storage.key).copied().ok_or_else(missing)?;
+        Ok(Place { start, length, checksum: None })
     };
     Reader { source, pickle: &object, place: &place, entries: 0 }.tree(&object.root, "", DEPTH)
 }
@@ -106,14 +126,19 @@ fn storages(pickle: &Pickle) -> BTreeMap<&str, Element> {
     pickle.tensors().iter().map(|tensor| (tensor.storage.key.as_str(), tensor.storage.element)).collect()
 }
 
-/// Start and length in bytes of a storage.
-type Place<'a> = &'a dyn Fn(&Storage) -> Result<(u64, u64)>;
+/// Where the bytes of a storage lie, and their checksum where the file states one.
+#[derive(Debug, Clone)]
+struct Place {
+    start: u64,
+    length: u64,
+    checksum: Option<Arc<Checksum>>,
+}
 
 /// Turns values into a tree of tensors.
 struct Reader<'a> {
     source: &'a Arc<Source>,
     pickle: &'a Pickle,
-    place: Place<'a>,
+    place: &'a dyn Fn(&Storage) -> Result<Place>,
     /// Entries of containers so far.
     entries: usize,
 }
@@ -140,7 +165,7 @@ impl Reader<'_> {
     /// A tensor, when everything that it reaches lies inside its storage.
     fn stored(&self, tensor: &Rebuilt, key: &str) -> Result<Stored> {
         let Rebuilt { storage, offset, shape, strides } = tensor;
-        let (start, length) = (self.place)(storage)?;
+        let Place { start, length, checksum } = (self.place)(storage)?;
         let count = shape.iter().try_fold(1_u64, |count, side| count.checked_mul(*side));
         let span = shape.iter().zip(strides).try_fold(0_u64, |span, (side, stride)| {
             side.saturating_sub(1).checked_mul(*stride).and_then(|reach| span.checked_add(reach))
@@ -157,6 +182,8 @@ impl Reader<'_> {
             shape: Vec::new(),
             strides: None,
             offset: 0,
+            checksum,
+            inputs: None,
         };
         let whole = storage.count.checked_mul(bytes).is_some_and(|needed| needed <= length);
         let inside = whole && end.is_some_and(|end| end <= storage.count);

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, json};
 
 use super::error::{CheckpointError, Result};
-use super::stored::Stored;
+use super::stored::{Element, Stored};
 
-/// Name of the weights where one file holds them.
-pub const WEIGHTS_FILE: &str = "weights.safetensors";
-/// Name of the list of shards.
-pub const INDEX_FILE: &str = "weights.safetensors.index.json";
+/// Name of the weights of a package, without its ending.
+pub const WEIGHTS_STEM: &str = "weights";
 /// Bytes that are written at a time.
 const PIECE: usize = 1 << 20;
 
@@ -25,79 +23,218 @@ pub enum Values<'a> {
     Floats(&'a [f32]),
 }
 
-/// Writes tensors `(name, shape, values)` as 32 bit floats into `folder`, and gives the names of the files: one
-/// [`WEIGHTS_FILE`], or shards of at most `limit` bytes of values each (a tensor is never cut) with [`INDEX_FILE`] at
-/// the end of the list. Memory holds a piece of one tensor.
+/// A tensor that is to be written: name, type of the values in the file, sides.
+pub type Planned = (String, Element, Vec<usize>);
+
+/// Writes tensors that are known by name and shape before their values: one `STEM.safetensors`, or shards of at most
+/// `limit` bytes of values each (a tensor is never cut) with `STEM.safetensors.index.json`. Memory holds a piece of one
+/// tensor.
+#[derive(Debug)]
+pub struct WeightsWriter {
+    folder: PathBuf,
+    stem: String,
+    tensors: Vec<Planned>,
+    /// First tensor of each shard, and the number of all tensors.
+    cuts: Vec<usize>,
+    /// Tensors that were written.
+    done: usize,
+    names: Vec<String>,
+    file: Option<(PathBuf, BufWriter<File>)>,
+}
+
+impl WeightsWriter {
+    /// Begins; nothing is written before the first tensor.
+    pub fn new(folder: &Path, stem: &str, tensors: Vec<Planned>, limit: u64) -> Self {
+        let (mut cuts, mut filled) = (vec![0], 0);
+        for (index, tensor) in tensors.iter().enumerate() {
+            let bytes = size(tensor);
+            if filled > 0 && filled + bytes > limit {
+                cuts.push(index);
+                filled = 0;
+            }
+            filled += bytes;
+        }
+        cuts.push(tensors.len());
+        let (folder, stem) = (folder.to_path_buf(), stem.to_owned());
+        Self { folder, stem, tensors, cuts, done: 0, names: Vec::new(), file: None }
+    }
+
+    /// Writes the values of the next tensor: its 32 bit floats.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn floats(&mut self, values: &[f32]) -> Result<()> {
+        self.next(|writer, path| {
+            for piece in values.chunks(PIECE / 4) {
+                let bytes: Vec<u8> = piece.iter().flat_map(|value| value.to_le_bytes()).collect();
+                writer.write_all(&bytes).map_err(|source| fault(path, source))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes the values of the next tensor: its bytes, little-endian, in the type that was planned.
+    ///
+    /// # Errors
+    /// As [`Self::floats`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.next(|writer, path| writer.write_all(bytes).map_err(|source| fault(path, source)))
+    }
+
+    /// Writes the values of the next tensor from another file, as 32 bit floats.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    pub fn stored(&mut self, stored: &Stored) -> Result<()> {
+        self.next(|writer, path| stored.copy(writer, path))
+    }
+
+    /// Ends the last file and gives the names of all: one, or the shards with their list at the end.
+    ///
+    /// # Errors
+    /// A file that cannot be written, or tensors that were planned and not written.
+    pub fn finish(mut self) -> Result<Vec<String>> {
+        if self.tensors.is_empty() {
+            self.begin()?;
+        }
+        self.end()?;
+        if self.done != self.tensors.len() {
+            let message = format!("{} of {} tensors were written", self.done, self.tensors.len());
+            return Err(fault(&self.folder, std::io::Error::other(message)));
+        }
+        if self.names.len() == 1 {
+            return Ok(self.names);
+        }
+        let mut map = Map::new();
+        for (shard, name) in self.cuts.windows(2).zip(&self.names) {
+            map.extend(self.tensors[shard[0]..shard[1]].iter().map(|(key, ..)| (key.clone(), json!(name))));
+        }
+        let total: u64 = self.tensors.iter().map(size).sum();
+        let index = json!({"metadata": {"total_size": total}, "weight_map": map});
+        let name = format!("{}.safetensors.index.json", self.stem);
+        let path = self.folder.join(&name);
+        std::fs::write(&path, format!("{index:#}\n")).map_err(|source| fault(&path, source))?;
+        self.names.push(name);
+        Ok(self.names)
+    }
+
+    fn next(&mut self, write: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Result<()> {
+        if self.cuts[..self.cuts.len() - 1].contains(&self.done) {
+            self.end()?;
+            self.begin()?;
+        }
+        self.done += 1;
+        match &mut self.file {
+            Some((path, writer)) => write(writer, path),
+            None => Err(fault(&self.folder, std::io::Error::other("more tensors than were planned"))),
+        }
+    }
+
+    /// Begins the file whose first tensor is the next one, with its header.
+    fn begin(&mut self) -> Result<()> {
+        let (shard, count) = (self.names.len(), self.cuts.len() - 1);
+        let name = match count {
+            1 => format!("{}.safetensors", self.stem),
+            _ => format!("{}-{:05}-of-{:05}.safetensors", self.stem, shard + 1, count),
+        };
+        let path = self.folder.join(&name);
+        let mut header = Map::new();
+        let mut offset = 0_u64;
+        for tensor in &self.tensors[self.cuts[shard]..self.cuts[shard + 1]] {
+            let (name, element, shape) = tensor;
+            let end = offset + size(tensor);
+            let about = json!({"dtype": word(*element), "shape": shape, "data_offsets": [offset, end]});
+            let _previous = header.insert(name.clone(), about);
+            offset = end;
+        }
+        // Blanks bring the values to a multiple of eight bytes, as the format asks.
+        let mut header = serde_json::Value::Object(header).to_string();
+        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+        let file = File::create(&path).map_err(|source| fault(&path, source))?;
+        let mut writer = BufWriter::with_capacity(PIECE, file);
+        let mut put = |bytes: &[u8]| writer.write_all(bytes).map_err(|source| fault(&path, source));
+        put(&(header.len() as u64).to_le_bytes())?;
+        put(header.as_bytes())?;
+        self.names.push(name);
+        self.file = Some((path, writer));
+        Ok(())
+    }
+
+    /// Brings the open file to the disk.
+    fn end(&mut self) -> Result<()> {
+        let Some((path, writer)) = self.file.take() else { return Ok(()) };
+        let file = writer.into_inner().map_err(|error| fault(&path, error.into_error()))?;
+        file.sync_all().map_err(|source| fault(&path, source))
+    }
+}
+
+/// Writes tensors `(name, shape, values)` as 32 bit floats into `folder`, as [`WeightsWriter`] does, and gives the names
+/// of the files.
 ///
 /// # Errors
 /// A file that cannot be read or written.
-pub fn write_weights(folder: &Path, tensors: &[(String, Vec<usize>, Values<'_>)], limit: u64) -> Result<Vec<String>> {
-    let size = |shape: &[usize]| 4 * shape.iter().map(|side| *side as u64).product::<u64>();
-    let mut shards: Vec<Vec<&(String, Vec<usize>, Values<'_>)>> = vec![Vec::new()];
-    let mut filled = 0;
-    for tensor in tensors {
-        let bytes = size(&tensor.1);
-        if filled > 0 && filled + bytes > limit {
-            shards.push(Vec::new());
-            filled = 0;
-        }
-        filled += bytes;
-        if let Some(shard) = shards.last_mut() {
-            shard.push(tensor);
-        }
-    }
-    if let [shard] = &shards[..] {
-        write_file(&folder.join(WEIGHTS_FILE), shard)?;
-        return Ok(vec![WEIGHTS_FILE.into()]);
-    }
-    let mut names = Vec::new();
-    let mut map = Map::new();
-    for (index, shard) in shards.iter().enumerate() {
-        let name = format!("weights-{:05}-of-{:05}.safetensors", index + 1, shards.len());
-        write_file(&folder.join(&name), shard)?;
-        map.extend(shard.iter().map(|(key, ..)| (key.clone(), json!(name))));
-        names.push(name);
-    }
-    let total: u64 = tensors.iter().map(|(_, shape, _)| size(shape)).sum();
-    let index = json!({"metadata": {"total_size": total}, "weight_map": map});
-    let path = folder.join(INDEX_FILE);
-    std::fs::write(&path, format!("{index:#}\n")).map_err(|source| fault(&path, source))?;
-    names.push(INDEX_FILE.into());
-    Ok(names)
-}
-
-fn write_file(path: &Path, tensors: &[&(String, Vec<usize>, Values<'_>)]) -> Result<()> {
-    let mut header = Map::new();
-    let mut offset = 0_u64;
-    for (name, shape, _) in tensors {
-        let end = offset + 4 * shape.iter().map(|side| *side as u64).product::<u64>();
-        let _previous =
-            header.insert(name.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [offset, end]}));
-        offset = end;
-    }
-    // Blanks bring the values to a multiple of eight bytes, as the format asks.
-    let mut header = serde_json::Value::Object(header).to_string();
-    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-    let file = File::create(path).map_err(|source| fault(path, source))?;
-    let mut writer = BufWriter::with_capacity(PIECE, file);
-    let mut put = |bytes: &[u8]| writer.write_all(bytes).map_err(|source| fault(path, source));
-    put(&(header.len() as u64).to_le_bytes())?;
-    put(header.as_bytes())?;
+pub fn write_weights(
+    folder: &Path,
+    stem: &str,
+    tensors: &[(String, Vec<usize>, Values<'_>)],
+    limit: u64,
+) -> Result<Vec<String>> {
+    let planned = tensors.iter().map(|(name, shape, _)| (name.clone(), Element::F32, shape.clone()));
+    let mut writer = WeightsWriter::new(folder, stem, planned.collect(), limit);
     for (_, _, values) in tensors {
         match values {
-            Values::Stored(stored) => stored.copy(&mut writer, path)?,
-            Values::Floats(floats) => {
-                for piece in floats.chunks(PIECE / 4) {
-                    let bytes: Vec<u8> = piece.iter().flat_map(|value| value.to_le_bytes()).collect();
-                    writer.write_all(&bytes).map_err(|source| fault(path, source))?;
-                }
-            }
+            Values::Stored(stored) => writer.stored(stored)?,
+            Values::Floats(floats) => writer.floats(floats)?,
         }
     }
-    let file = writer.into_inner().map_err(|error| fault(path, error.into_error()))?;
-    file.sync_all().map_err(|source| fault(path, source))
+    writer.finish()
+}
+
+/// Bytes of the values of a tensor.
+fn size((_, element, shape): &Planned) -> u64 {
+    element.bytes() * shape.iter().map(|side| *side as u64).product::<u64>()
+}
+
+/// The format's word for a type.
+fn word(element: Element) -> &'static str {
+    match element {
+        Element::F16 => "F16",
+        Element::BF16 => "BF16",
+        _ => "F32",
+    }
 }
 
 fn fault(path: &Path, source: std::io::Error) -> CheckpointError {
     CheckpointError::Io { action: "write", path: PathBuf::from(path), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::WeightFile;
+
+    #[test]
+    fn shards_hold_what_was_planned() {
+        let folder = tempfile::tempdir().unwrap();
+        let planned: Vec<Planned> = (0..5).map(|index| (format!("t{index}"), Element::F32, vec![2, 3])).collect();
+        let mut writer = WeightsWriter::new(folder.path(), "w", planned.clone(), 48);
+        for index in 0..5 {
+            writer.floats(&[index as f32; 6]).unwrap();
+        }
+        let names = writer.finish().unwrap();
+        assert_eq!(names[0], "w-00001-of-00003.safetensors");
+        assert_eq!(names.len(), 4);
+        let file = WeightFile::open(&folder.path().join(&names[3]), None).unwrap();
+        let mut found: Vec<_> =
+            file.tensors().map(|(key, stored)| (key.to_owned(), stored.floats().unwrap())).collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        let expected: Vec<_> = (0..5).map(|index| (format!("t{index}"), vec![index as f32; 6])).collect();
+        assert_eq!(found, expected);
+        // Too few and too many are faults of the caller, not files that look whole.
+        let mut writer = WeightsWriter::new(folder.path(), "few", planned.clone(), u64::MAX);
+        writer.floats(&[0.0; 6]).unwrap();
+        assert!(writer.finish().unwrap_err().to_string().contains("1 of 5 tensors"));
+        let mut writer = WeightsWriter::new(folder.path(), "none", Vec::new(), 1);
+        assert!(writer.floats(&[]).is_err() || writer.finish().is_err());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::checksum::Checksum;
 use super::error::{CheckpointError, Result};
 use super::source::Source;
 
@@ -22,6 +23,7 @@ pub(super) struct Entry {
     /// Number of bytes.
     pub(super) length: u64,
     method: u16,
+    crc: u32,
 }
 
 /// Reads the directory at the end of the file.
@@ -72,6 +74,7 @@ fn entries(source: &Source, bytes: &[u8], start: u64, count: u64) -> Result<BTre
             return Err(broken());
         }
         let (flags, method) = (fields.u16(8).ok_or_else(broken)?, fields.u16(10).ok_or_else(broken)?);
+        let crc = fields.u32(16).ok_or_else(broken)?;
         let lengths: Vec<usize> = [28, 30, 32].iter().filter_map(|field| fields.u16(*field)).map(usize::from).collect();
         let &[name, extra, comment] = &lengths[..] else { return Err(broken()) };
         let name_bytes = fields.0.get(46..46 + name).ok_or_else(broken)?;
@@ -86,7 +89,7 @@ fn entries(source: &Source, bytes: &[u8], start: u64, count: u64) -> Result<BTre
         if method == 0 && length != packed {
             return Err(broken());
         }
-        if entries.insert(name.clone(), Entry { local, length, method }).is_some() {
+        if entries.insert(name.clone(), Entry { local, length, method, crc }).is_some() {
             return Err(source.fault(Some(place), format!("{name:?} twice"), "entries with names of their own"));
         }
         at += 46 + name.len() + extra + comment;
@@ -113,6 +116,23 @@ fn wide(extra: &[u8], sizes: &mut [u64; 3]) {
 }
 
 impl Entry {
+    /// The bytes of a small entry, which have the checksum that the archive states.
+    pub(super) fn bytes(&self, source: &Source, name: &str, limit: u64, what: &str) -> Result<Vec<u8>> {
+        let start = self.offset(source, name)?;
+        let bytes = source.bytes(start, self.length, limit, what)?;
+        if let Some(checksum) = self.checksum(name, start) {
+            let mut hasher = crc32fast::Hasher::new();
+            hasher.update(&bytes);
+            checksum.compare(source, hasher)?;
+        }
+        Ok(bytes)
+    }
+
+    /// The checksum of the entry, whose bytes begin at `start`.
+    pub(super) fn checksum(&self, name: &str, start: u64) -> Option<Checksum> {
+        Checksum::new(name, start, self.length, self.crc)
+    }
+
     /// Offset of the entry's bytes in the file; they all lie inside it.
     pub(super) fn offset(&self, source: &Source, name: &str) -> Result<u64> {
         let header = source.bytes(self.local, 30, LIMIT, "the header of an entry")?;

@@ -15,7 +15,7 @@ const PAGE: u64 = 4096;
 
 /// A file that is being written beside a graph.
 #[derive(Debug)]
-pub(super) struct Beside {
+pub(crate) struct Beside {
     path: PathBuf,
     /// Name by which the graph looks for it: that of a file in its own folder.
     name: String,
@@ -27,14 +27,14 @@ pub(super) struct Beside {
 
 impl Beside {
     /// Begins the file.
-    pub(super) fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(|source| fault(path, source))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { path: path.to_path_buf(), name, file: BufWriter::new(file), end: 0, fault: None })
     }
 
     /// Writes the values of a constant and says where they are, or `None` where it is too small to stand here.
-    pub(super) fn take(&mut self, values: &[u8]) -> Option<Vec<EntryProto>> {
+    pub(crate) fn take(&mut self, values: &[u8]) -> Option<Vec<EntryProto>> {
         if values.len() < SMALL {
             return None;
         }
@@ -53,7 +53,7 @@ impl Beside {
     }
 
     /// Brings everything to the disk.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         let Self { path, file, fault: earlier, .. } = self;
         if let Some(source) = earlier {
             return Err(fault(&path, source));

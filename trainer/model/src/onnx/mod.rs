@@ -4,6 +4,7 @@ mod beside;
 mod graph;
 mod proto;
 
+pub(crate) use beside::Beside;
 pub(crate) use graph::{Attribute, ElementType, Graph, Side, Value};
 pub(crate) use graph::{PRODUCER, value_info};
 pub(crate) use proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};

@@ -2,24 +2,25 @@
 
 use half::{bf16, f16};
 
-use super::tensors::{constant, floats, to_f32};
+use super::constants::Constants;
+use super::tensors::{constant, to_f32};
 use super::{PATCH_EMBEDDING, Precision};
 use crate::Result;
 use crate::onnx::{ElementType, GraphProto};
 
 /// Stores tables and matrices in 16 bit. Vectors (biases, norms) are small and stay, and so does a weight that the type
 /// cannot hold: half precision ends at 65504.
-pub(super) fn reduce(graph: &mut GraphProto, precision: Precision) -> Result<()> {
+pub(super) fn reduce(graph: &mut GraphProto, precision: Precision, constants: &mut Constants) -> Result<()> {
     let mut casts = Vec::new();
     for tensor in &mut graph.initializer {
         if tensor.data_type != ElementType::F32 as i32 || tensor.dims.len() < 2 || tensor.name == PATCH_EMBEDDING {
             continue;
         }
-        let values = floats(&graph.name, tensor)?;
+        let values = constants.floats(&graph.name, tensor)?;
         let Some((element, bytes)) = narrowed(&values, precision) else { continue };
         let name = format!("{}.{precision}", tensor.name);
         casts.push(to_f32(&name, &tensor.name));
-        *tensor = constant(name, element, &tensor.dims, bytes);
+        *tensor = constants.keep(constant(name, element, &tensor.dims, bytes));
     }
     casts.append(&mut graph.node);
     graph.node = casts;
@@ -53,7 +54,7 @@ mod tests {
         for (precision, stored) in
             [(Precision::Fp16, f16::from_f32(third).to_bits()), (Precision::Bf16, bf16::from_f32(third).to_bits())]
         {
-            let small = reduce(&linear(&[third; 64], [8, 8]), precision, &Ranges::new()).unwrap();
+            let small = reduce(&linear(&[third; 64], [8, 8]), precision, &Ranges::new(), None).unwrap();
             let graph = ModelProto::decode(small.as_slice()).unwrap().graph.unwrap();
             let weight = graph.initializer.iter().find(|tensor| tensor.dims == [8, 8]).unwrap();
             assert_eq!(weight.raw_data, stored.to_le_bytes().repeat(64));
@@ -72,9 +73,9 @@ mod tests {
     fn what_half_precision_cannot_hold_stays() {
         let mut values = [0.5_f32; 64];
         values[9] = -1e9;
-        let kept = reduce(&linear(&values, [8, 8]), Precision::Fp16, &Ranges::new()).unwrap();
+        let kept = reduce(&linear(&values, [8, 8]), Precision::Fp16, &Ranges::new(), None).unwrap();
         assert_eq!(kept, linear(&values, [8, 8]));
-        let small = reduce(&linear(&values, [8, 8]), Precision::Bf16, &Ranges::new()).unwrap();
+        let small = reduce(&linear(&values, [8, 8]), Precision::Bf16, &Ranges::new(), None).unwrap();
         assert_ne!(small, linear(&values, [8, 8]), "bfloat16 reaches as far as f32");
     }
 }

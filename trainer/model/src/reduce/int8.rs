@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::tensors::{constant, float_constant, floats, node, node_of, to_f32, with};
+use super::constants::Constants;
+use super::tensors::{constant, float_constant, node, node_of, to_f32, with};
 use super::{PATCH_EMBEDDING, Ranges, fault};
 use crate::Result;
 use crate::onnx::{ElementType, GraphProto, NodeProto, TensorProto};
@@ -26,13 +27,13 @@ struct Product<'a> {
 }
 
 /// Weights of products and convolutions in 8 bit, made f32 again in front of their use.
-pub(super) fn weights_only(graph: &mut GraphProto) -> Result<()> {
+pub(super) fn weights_only(graph: &mut GraphProto, constants: &mut Constants) -> Result<()> {
     let axes = weights(graph);
     let mut before = Vec::new();
     let mut scales = Vec::new();
     for tensor in &mut graph.initializer {
         let Some(&axis) = axes.get(&tensor.name) else { continue };
-        let (small, factors) = quantised(&graph.name, tensor, axis, WIDE)?;
+        let (small, factors) = quantised(&graph.name, tensor, axis, WIDE, constants)?;
         // One side for each axis, so that the factors meet their channels.
         let mut sides = vec![1; tensor.dims.len()];
         sides[axis] = tensor.dims[axis];
@@ -40,7 +41,7 @@ pub(super) fn weights_only(graph: &mut GraphProto) -> Result<()> {
         before.push(to_f32(&small.name, &wide));
         before.push(node("Mul", &[&wide, &scale], &tensor.name));
         scales.push(float_constant(scale, &sides, &factors));
-        *tensor = small;
+        *tensor = constants.keep(small);
     }
     graph.initializer.append(&mut scales);
     before.append(&mut graph.node);
@@ -49,8 +50,8 @@ pub(super) fn weights_only(graph: &mut GraphProto) -> Result<()> {
 }
 
 /// Products of integers, their inputs scaled by the least and largest value of the batch at hand.
-pub(super) fn dynamic(graph: &mut GraphProto) -> Result<()> {
-    products(graph, |_, product| {
+pub(super) fn dynamic(graph: &mut GraphProto, constants: &mut Constants) -> Result<()> {
+    products(graph, constants, |_, product| {
         let Product { input, output, weight, scale } = product;
         let name = |what: &str| format!("{output}.{what}");
         let (q, x_scale, x_zero) = (name("x"), name("x_scale"), name("x_zero"));
@@ -66,9 +67,9 @@ pub(super) fn dynamic(graph: &mut GraphProto) -> Result<()> {
 }
 
 /// Products of integers, their inputs scaled by `ranges`.
-pub(super) fn calibrated(graph: &mut GraphProto, ranges: &Ranges) -> Result<()> {
+pub(super) fn calibrated(graph: &mut GraphProto, ranges: &Ranges, constants: &mut Constants) -> Result<()> {
     let name = graph.name.clone();
-    products(graph, |constants, product| {
+    products(graph, constants, |added, product| {
         let Product { input, output, weight, scale } = product;
         let Some(range) = ranges.get(*input) else {
             return Err(fault(&name, format!("no range is known of {input}, an input of a product")));
@@ -78,8 +79,8 @@ pub(super) fn calibrated(graph: &mut GraphProto, ranges: &Ranges) -> Result<()> 
         })?;
         let of = |what: &str| format!("{output}.{what}");
         let (x_scale, x_zero, q, x, w) = (of("x_scale"), of("x_zero"), of("x"), of("x_wide"), of("weight"));
-        constants.push(float_constant(x_scale.clone(), &[], &[step]));
-        constants.push(constant(x_zero.clone(), ElementType::U8, &[], vec![zero as u8]));
+        added.push(float_constant(x_scale.clone(), &[], &[step]));
+        added.push(constant(x_zero.clone(), ElementType::U8, &[], vec![zero as u8]));
         Ok(vec![
             node("QuantizeLinear", &[input, &x_scale, &x_zero], &q),
             node("DequantizeLinear", &[&q, &x_scale, &x_zero], &x),
@@ -103,6 +104,7 @@ fn spread([low, high]: [f32; 2]) -> Option<[f32; 2]> {
 /// Puts what `build` gives in the place of every product with a weight, then makes the weights of convolutions small.
 fn products(
     graph: &mut GraphProto,
+    constants: &mut Constants,
     mut build: impl FnMut(&mut Vec<TensorProto>, &Product<'_>) -> Result<Vec<NodeProto>>,
 ) -> Result<()> {
     let mut axes = weights(graph);
@@ -113,26 +115,26 @@ fn products(
         .filter_map(|node| node.input.get(1).cloned())
         .collect();
     axes.retain(|weight, _| products.contains(weight));
-    let mut constants = Vec::new();
+    let mut added = Vec::new();
     for tensor in &mut graph.initializer {
         let Some(&axis) = axes.get(&tensor.name) else { continue };
-        let (small, scales) = quantised(&graph.name, tensor, axis, NARROW)?;
-        constants.push(float_constant(scale_name(&tensor.name), &[tensor.dims[axis]], &scales));
-        *tensor = small;
+        let (small, scales) = quantised(&graph.name, tensor, axis, NARROW, constants)?;
+        added.push(float_constant(scale_name(&tensor.name), &[tensor.dims[axis]], &scales));
+        *tensor = constants.keep(small);
     }
     let mut nodes = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
         match (node.input.as_slice(), node.output.as_slice()) {
             ([input, weight], [output]) if node.op_type == "MatMul" && axes.contains_key(weight) => {
                 let (weight, scale) = (small_name(weight), scale_name(weight));
-                nodes.extend(build(&mut constants, &Product { input, output, weight, scale })?);
+                nodes.extend(build(&mut added, &Product { input, output, weight, scale })?);
             }
             _ => nodes.push(node),
         }
     }
     graph.node = nodes;
-    graph.initializer.append(&mut constants);
-    weights_only(graph)
+    graph.initializer.append(&mut added);
+    weights_only(graph, constants)
 }
 
 /// The weights that can be made small, with the axis of their output channels: second factors of products and weights
@@ -159,8 +161,14 @@ pub(super) fn weights(graph: &GraphProto) -> BTreeMap<String, usize> {
 }
 
 /// A weight as integers of up to `limit`, and the factor of each channel along `axis`.
-fn quantised(graph: &str, tensor: &TensorProto, axis: usize, limit: f32) -> Result<(TensorProto, Vec<f32>)> {
-    let values = floats(graph, tensor)?;
+fn quantised(
+    graph: &str,
+    tensor: &TensorProto,
+    axis: usize,
+    limit: f32,
+    constants: &mut Constants,
+) -> Result<(TensorProto, Vec<f32>)> {
+    let values = constants.floats(graph, tensor)?;
     let channels = tensor.dims[axis] as usize;
     let inner: usize = tensor.dims[axis + 1..].iter().product::<i64>() as usize;
     let channel = |index: usize| index / inner % channels;
@@ -189,6 +197,7 @@ fn scale_name(weight: &str) -> String {
 mod tests {
     use prost::Message as _;
 
+    use super::super::tensors::floats;
     use super::super::{Precision, reduce};
     use super::*;
     use crate::onnx::ModelProto;
@@ -197,7 +206,7 @@ mod tests {
     fn graph(precision: Precision, ranges: &Ranges) -> GraphProto {
         // Channel 0, a column, reaches to −2, channel 1 holds zeros, channel 2 a half.
         let values: Vec<f32> = (0..12).map(|at| [if at == 3 { -2.0 } else { 1.0 }, 0.0, 0.5][at % 3]).collect();
-        let small = reduce(&linear(&values, [4, 3]), precision, ranges).unwrap();
+        let small = reduce(&linear(&values, [4, 3]), precision, ranges, None).unwrap();
         ModelProto::decode(small.as_slice()).unwrap().graph.unwrap()
     }
 
@@ -212,7 +221,7 @@ mod tests {
         assert_eq!(bytes, [64, 0, 127, -127, 0, 127, 64, 0, 127, 64, 0, 127]);
         let scale = constant_of(&graph, ".scale");
         assert_eq!(scale.dims, [1, 3]);
-        assert_eq!(floats("", scale).unwrap(), [2.0 / 127.0, 1.0, 0.5 / 127.0]);
+        assert_eq!(floats("", scale, &scale.raw_data).unwrap(), [2.0 / 127.0, 1.0, 0.5 / 127.0]);
     }
 
     #[test]
@@ -227,11 +236,12 @@ mod tests {
     #[test]
     fn a_product_without_a_range_is_refused() {
         let bytes = linear(&[1.0; 12], [4, 3]);
-        let told = reduce(&bytes, Precision::Int8Static, &Ranges::new()).unwrap_err().to_string();
+        let told = reduce(&bytes, Precision::Int8Static, &Ranges::new(), None).unwrap_err().to_string();
         assert!(told.contains("no range is known of x"), "{told}");
         let wrong = Ranges::from([("x".into(), [1.0, f32::NAN])]);
-        assert!(reduce(&bytes, Precision::Int8Static, &wrong).is_err());
-        let told = reduce(&linear(&[f32::NAN; 12], [4, 3]), Precision::Int8, &Ranges::new()).unwrap_err().to_string();
+        assert!(reduce(&bytes, Precision::Int8Static, &wrong, None).is_err());
+        let told =
+            reduce(&linear(&[f32::NAN; 12], [4, 3]), Precision::Int8, &Ranges::new(), None).unwrap_err().to_string();
         assert!(told.contains("holds NaN"), "{told}");
     }
 

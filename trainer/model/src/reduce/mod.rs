@@ -11,6 +11,7 @@
 //! a runtime replaces by name where a source lacks bands. Where no integers are computed with, a runtime that folds
 //! constants turns the weights into f32 as it loads the graph, and runs as fast as with the graph that they came from.
 
+mod constants;
 mod half;
 mod int8;
 mod read;
@@ -26,6 +27,7 @@ use prost::Message as _;
 
 use crate::{ModelError, Result};
 
+pub use constants::DataFiles;
 pub use watch::{HIGH, LOW, watched};
 pub use weights::weights;
 
@@ -88,21 +90,24 @@ impl FromStr for Precision {
     }
 }
 
-/// A graph in a smaller precision; `ranges` are for [`Precision::Int8Static`], which asks for one for each input that
+/// A graph in a smaller precision. Where its constants lie in a file beside it, `beside` says where, and large constants
+/// of the new graph go into another such file; memory holds one of them at a time. `ranges` are for [`Precision::Int8Static`], which asks for one for each input that
 /// [`watched`] shows.
 ///
 /// # Errors
 /// [`ModelError::Graph`]: a graph that this crate did not write, that was made smaller before, whose weights are not
-/// numbers, or that has a product without a range.
-pub fn reduce(graph: &[u8], precision: Precision, ranges: &Ranges) -> Result<Vec<u8>> {
+/// numbers, or that has a product without a range. [`ModelError::File`]: a file beside it that cannot be read or written.
+pub fn reduce(graph: &[u8], precision: Precision, ranges: &Ranges, beside: Option<DataFiles<'_>>) -> Result<Vec<u8>> {
     let mut model = read::read(graph)?;
     let graph = read::graph(&mut model)?;
+    let mut constants = constants::Constants::open(beside)?;
     match precision {
-        Precision::Fp16 | Precision::Bf16 => half::reduce(graph, precision)?,
-        Precision::Int8 => int8::weights_only(graph)?,
-        Precision::Int8Dynamic => int8::dynamic(graph)?,
-        Precision::Int8Static => int8::calibrated(graph, ranges)?,
+        Precision::Fp16 | Precision::Bf16 => half::reduce(graph, precision, &mut constants)?,
+        Precision::Int8 => int8::weights_only(graph, &mut constants)?,
+        Precision::Int8Dynamic => int8::dynamic(graph, &mut constants)?,
+        Precision::Int8Static => int8::calibrated(graph, ranges, &mut constants)?,
     }
+    constants.finish(graph)?;
     Ok(model.encode_to_vec())
 }
 

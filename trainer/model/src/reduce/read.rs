@@ -41,7 +41,7 @@ mod tests {
     use crate::reduce::tests::linear;
 
     fn message(bytes: &[u8]) -> String {
-        reduce(bytes, Precision::Fp16, &Ranges::new()).unwrap_err().to_string()
+        reduce(bytes, Precision::Fp16, &Ranges::new(), None).unwrap_err().to_string()
     }
 
     #[test]
@@ -61,7 +61,7 @@ mod tests {
     fn a_small_graph_is_not_made_smaller_again() {
         for precision in Precision::ALL {
             let ranges = Ranges::from([("x".into(), [0.0, 1.0])]);
-            let once = reduce(&linear(&[1.0; 64], [8, 8]), precision, &ranges).unwrap();
+            let once = reduce(&linear(&[1.0; 64], [8, 8]), precision, &ranges, None).unwrap();
             assert!(message(&once).contains("start from the float model"), "{precision}");
         }
     }

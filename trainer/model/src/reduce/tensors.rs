@@ -4,16 +4,15 @@ use super::fault;
 use crate::Result;
 use crate::onnx::{AttributeProto, ElementType, NodeProto, TensorProto};
 
-/// The numbers of a f32 weight of the graph named `graph`.
-pub(super) fn floats(graph: &str, tensor: &TensorProto) -> Result<Vec<f32>> {
+/// The numbers of a f32 weight of the graph named `graph`, from its bytes.
+pub(super) fn floats(graph: &str, tensor: &TensorProto, bytes: &[u8]) -> Result<Vec<f32>> {
     let count: i64 = tensor.dims.iter().product();
-    if usize::try_from(count).ok().and_then(|count| count.checked_mul(4)) != Some(tensor.raw_data.len()) {
-        let message =
-            format!("weight {} has {} bytes for {:?} values", tensor.name, tensor.raw_data.len(), tensor.dims);
+    if usize::try_from(count).ok().and_then(|count| count.checked_mul(4)) != Some(bytes.len()) {
+        let message = format!("weight {} has {} bytes for {:?} values", tensor.name, bytes.len(), tensor.dims);
         return Err(fault(graph, message));
     }
     let word = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let values: Vec<f32> = tensor.raw_data.chunks_exact(4).map(word).collect();
+    let values: Vec<f32> = bytes.chunks_exact(4).map(word).collect();
     match values.iter().find(|value| !value.is_finite()) {
         Some(value) => Err(fault(graph, format!("weight {} holds {value}", tensor.name))),
         None => Ok(values),

@@ -1,14 +1,13 @@
 //! What is asked of an import.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use skysense_contract::Modality;
 use skysense_model::checkpoint::{Part, ShapeSettings};
 
-use crate::graphs::INSIDE;
-
-/// Bytes of weights in one file of a package: below what file systems and servers still split.
-const SHARD: u64 = 2_000_000_000;
+use crate::graphs::{INSIDE, SHARD};
 
 /// Files of weights by module.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +37,8 @@ pub struct ImportConfig {
     pub variant: Option<String>,
     /// What the shapes do not say.
     pub shapes: ShapeSettings,
+    /// Bands of the encoders, where they are to be others than the published ones, or where the files have others.
+    pub bands: BTreeMap<Modality, Vec<String>>,
     /// Goes on where weights lack or do not fit: they start untrained, from the seed.
     pub allow_missing: bool,
     /// Seed of what starts untrained.
@@ -64,6 +65,7 @@ impl Default for ImportConfig {
             files: ImportFiles::default(),
             variant: None,
             shapes: ShapeSettings::default(),
+            bands: BTreeMap::new(),
             allow_missing: false,
             seed: 0,
             name: None,

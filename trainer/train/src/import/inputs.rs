@@ -7,34 +7,26 @@ use skysense_model::SkySenseConfig;
 
 use super::config::ImportConfig;
 use crate::TrainError;
-use crate::normalise::{published, published_bands};
+use crate::normalise::published;
 
-/// The inputs of the published encoders, with the constants of the official code.
-pub(super) fn inputs(model: &SkySenseConfig, config: &ImportConfig) -> Result<BTreeMap<Modality, Input>, TrainError> {
+/// The inputs of the encoders for these bands, with the constants of the official code.
+pub(super) fn inputs(
+    names: &BTreeMap<Modality, Vec<String>>,
+    config: &ImportConfig,
+) -> Result<BTreeMap<Modality, Input>, TrainError> {
     if config.chip_size == 0 || config.chip_size > 1024 {
         let value = config.chip_size.to_string();
         return Err(TrainError::Setting { setting: "chip_size", value, expected: "1 to 1024".into() });
     }
     let [s2_dates, s1_dates] = config.dates;
-    let found = [
-        (Modality::Hr, model.hr.as_ref().map(|hr| hr.bands), (Unit::Byte, Dtype::U8, 1, 32)),
-        (Modality::S2, model.s2.as_ref().map(|(vit, _)| vit.bands), (Unit::ReflectanceE4, Dtype::I16, s2_dates, 1)),
-        (Modality::S1, model.s1.as_ref().map(|(vit, _)| vit.bands), (Unit::Decibel, Dtype::F32, s1_dates, 1)),
-    ];
     let mut inputs = BTreeMap::new();
-    for (modality, count, (unit, dtype, dates, scale)) in found {
-        let Some(count) = count else { continue };
-        let bands = published_bands(modality);
-        if bands.len() != count {
-            return Err(TrainError::Incomplete {
-                found: format!(
-                    "the {modality} encoder takes {count} bands, and constants are published for {}: {}",
-                    bands.len(),
-                    bands.join(", ")
-                ),
-                hint: "import the published encoder: inference leaves out bands that the data lacks by itself",
-            });
-        }
+    for (&modality, bands) in names {
+        let (unit, dtype, dates, scale) = match modality {
+            Modality::Hr => (Unit::Byte, Dtype::U8, 1, 32),
+            Modality::S2 => (Unit::ReflectanceE4, Dtype::I16, s2_dates, 1),
+            Modality::S1 => (Unit::Decibel, Dtype::F32, s1_dates, 1),
+        };
+        let bands = bands.clone();
         if dates == 0 {
             return Err(TrainError::Setting { setting: "dates", value: "0".into(), expected: "1 or more".into() });
         }
@@ -47,7 +39,7 @@ pub(super) fn inputs(model: &SkySenseConfig, config: &ImportConfig) -> Result<BT
 }
 
 /// Whether all modalities come out on the grid of the chip.
-pub(super) fn check_grid(model: &SkySenseConfig, chip_size: usize) -> Result<(), TrainError> {
+pub(crate) fn check_grid(model: &SkySenseConfig, chip_size: usize) -> Result<(), TrainError> {
     let hr = model.hr.as_ref().and_then(|hr| hr.stage_sizes([32 * chip_size; 2]).last().map(|size| ("hr", size[0])));
     let series = |name, vit: &Option<(skysense_model::VitConfig, skysense_model::UpHeadConfig)>| {
         vit.as_ref().map(|(vit, up)| (name, chip_size.div_ceil(vit.patch) * up.scale))

@@ -4,6 +4,7 @@
 //! Then one module after the other is made, filled, exported as a graph and dropped, and the weights go from file to
 //! file: memory holds one module and what is computed with it, never the model.
 
+mod bands;
 mod config;
 mod inputs;
 mod modules;
@@ -14,14 +15,16 @@ use std::path::Path;
 
 use serde_json::json;
 use skysense_contract::{
-    CONTRACT_VERSION, Calendar, Contract, MlmContext, Package, PackageWriter, Probe as ContractProbe,
+    CONTRACT_VERSION, Calendar, Contract, MlmContext, Modality, Package, PackageWriter, Probe as ContractProbe,
 };
-use skysense_model::checkpoint::{Import, ImportReport, Missing, Values, write_weights};
+use skysense_model::checkpoint::{Import, ImportReport, Missing, Values, WEIGHTS_STEM, write_weights};
 use skysense_model::{Calendar as ModelCalendar, ModelError};
 
 use crate::TrainError;
 use crate::graphs::Graphs;
+use crate::normalise::NIR;
 pub use config::{ImportConfig, ImportFiles};
+pub(crate) use inputs::check_grid;
 use modules::Modules;
 
 /// A package that was made, and what was found in the files.
@@ -40,17 +43,19 @@ pub struct Imported {
 /// [`TrainError::Weights`] for a file that cannot be used, [`TrainError::Incomplete`] when weights lack that may not
 /// lack and `allow_missing` is not set, [`TrainError::Contract`] when the folder exists or cannot be written.
 pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainError> {
-    let Import { config: model, preset, tensors, report } =
+    let mut opened =
         Import::open(&config.files.listed(), config.variant.as_deref(), &config.shapes).map_err(TrainError::from)?;
-    if !config.allow_missing && !report.complete() {
-        return Err(incomplete(&report));
+    if !config.allow_missing && !opened.report.complete() {
+        return Err(incomplete(&opened.report));
     }
-    let inputs = inputs::inputs(&model, config)?;
+    let bands = bands::convert(&mut opened, &config.bands)?;
+    let Import { config: model, preset, tensors, report } = opened;
+    let inputs = inputs::inputs(&bands.names, config)?;
     if let Some(hr) = &model.hr {
         hr.check_size([32 * config.chip_size; 2])?;
     }
     // The fusion reads all modalities position by position, so all must come out on the grid of the chip.
-    inputs::check_grid(&model, config.chip_size)?;
+    check_grid(&model, config.chip_size)?;
     let mut writer = PackageWriter::new(folder)?;
     let mut modules = Modules::new(&tensors, config.seed);
     let mut graphs = Graphs { writer: &mut writer, inside: config.graph_limit, chip_size: config.chip_size };
@@ -61,7 +66,7 @@ pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainErr
     let mut all: Vec<_> = named.chain(drawn).collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     let parameters: u64 = report.modules.iter().map(|module| module.parameters).sum();
-    let files = write_weights(writer.folder(), &all, config.shard_limit).map_err(ModelError::from)?;
+    let files = write_weights(writer.folder(), WEIGHTS_STEM, &all, config.shard_limit).map_err(ModelError::from)?;
     writer.weights_written(&files)?;
     writer.probe(&probe.bytes, probe.absolute, probe.relative)?;
     let name = folder.file_name().map_or_else(|| "skysense".into(), |name| name.to_string_lossy().into_owned());
@@ -87,14 +92,14 @@ pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainErr
         weights_sha256: String::new(),
         weights_shards: Vec::new(),
         architecture: Some(serde_json::to_value(&model).map_err(|error| TrainError::Model(error.to_string()))?),
-        notes: notes(&report),
+        notes: notes(&report, &bands),
     };
     let package = writer.finish(contract, &MlmContext { parameters: Some(parameters), ..MlmContext::default() })?;
     Ok(Imported { package, report })
 }
 
 /// Where the weights are from; no path of this machine goes into a package.
-fn notes(report: &ImportReport) -> BTreeMap<String, serde_json::Value> {
+fn notes(report: &ImportReport, bands: &bands::Bands) -> BTreeMap<String, serde_json::Value> {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let files: Vec<_> = report
         .files
@@ -104,13 +109,22 @@ fn notes(report: &ImportReport) -> BTreeMap<String, serde_json::Value> {
     let untrained: Vec<_> = report.missing.iter().filter(|missing| !missing.allowed).map(|m| &m.name).collect();
     let skipped: Vec<_> = report.mismatched.iter().map(|mismatched| &mismatched.name).collect();
     let plain: Vec<_> = report.missing.iter().filter(|missing| missing.allowed).map(|m| &m.name).collect();
-    BTreeMap::from([
+    let near_infrared = bands.names.get(&Modality::Hr).is_some_and(|names| names.iter().any(|name| name == NIR));
+    let normalisation = match near_infrared {
+        true => "constants of the official code; nir, of which there are none, has those of red",
+        false => "constants of the official code",
+    };
+    let mut notes = BTreeMap::from([
         ("imported_from".into(), json!(files)),
         ("choices".into(), json!(report.choices)),
         ("untrained".into(), json!([untrained, skipped].concat())),
         ("identity".into(), json!(plain)),
-        ("normalisation".into(), json!("constants of the official code")),
-    ])
+        ("normalisation".into(), json!(normalisation)),
+    ]);
+    if !bands.conversions.is_empty() {
+        let _new = notes.insert("conversions".into(), json!(bands.conversions));
+    }
+    notes
 }
 
 /// The error of files that lack weights: modules that lack wholly by name, else parameter by parameter.

@@ -154,7 +154,8 @@ struct Echo<const N: usize>;
 struct Anything(Value);
 
 /// The tools that subcommands call.
-const ECHOES: [&str; 3] = ["simulate.scene", "verify.item", "model.inspect"];
+const ECHOES: [&str; 7] =
+    ["simulate.scene", "verify.item", "model.inspect", "model.verify", "model.list", "model.card", "model.export"];
 
 impl<const N: usize> Tool for Echo<N> {
     const NAME: &'static str = ECHOES[N];
@@ -163,12 +164,20 @@ impl<const N: usize> Tool for Echo<N> {
     type Answer = Value;
 
     fn call(Anything(arguments): Anything, _: &Host) -> Result<Value, NodeError> {
-        let ok = arguments["item"] != "wrong.json";
+        let ok = arguments["item"] != "wrong.json" && arguments["model"] != "wrong";
         Ok(json!({"ok": ok, "tool": Self::NAME, "arguments": arguments}))
     }
 }
 
 const NODES: &[NodeEntry] = &[node::<CountNode>(), node::<SumNode>()];
-const TOOLS: &[ToolEntry] = &[tool::<Echo<0>>(), tool::<Echo<1>>(), tool::<Echo<2>>()];
+const TOOLS: &[ToolEntry] = &[
+    tool::<Echo<0>>(),
+    tool::<Echo<1>>(),
+    tool::<Echo<2>>(),
+    tool::<Echo<3>>(),
+    tool::<Echo<4>>(),
+    tool::<Echo<5>>(),
+    tool::<Echo<6>>(),
+];
 
 export_plugin! { nodes: NODES, tools: TOOLS }

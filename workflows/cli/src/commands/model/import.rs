@@ -63,6 +63,18 @@ pub(crate) struct Import {
     #[arg(long, value_name = "PIXELS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     chip_size: Option<usize>,
+    /// Bands of the high-resolution encoder in order, such as red,green,blue,nir: nir gets a copy of the weights of red
+    #[arg(long, value_name = "BANDS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hr_bands: Option<Vec<String>>,
+    /// Bands of the Sentinel-2 encoder in order, such as B02,B03,B04,B08: weights are taken out of the ten and rescaled
+    #[arg(long, value_name = "BANDS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s2_bands: Option<Vec<String>>,
+    /// Bands of the Sentinel-1 encoder in order
+    #[arg(long, value_name = "BANDS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s1_bands: Option<Vec<String>>,
     /// Seed of what starts untrained
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

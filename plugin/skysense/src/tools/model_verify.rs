@@ -1,0 +1,81 @@
+//! `model.verify`: everything that is wrong with a model package.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skysense_abi::{Host, NodeError, Tool};
+use skysense_contract::{Module, Package};
+use skysense_infer::{Model, Options, ProbeReport};
+use skysense_train::check_weights;
+
+use crate::errors;
+use crate::settings::path;
+
+/// What is asked.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arguments {
+    /// Folder of the package.
+    model: PathBuf,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    /// Whether nothing is wrong.
+    ok: bool,
+    name: String,
+    /// Everything that is wrong, each with its file.
+    problems: Vec<String>,
+    /// Whether files, sizes and checksums are as the contract says.
+    files: bool,
+    /// Tensors of the weights whose shapes were held against the sizes of the model.
+    tensors: usize,
+    /// Modules whose graphs open in ONNX Runtime.
+    graphs: Vec<Module>,
+    /// How the probe came out, where it was run and held.
+    probe: Option<ProbeReport>,
+}
+
+/// The tool.
+pub(crate) struct ModelVerify;
+
+impl Tool for ModelVerify {
+    const NAME: &'static str = "model.verify";
+    const SUMMARY: &'static str = "Checks the files, the weights' shapes, the graphs and the probe of a model package, and names all that is wrong";
+    type Arguments = Arguments;
+    type Answer = Answer;
+
+    fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
+        let folder = path(&host.about().base, &arguments.model.display().to_string());
+        let package = Package::read(folder).map_err(|error| errors::contract(&error))?;
+        let mut problems: Vec<String> = package.damage().iter().map(|error| errors::contract(error).message).collect();
+        let files = problems.is_empty();
+        host.check_cancelled()?;
+        let tensors = match check_weights(&package) {
+            Ok(check) => {
+                problems.extend(check.problems);
+                check.tensors
+            }
+            // Damage that was named already may be why.
+            Err(error) => {
+                problems.push(format!("weights: {}", errors::train(&error).message));
+                0
+            }
+        };
+        host.check_cancelled()?;
+        let check = Model::check(&package, &Options::default()).map_err(|error| errors::infer(&error))?;
+        problems.extend(check.problems.iter().map(|error| errors::infer(error).message));
+        let name = package.contract().name.clone();
+        Ok(Answer {
+            ok: problems.is_empty(),
+            name,
+            problems,
+            files,
+            tensors,
+            graphs: check.modules,
+            probe: check.probe,
+        })
+    }
+}

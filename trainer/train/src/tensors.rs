@@ -1,0 +1,100 @@
+//! The weights of a package held against the sizes that it states.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use skysense_contract::{Calendar, Modality, Package};
+use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
+use skysense_model::{Calendar as ModelCalendar, ModelError, SkySenseConfig, preset};
+
+use crate::TrainError;
+use crate::network::{HEAD, segmentation_head};
+
+/// Precisions whose packages keep the whole checkpoint.
+const WHOLE: [&str; 3] = ["f32", "fp16", "bf16"];
+/// Ending of the names that the others keep.
+const PATCHES: &str = "patch_embed.projection.weight";
+
+/// Sizes of the modules of a package: those that it states, else the preset's, for its modalities and bands.
+///
+/// # Errors
+/// A preset that is not known, or sizes that make no model.
+pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainError> {
+    let contract = package.contract();
+    let mut config: SkySenseConfig = match contract.architecture.clone() {
+        Some(stated) => serde_json::from_value(stated).map_err(|error| {
+            TrainError::Model(format!("the package states an architecture of another program: {error}"))
+        })?,
+        None => preset(&contract.preset)?,
+    };
+    let bands = |modality: Modality| contract.modalities.get(&modality).map(|input| input.bands.len());
+    match (bands(Modality::Hr), &mut config.hr) {
+        (Some(bands), Some(hr)) => hr.bands = bands,
+        _ => config.hr = None,
+    }
+    for (modality, series) in [(Modality::S2, &mut config.s2), (Modality::S1, &mut config.s1)] {
+        match (bands(modality), series.as_mut()) {
+            (Some(bands), Some((vit, _))) => vit.bands = bands,
+            _ => *series = None,
+        }
+    }
+    config.fusion.calendar = match contract.calendar {
+        Calendar::None => ModelCalendar::None,
+        Calendar::S2Only => ModelCalendar::S2Only,
+        Calendar::All => ModelCalendar::All,
+    };
+    config.check()?;
+    Ok(config)
+}
+
+/// What of a package's weights is not as the sizes of its modules say: tensors that lack, that are of another shape or
+/// type, or that no module has. Reads names and shapes alone.
+///
+/// # Errors
+/// Weights that cannot be opened, or sizes that make no model.
+pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
+    let contract = package.contract();
+    let config = architecture(package)?;
+    let device = Device::default();
+    let mut wanted: BTreeMap<String, Vec<usize>> = parameters(&config.init(&device)?, "").into_iter().collect();
+    if let Some(head) = &contract.head {
+        let (channels, classes) = (contract.channels, head.classes.len());
+        let sizes = skysense_model::SegmentationHeadConfig { channels, ..segmentation_head(&config, classes) };
+        wanted.extend(parameters(&sizes.init(&device), HEAD));
+    }
+    let file = WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
+    let found: BTreeMap<&str, &Stored> = file.tensors().collect();
+    let mut check = TensorCheck { tensors: found.len(), problems: Vec::new() };
+    let whole = WHOLE.contains(&contract.precision().as_str());
+    for (name, shape) in &wanted {
+        match found.get(name.as_str()) {
+            None if whole || name.ends_with(PATCHES) => {
+                check.problems.push(format!("weights: no {name}, expected shape {shape:?}"));
+            }
+            None => {}
+            Some(stored) if stored.shape() != &shape[..] => {
+                let message = format!("weights: {name} has shape {:?}, expected {shape:?}", stored.shape());
+                check.problems.push(message);
+            }
+            Some(stored) if !matches!(stored.element(), Element::F32 | Element::F16 | Element::BF16) => {
+                check.problems.push(format!("weights: {name} is of type {:?}, expected a float", stored.element()));
+            }
+            Some(_) => {}
+        }
+    }
+    // Prototypes have a number for each region that no preset says.
+    let known =
+        |name: &str| wanted.contains_key(name) || (contract.regions.is_some() && name.starts_with("geo_context."));
+    let strays = found.keys().filter(|name| !known(name));
+    check.problems.extend(strays.map(|name| format!("weights: {name} is of no module of this model")));
+    Ok(check)
+}
+
+/// The weights of a package against its sizes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorCheck {
+    /// Tensors in the files.
+    pub tensors: usize,
+    /// Everything that is not as it should be; empty where all is.
+    pub problems: Vec<String>,
+}
