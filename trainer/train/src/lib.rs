@@ -15,6 +15,7 @@ mod checkpoint;
 mod config;
 mod cost;
 mod dataset;
+mod draw;
 mod error;
 mod export;
 mod finetune;
@@ -34,6 +35,7 @@ mod schedule;
 mod score;
 mod setup;
 mod split;
+mod steps;
 mod trained;
 
 pub use augment::Augmentation;
