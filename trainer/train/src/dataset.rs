@@ -108,7 +108,8 @@ pub(crate) fn prepare(
     samples.iter().enumerate().map(one).collect()
 }
 
-fn prepare_one(
+/// One of them.
+pub(crate) fn prepare_one(
     sample: &Sample,
     (inputs, bands): (&BTreeMap<Modality, Input>, &BTreeMap<Modality, Bands>),
     size: usize,

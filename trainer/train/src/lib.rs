@@ -5,6 +5,8 @@
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!
+//! [`distill()`] teaches a small model to give the features of a large one, without labels; [`export_student()`] writes it.
+//!
 //! [`import()`] makes a package of the published weights.
 //!
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
@@ -15,6 +17,7 @@ mod checkpoint;
 mod config;
 mod cost;
 mod dataset;
+mod distill;
 mod draw;
 mod error;
 mod export;
@@ -41,6 +44,7 @@ mod trained;
 pub use augment::Augmentation;
 pub use config::{FinetuneConfig, Start};
 pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};
+pub use distill::{DistillConfig, Distilled, Likeness, PlannedStudent, distill, export_student, planned_student};
 pub use error::TrainError;
 pub use export::export;
 pub use finetune::finetune;
