@@ -129,6 +129,8 @@ pub(crate) fn train(error: &TrainError) -> NodeError {
         TrainError::Cancelled { .. } => NodeError::cancelled(),
         TrainError::Contract(inner) => contract(inner),
         TrainError::NoLabels { .. } => with_hint("train.labels", error).hint("the labels must lie on the chips and hold classes that are not ignored; a smaller holdout leaves more of them"),
+        TrainError::NoPixels { .. } => with_hint("train.pixels", error)
+            .hint("a smaller holdout, or a lower share for validation, leaves more of them"),
         TrainError::Setting { .. } | TrainError::Preset { .. } => with_hint("settings.invalid", error),
         TrainError::Weights(CheckpointError::Global { .. }) => with_hint("weights.refused", error),
         TrainError::Weights(CheckpointError::Io { action: "write", path, source }) => written(path, source),

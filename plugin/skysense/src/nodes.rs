@@ -1,6 +1,7 @@
 //! The table of nodes: one line each, in the order of the docs.
 
 pub(crate) mod raster_chips;
+mod skysense_distill;
 mod skysense_embed;
 mod skysense_finetune;
 mod skysense_reduce;
@@ -16,6 +17,7 @@ pub const NODES: &[NodeEntry] = &[
     node::<raster_chips::RasterChips>(),
     node::<skysense_finetune::SkysenseFinetune>(),
     node::<skysense_reduce::SkysenseReduce>(),
+    node::<skysense_distill::SkysenseDistill>(),
     node::<skysense_embed::SkysenseEmbed>(),
     node::<skysense_segment::SkysenseSegment>(),
     node::<stac_write::StacWrite>(),

@@ -9,6 +9,7 @@ use crate::TrainError;
 use crate::augment::Augmentation;
 use crate::loss::ClassWeights;
 use crate::normalise::Normalisation;
+use crate::steps::Pace;
 
 /// Settings of a fine-tuning run for segmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,43 +103,36 @@ impl FinetuneConfig {
         }
     }
 
+    /// What the loop of steps needs.
+    pub(crate) fn pace(&self) -> Pace<'_> {
+        Pace {
+            steps: self.steps,
+            seconds: self.seconds,
+            batch: self.batch,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            warm_up: self.warm_up,
+            clip: self.clip,
+            augmentation: &self.augmentation,
+            validation: self.validation,
+            block: self.block,
+            checkpoint: self.checkpoint.as_deref(),
+            every: self.every,
+        }
+    }
+
     /// Checks the ranges.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         let fault = |setting, value: String, expected: &str| {
             Err(TrainError::Setting { setting, value, expected: expected.into() })
         };
-        let share = |value: f64| (0.0..=1.0).contains(&value);
-        let positive = |value: f64| value.is_finite() && value > 0.0;
         if self.classes.len() < 2 {
             return fault("classes", format!("{} classes", self.classes.len()), "two or more");
         }
         if let Some(class) = self.classes.iter().find(|class| self.ignore.contains(&class.value)) {
             return fault("ignore", class.value.to_string(), "values that are no class");
         }
-        if self.steps == 0 || self.batch == 0 || self.block == 0 {
-            return fault(
-                "steps, batch, block",
-                format!("{}, {}, {}", self.steps, self.batch, self.block),
-                "1 or more",
-            );
-        }
-        if !positive(self.learning_rate) || !positive(self.clip) {
-            let value = format!("{}, {}", self.learning_rate, self.clip);
-            return fault("learning_rate, clip", value, "more than 0");
-        }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return fault("weight_decay", self.weight_decay.to_string(), "0 or more");
-        }
-        if !share(self.warm_up) || !(0.0..1.0).contains(&self.validation) {
-            return fault("warm_up, validation", format!("{}, {}", self.warm_up, self.validation), "shares of 1");
-        }
-        let Augmentation { dates, modality_dropout, .. } = self.augmentation;
-        if !share(dates) || !share(modality_dropout) {
-            return fault("augmentation", format!("{dates}, {modality_dropout}"), "shares of 1");
-        }
-        if self.seconds.is_some_and(|seconds| !positive(seconds)) {
-            return fault("seconds", format!("{:?}", self.seconds), "more than 0");
-        }
+        self.pace().check()?;
         if let ClassWeights::Given(weights) = &self.class_weights {
             let good = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
             if weights.len() != self.classes.len() || !good {

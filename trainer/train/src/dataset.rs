@@ -17,6 +17,23 @@ pub(crate) struct Prepared {
     pub(crate) size: usize,
 }
 
+impl Prepared {
+    /// Appends all that it holds, for a checksum.
+    pub(crate) fn tell(&self, bytes: &mut Vec<u8>) {
+        for (modality, series) in &self.series {
+            bytes.extend(modality.name().bytes());
+            bytes.extend(series.days.iter().flat_map(|day| day.to_le_bytes()));
+            bytes.extend(series.pixels.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        bytes.extend(self.targets.iter().flat_map(|t| [t.class.unwrap_or(u8::MAX), u8::from(t.validates)]));
+    }
+
+    /// Whether any of its pixels trains.
+    pub(crate) fn trains(&self) -> bool {
+        !self.series.is_empty() && self.targets.iter().any(|t| t.class.is_some() && !t.validates)
+    }
+}
+
 /// A filled series.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PreparedSeries {
@@ -46,7 +63,7 @@ pub(crate) struct Target {
     pub(crate) validates: bool,
 }
 
-/// How labels become classes.
+/// How labels become classes. Without a class labels are not looked at: every valid pixel counts, as the only class.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Legend<'a> {
     pub(crate) classes: &'a [Class],
@@ -56,6 +73,9 @@ pub(crate) struct Legend<'a> {
 impl Legend<'_> {
     /// Index of a label's class; `None` for one that is ignored.
     fn class(&self, label: u8) -> Result<Option<u8>, String> {
+        if self.classes.is_empty() {
+            return Ok(Some(0));
+        }
         if self.ignore.contains(&label) {
             return Ok(None);
         }
@@ -88,7 +108,8 @@ pub(crate) fn prepare(
     samples.iter().enumerate().map(one).collect()
 }
 
-fn prepare_one(
+/// One of them.
+pub(crate) fn prepare_one(
     sample: &Sample,
     (inputs, bands): (&BTreeMap<Modality, Input>, &BTreeMap<Modality, Bands>),
     size: usize,

@@ -14,6 +14,14 @@ pub enum TrainError {
         /// What was seen instead.
         hint: String,
     },
+    /// There is nothing to distil from.
+    #[error("teacher {teacher} and the student see no valid pixel together in {samples} samples")]
+    NoPixels {
+        /// How many samples there are.
+        samples: usize,
+        /// Name of the teacher.
+        teacher: String,
+    },
     /// A sample does not fit the others.
     #[error("sample {sample}: {fault}")]
     Sample {

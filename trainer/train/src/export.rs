@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::{Value as Json, json};
-use skysense_contract::{
-    CONTRACT_VERSION, Contract, Dtype, Head, MlmContext, Modality, Module as Part, Package, PackageWriter, Probe, Value,
-};
+use skysense_contract::{Dtype, Head, Input, MlmContext, Modality, Module as Part, Package, PackageWriter, Value};
 use skysense_model::checkpoint::{self, Element, WEIGHTS_STEM, WeightsWriter};
-use skysense_model::export_head;
+use skysense_model::{SegmentationHead, SkySense, export_head};
 
 use crate::batch::stack;
+use crate::dataset::Prepared;
 use crate::graphs::{Graphs, INSIDE, SHARD};
-use crate::network::{HEAD, Network};
+use crate::network::HEAD;
+use crate::setup::Setup;
 use crate::{TrainError, Trained};
 
 /// Tolerance of the probe: what the model's ONNX graphs must hold against Burn.
-const TOLERANCE: f64 = 1e-4;
+pub(crate) const TOLERANCE: f64 = 1e-4;
 
 /// Writes a trained model as a package at `folder`, which must not exist: graphs, weights, contract, probe and
 /// STAC item. The same weights give the same bytes. `context` says what the STAC item should tell of the
@@ -30,8 +30,23 @@ const TOLERANCE: f64 = 1e-4;
 pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<Package, TrainError> {
     let Trained { network, setup, config, .. } = trained;
     let mut writer = PackageWriter::new(folder)?;
-    let mut graphs = Graphs { writer: &mut writer, inside: INSIDE, chip_size: setup.chip_size };
-    let encoders = &network.encoder.encoders;
+    encoder_graphs(&network.encoder, setup, &mut writer)?;
+    let channels = network.encoder.config().channels();
+    writer.graph(Part::Head, &export_head(&network.head, channels, [setup.chip_size; 2]), None)?;
+    let files = weights(&network.encoder, Some(&network.head), writer.folder(), SHARD)?;
+    writer.weights_written(&files)?;
+    writer.probe(&probe(trained)?, TOLERANCE, TOLERANCE)?;
+    let head = Head { task: "segmentation".into(), classes: config.classes.clone() };
+    let mut contract = setup.contract(&config.name, &config.licence, Some(head))?;
+    contract.notes = notes(trained)?;
+    let parameters = Some(network.num_params() as u64);
+    Ok(writer.finish(contract, &MlmContext { parameters, ..context.clone() })?)
+}
+
+/// The graphs of an encoder: one for each modality, and the fusion.
+pub(crate) fn encoder_graphs(encoder: &SkySense, setup: &Setup, writer: &mut PackageWriter) -> Result<(), TrainError> {
+    let mut graphs = Graphs { writer, inside: INSIDE, chip_size: setup.chip_size };
+    let encoders = &encoder.encoders;
     for (modality, input) in &setup.inputs {
         let series = match modality {
             Modality::Hr => None,
@@ -44,44 +59,24 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
             _ => {}
         }
     }
-    graphs.fusion(&network.encoder.fusion)?;
-    let channels = network.encoder.config().channels();
-    writer.graph(Part::Head, &export_head(&network.head, channels, [setup.chip_size; 2]), None)?;
-    let files = weights(network, writer.folder(), SHARD)?;
-    writer.weights_written(&files)?;
-    writer.probe(&probe(trained)?, TOLERANCE, TOLERANCE)?;
-    let contract = Contract {
-        contract: CONTRACT_VERSION,
-        name: config.name.clone(),
-        preset: setup.preset.clone(),
-        modalities: setup.inputs.clone(),
-        chip_size: setup.chip_size,
-        // Attention reaches over the whole chip, so no pixel is free of the rim; an eighth is where tokens of the
-        // patch grid and the head's convolution stop meeting padding. Our choice.
-        margin: setup.chip_size / 8,
-        channels,
-        calendar: setup.calendar,
-        regions: None,
-        head: Some(Head { task: "segmentation".into(), classes: config.classes.clone() }),
-        graphs: BTreeMap::new(),
-        probe: Probe { path: String::new(), sha256: String::new(), absolute: TOLERANCE, relative: TOLERANCE },
-        licence: config.licence.clone(),
-        weights_sha256: String::new(),
-        weights_shards: Vec::new(),
-        architecture: setup.package.as_ref().and_then(|package| package.contract().architecture.clone()),
-        notes: notes(trained)?,
-    };
-    let parameters = Some(network.num_params() as u64);
-    Ok(writer.finish(contract, &MlmContext { parameters, ..context.clone() })?)
+    graphs.fusion(&encoder.fusion)
 }
 
 /// Encoder under the published names, head under its own prefix, tensor by tensor; gives the names of the files.
-fn weights(network: &Network, folder: &Path, limit: u64) -> Result<Vec<String>, TrainError> {
-    let names = [checkpoint::parameters(&network.encoder, ""), checkpoint::parameters(&network.head, HEAD)].concat();
+pub(crate) fn weights(
+    encoder: &SkySense,
+    head: Option<&SegmentationHead>,
+    folder: &Path,
+    limit: u64,
+) -> Result<Vec<String>, TrainError> {
+    let of_head = head.map(|head| checkpoint::parameters(head, HEAD)).unwrap_or_default();
+    let names = [checkpoint::parameters(encoder, ""), of_head].concat();
     let planned = names.into_iter().map(|(name, shape)| (name, Element::F32, shape)).collect();
     let mut writer = WeightsWriter::new(folder, WEIGHTS_STEM, planned, limit);
-    checkpoint::write_module(&network.encoder, &mut writer)?;
-    checkpoint::write_module(&network.head, &mut writer)?;
+    checkpoint::write_module(encoder, &mut writer)?;
+    if let Some(head) = head {
+        checkpoint::write_module(head, &mut writer)?;
+    }
     Ok(writer.finish()?)
 }
 
@@ -90,13 +85,21 @@ fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
     let sample = &trained.probe;
     let classes = trained.config.classes.len();
     let batch = stack(std::slice::from_ref(sample), &trained.setup.inputs, &vec![1.0; classes], false, &Device::flex());
-    let logits = trained.network.logits(&batch, false);
-    let size = sample.size;
+    probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch, false))
+}
+
+/// A sample and what the last graph gives for it, `[1, channel, height, width]`.
+pub(crate) fn probe_file(
+    sample: &Prepared,
+    inputs: &BTreeMap<Modality, Input>,
+    output: Tensor<4>,
+) -> Result<Vec<u8>, TrainError> {
     let mut tensors: BTreeMap<String, (Stored, Vec<usize>, Vec<u8>)> = BTreeMap::new();
-    let output = logits.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
-    tensors.insert("output".into(), (Stored::F32, vec![1, classes, size, size], output));
+    let shape = output.dims().to_vec();
+    let output = output.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
+    tensors.insert("output".into(), (Stored::F32, shape, output));
     for (modality, series) in &sample.series {
-        let input = &trained.setup.inputs[modality];
+        let input = &inputs[modality];
         let shape = vec![1, series.days.len(), input.bands.len(), series.side, series.side];
         let (dtype, bytes) = stored(&series.pixels, input.dtype);
         tensors.insert(modality.to_string(), (dtype, shape, bytes));
@@ -148,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::FinetuneConfig;
+    use crate::network::Network;
     use crate::setup::setup;
 
     #[test]
@@ -156,16 +160,21 @@ mod tests {
         let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 1, size: 16 };
         let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
         let config = FinetuneConfig::new("shards", vec![class(1), class(2)]);
-        let setup = setup(&[], &BTreeMap::from([(Modality::S2, offer)]), &config).unwrap();
+        let setup = setup(
+            &[],
+            &BTreeMap::from([(Modality::S2, offer)]),
+            (&config.start, config.normalisation, config.calendar),
+        )
+        .unwrap();
         let network = Network::random(&setup, 2, 0, &Device::flex()).unwrap();
         let read = |names: &[String], folder: &Path| -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
             let file = WeightFile::open(&folder.join(names.last().unwrap()), None).unwrap();
             file.tensors().map(|(key, at)| (key.to_owned(), (at.shape().to_vec(), at.floats().unwrap()))).collect()
         };
         let folder = tempfile::tempdir().unwrap();
-        let one = weights(&network, folder.path(), SHARD).unwrap();
+        let one = weights(&network.encoder, Some(&network.head), folder.path(), SHARD).unwrap();
         assert_eq!(one, ["weights.safetensors"]);
-        let shards = weights(&network, folder.path(), 500_000).unwrap();
+        let shards = weights(&network.encoder, Some(&network.head), folder.path(), 500_000).unwrap();
         assert!(shards.len() > 3 && shards.last().unwrap() == "weights.safetensors.index.json", "{shards:?}");
         let (one, shards) = (read(&one, folder.path()), read(&shards, folder.path()));
         assert_eq!(one.len(), shards.len());

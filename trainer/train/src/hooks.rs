@@ -20,6 +20,11 @@ pub trait Hooks {
         let _ = progress;
     }
 
+    /// Called in a distillation while the teacher looks at the samples, before the first step.
+    fn teacher(&mut self, samples: usize, of: usize) {
+        let _ = (samples, of);
+    }
+
     /// Asked before every step; `true` writes a checkpoint (where there is a folder for it) and ends the run.
     fn cancelled(&self) -> bool {
         false

@@ -5,6 +5,8 @@
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!
+//! [`distill()`] teaches a small model to give the features of a large one, without labels; [`export_student()`] writes it.
+//!
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!
@@ -17,6 +19,8 @@ mod checkpoint;
 mod config;
 mod cost;
 mod dataset;
+mod distill;
+mod draw;
 mod error;
 mod export;
 mod files;
@@ -38,6 +42,7 @@ mod schedule;
 mod score;
 mod setup;
 mod split;
+mod steps;
 mod tensors;
 mod trained;
 
@@ -45,6 +50,7 @@ pub use adamw::AdamW;
 pub use augment::Augmentation;
 pub use config::{FinetuneConfig, Start};
 pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};
+pub use distill::{DistillConfig, Distilled, Likeness, PlannedStudent, distill, export_student, planned_student};
 pub use error::TrainError;
 pub use export::export;
 pub use files::{FilesConfig, Written, WrittenWeights, export_files};

@@ -1,5 +1,6 @@
 //! Encoder and head as one network that learns.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
@@ -59,29 +60,54 @@ impl From<ModelError> for TrainError {
     }
 }
 
+/// Sizes of the encoder for the inputs of a run: its bands, and no module for what it does not see.
+fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
+    let mut config = setup.architecture()?;
+    let bands = |modality: Modality| setup.inputs.get(&modality).map(|input| input.bands.len());
+    match (bands(Modality::Hr), &mut config.hr) {
+        (Some(bands), Some(hr)) => hr.bands = bands,
+        _ => config.hr = None,
+    }
+    for (modality, series) in [(Modality::S2, &mut config.s2), (Modality::S1, &mut config.s1)] {
+        match (bands(modality), series.as_mut()) {
+            (Some(bands), Some((vit, _))) => vit.bands = bands,
+            _ => *series = None,
+        }
+    }
+    config.fusion.calendar = match setup.calendar {
+        Calendar::None => ModelCalendar::None,
+        Calendar::S2Only => ModelCalendar::S2Only,
+        Calendar::All => ModelCalendar::All,
+    };
+    if let Some(hr) = &config.hr {
+        hr.check_size([32 * setup.chip_size; 2])?;
+    }
+    Ok(config)
+}
+
+/// An encoder with random weights for the inputs of a run.
+pub(crate) fn random_encoder(setup: &Setup, seed: u64, device: &Device) -> Result<SkySense, TrainError> {
+    let config = encoder_config(setup)?;
+    seeded(device, rng(seed, Purpose::Weights, 0).random(), || Ok(config.init(device)?.materialize()))
+}
+
+/// Tensors of a package, by name.
+type Tensors = BTreeMap<String, checkpoint::Stored>;
+
+/// The encoder's weights of a package, and all that the package holds.
+pub(crate) fn load_encoder(encoder: SkySense, package: &Package) -> Result<(SkySense, Tensors), TrainError> {
+    let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
+    let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
+    let (encoder, mut report) = checkpoint::load_stored(encoder, "", &tensors)?;
+    report.unexpected.retain(|name| !name.starts_with(HEAD));
+    report.strict()?;
+    Ok((encoder, tensors))
+}
+
 impl Network {
     /// A network with random weights for the inputs of a run.
     pub(crate) fn random(setup: &Setup, classes: usize, seed: u64, device: &Device) -> Result<Self, TrainError> {
-        let mut config = setup.architecture()?;
-        let bands = |modality: Modality| setup.inputs.get(&modality).map(|input| input.bands.len());
-        match (bands(Modality::Hr), &mut config.hr) {
-            (Some(bands), Some(hr)) => hr.bands = bands,
-            _ => config.hr = None,
-        }
-        for (modality, series) in [(Modality::S2, &mut config.s2), (Modality::S1, &mut config.s1)] {
-            match (bands(modality), series.as_mut()) {
-                (Some(bands), Some((vit, _))) => vit.bands = bands,
-                _ => *series = None,
-            }
-        }
-        config.fusion.calendar = match setup.calendar {
-            Calendar::None => ModelCalendar::None,
-            Calendar::S2Only => ModelCalendar::S2Only,
-            Calendar::All => ModelCalendar::All,
-        };
-        if let Some(hr) = &config.hr {
-            hr.check_size([32 * setup.chip_size; 2])?;
-        }
+        let config = encoder_config(setup)?;
         let head = segmentation_head(&config, classes);
         seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
             // Parameters may be drawn when first used, so they are made use of here, while the seed holds.
@@ -91,11 +117,7 @@ impl Network {
 
     /// The weights of a package; its head's too where the classes are the same.
     pub(crate) fn load(self, package: &Package, classes: &[Class]) -> Result<Self, TrainError> {
-        let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
-        let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
-        let (encoder, mut report) = checkpoint::load_stored(self.encoder, "", &tensors)?;
-        report.unexpected.retain(|name| !name.starts_with(HEAD));
-        report.strict()?;
+        let (encoder, tensors) = load_encoder(self.encoder, package)?;
         let same = package.contract().head.as_ref().is_some_and(|head| head.classes == classes);
         // Loading puts plain tensors in place of the parameters' own; they learn only when told to.
         let learning = |head| Self { encoder, head }.set_require_grad(true);
@@ -110,7 +132,7 @@ impl Network {
 
     /// Batch → logits `[batch, class, height, width]`; with a frozen encoder no gradient goes into it.
     pub(crate) fn logits(&self, batch: &Batch, frozen: bool) -> Tensor<4> {
-        let features = self.encoder.fusion.forward(self.tokens(batch));
+        let features = self.encoder.fusion.forward(tokens(&self.encoder, batch));
         self.head.forward(if frozen { features.detach() } else { features })
     }
 
@@ -118,49 +140,48 @@ impl Network {
     pub(crate) fn head_gradients(&self, gradients: &mut Gradients) -> GradientsParams {
         GradientsParams::from_module(gradients, &self.head)
     }
+}
 
-    /// Tokens of all modalities of a batch, HR, S2, S1 in turn, with absent dates hidden.
-    fn tokens(&self, batch: &Batch) -> Tokens {
-        let (mut features, mut days, mut calendars, mut present) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for modality in Modality::ALL {
-            let Some(stack) = batch.stacks.get(&modality) else { continue };
-            features.push(self.encode(modality, stack));
-            days.push(stack.days.clone());
-            let carries = match self.encoder.fusion.config().calendar {
-                ModelCalendar::None => false,
-                ModelCalendar::S2Only => modality == Modality::S2,
-                ModelCalendar::All => true,
-            };
-            calendars.push(Tensor::<2>::full(stack.days.dims(), f32::from(u8::from(carries)), &stack.pixels.device()));
-            present.push(stack.present.clone());
-        }
-        Tokens {
-            features: Tensor::cat(features, 1),
-            day: Tensor::<2, Int>::cat(days, 1),
-            calendar: Tensor::cat(calendars, 1),
-            present: Some(Tensor::<2, Bool>::cat(present, 1)),
-        }
+/// Tokens of all modalities of a batch, HR, S2, S1 in turn, with absent dates hidden.
+pub(crate) fn tokens(encoder: &SkySense, batch: &Batch) -> Tokens {
+    let (mut features, mut days, mut calendars, mut present) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for modality in Modality::ALL {
+        let Some(stack) = batch.stacks.get(&modality) else { continue };
+        features.push(encode(encoder, modality, stack));
+        days.push(stack.days.clone());
+        let carries = match encoder.fusion.config().calendar {
+            ModelCalendar::None => false,
+            ModelCalendar::S2Only => modality == Modality::S2,
+            ModelCalendar::All => true,
+        };
+        calendars.push(Tensor::<2>::full(stack.days.dims(), f32::from(u8::from(carries)), &stack.pixels.device()));
+        present.push(stack.present.clone());
     }
+    Tokens {
+        features: Tensor::cat(features, 1),
+        day: Tensor::<2, Int>::cat(days, 1),
+        calendar: Tensor::cat(calendars, 1),
+        present: Some(Tensor::<2, Bool>::cat(present, 1)),
+    }
+}
 
-    /// `[batch, time, band, height, width]` → `[batch, time, channel, height, width]`.
-    fn encode(&self, modality: Modality, stack: &Stack) -> Tensor<5> {
-        let [batch, time, band, height, width] = stack.pixels.dims();
-        let pixels = stack.pixels.clone().reshape([batch * time, band, height, width]);
-        let encoders = &self.encoder.encoders;
-        let series = match modality {
-            Modality::Hr => None,
-            Modality::S2 => encoders.backbone_s2.as_ref().zip(encoders.head_s2.as_ref()),
-            Modality::S1 => encoders.backbone_s1.as_ref().zip(encoders.head_s1.as_ref()),
-        };
-        let maps = match (series, &encoders.backbone_hr) {
-            (Some((backbone, head)), _) => head.forward(backbone.forward(pixels)),
-            (None, Some(backbone)) => backbone
-                .forward(pixels)
-                .pop()
-                .expect("a network is only made where its last stage is among the outputs"),
-            (None, None) => unreachable!("a batch holds only modalities that the network was made for"),
-        };
-        let [_, channel, rows, columns] = maps.dims();
-        maps.reshape([batch, time, channel, rows, columns])
-    }
+/// `[batch, time, band, height, width]` → `[batch, time, channel, height, width]`.
+fn encode(encoder: &SkySense, modality: Modality, stack: &Stack) -> Tensor<5> {
+    let [batch, time, band, height, width] = stack.pixels.dims();
+    let pixels = stack.pixels.clone().reshape([batch * time, band, height, width]);
+    let encoders = &encoder.encoders;
+    let series = match modality {
+        Modality::Hr => None,
+        Modality::S2 => encoders.backbone_s2.as_ref().zip(encoders.head_s2.as_ref()),
+        Modality::S1 => encoders.backbone_s1.as_ref().zip(encoders.head_s1.as_ref()),
+    };
+    let maps = match (series, &encoders.backbone_hr) {
+        (Some((backbone, head)), _) => head.forward(backbone.forward(pixels)),
+        (None, Some(backbone)) => {
+            backbone.forward(pixels).pop().expect("a network is only made where its last stage is among the outputs")
+        }
+        (None, None) => unreachable!("a batch holds only modalities that the network was made for"),
+    };
+    let [_, channel, rows, columns] = maps.dims();
+    maps.reshape([batch, time, channel, rows, columns])
 }

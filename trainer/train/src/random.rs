@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Order,
     /// Augmentation of one step.
     Augment,
+    /// Initial weights of projections that are thrown away later.
+    Projection,
 }
 
 /// The generator of a purpose at a step.
@@ -23,6 +25,7 @@ pub(crate) fn rng(seed: u64, purpose: Purpose, step: usize) -> ChaCha8Rng {
         Purpose::Split => 2,
         Purpose::Order => 3,
         Purpose::Augment => 4,
+        Purpose::Projection => 5,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((purpose << 48) | step as u64);

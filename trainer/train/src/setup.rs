@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use burn::module::Module;
 use burn::tensor::Device;
-use skysense_contract::{BandRule, Calendar, Contract, Input, Modality, Offer, Package};
-use skysense_model::{SkySenseConfig, preset};
+use skysense_contract::{BandRule, CONTRACT_VERSION, Calendar, Contract, Head, Input, Modality, Offer, Package, Probe};
+use skysense_model::{SkySense, SkySenseConfig, preset};
 
 use crate::dataset::Bands;
-use crate::network::{Network, preset_names};
+use crate::network::{Network, load_encoder, preset_names, random_encoder};
 use crate::normalise::{Normalisation, measured, published};
 use crate::{FinetuneConfig, Sample, Start, TrainError};
 
@@ -27,14 +28,15 @@ pub(crate) struct Setup {
     pub(crate) normalisation: String,
 }
 
-/// Decides all that follows from offers and settings alone.
+/// Decides all that follows from offers and settings alone. Normalisation and calendar are for a preset; a package
+/// brings its own.
 pub(crate) fn setup(
     samples: &[Sample],
     offers: &BTreeMap<Modality, Offer>,
-    config: &FinetuneConfig,
+    (start, normalisation, calendar): (&Start, Normalisation, Calendar),
 ) -> Result<Setup, TrainError> {
-    match &config.start {
-        Start::Preset(preset) => from_preset(preset, samples, offers, config),
+    match start {
+        Start::Preset(preset) => from_preset(preset, samples, offers, (normalisation, calendar)),
         Start::Package(path) => from_package(Package::open(path)?, offers),
     }
 }
@@ -43,13 +45,13 @@ fn from_preset(
     preset: &str,
     samples: &[Sample],
     offers: &BTreeMap<Modality, Offer>,
-    config: &FinetuneConfig,
+    (normalisation, calendar): (Normalisation, Calendar),
 ) -> Result<Setup, TrainError> {
     if !preset_names().iter().any(|known| known == preset) {
         return Err(TrainError::Preset { name: preset.into(), known: preset_names() });
     }
     let chip_size = chip_size(offers)?;
-    let (statistics, normalisation) = match config.normalisation {
+    let (statistics, normalisation) = match normalisation {
         Normalisation::Samples => (measured(samples, offers), "valid pixels of the samples"),
         Normalisation::Skysense => (published(offers)?, "constants of the official code"),
     };
@@ -74,14 +76,15 @@ fn from_preset(
         inputs: offers.iter().map(input).collect(),
         bands: offers.iter().map(bands).collect(),
         chip_size,
-        calendar: config.calendar,
+        calendar,
         preset: preset.into(),
         package: None,
         normalisation: normalisation.into(),
     })
 }
 
-fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>) -> Result<Setup, TrainError> {
+/// That of a package, for samples like `offers`.
+pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>) -> Result<Setup, TrainError> {
     let contract: &Contract = package.contract();
     let binding = contract.bind(offers, BandRule::All)?;
     let bands = |modality: Modality| {
@@ -107,6 +110,45 @@ impl Setup {
                 TrainError::Model(format!("the package states an architecture of another program: {error}"))
             }),
             None => Ok(preset(&self.preset)?),
+        }
+    }
+
+    /// The contract of a model that starts from this, without what comes with the run: normalisation, graphs, probe,
+    /// checksums, notes.
+    pub(crate) fn contract(&self, name: &str, licence: &str, head: Option<Head>) -> Result<Contract, TrainError> {
+        let channels = match &self.package {
+            Some(package) => package.contract().channels,
+            None => preset(&self.preset)?.channels(),
+        };
+        Ok(Contract {
+            contract: CONTRACT_VERSION,
+            name: name.into(),
+            preset: self.preset.clone(),
+            modalities: self.inputs.clone(),
+            chip_size: self.chip_size,
+            // Attention reaches over the whole chip, so no pixel is free of the rim; an eighth is where tokens of the
+            // patch grid and the head's convolution stop meeting padding. Our choice.
+            margin: self.chip_size / 8,
+            channels,
+            calendar: self.calendar,
+            regions: None,
+            head,
+            graphs: BTreeMap::new(),
+            probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
+            licence: licence.into(),
+            weights_sha256: String::new(),
+            weights_shards: Vec::new(),
+            architecture: self.package.as_ref().and_then(|package| package.contract().architecture.clone()),
+            notes: BTreeMap::new(),
+        })
+    }
+
+    /// The encoder with its weights at the start: those of the package, else drawn from the seed.
+    pub(crate) fn encoder(&self, seed: u64, device: &Device) -> Result<SkySense, TrainError> {
+        let encoder = random_encoder(self, seed, device)?;
+        match &self.package {
+            Some(package) => Ok(load_encoder(encoder, package)?.0.set_require_grad(true)),
+            None => Ok(encoder),
         }
     }
 

@@ -165,7 +165,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
             // A search in an API is a search in a catalog to all but `stac.search`, which has tests of its own.
             "catalog" | "api" => ground.catalog.clone(),
             "bbox" if !real => ground.hr_bbox.clone(),
-            "model" => {
+            "model" | "teacher" => {
                 work(if ALL_MODALITIES.contains(&file) { "features-model" } else { "map-model" }).display().to_string()
             }
             "package" => {

@@ -1,7 +1,7 @@
 //! `skysense.finetune`: trains a model with a segmentation head on labelled chips.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
@@ -11,16 +11,19 @@ use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
 use skysense_catalog::{Access, Exists};
-use skysense_contract::{Class, MlmContext, Package};
-use skysense_edges::{ChipFacts, ItemFacts, ModelBuilder, model_schema};
+use skysense_contract::{Class, Package};
+use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
-use skysense_train::{FinetuneConfig, Hooks, Progress, Start, TrainError, Trained, export, finetune, planned_contract};
+use skysense_train::{FinetuneConfig, Start, TrainError, Trained, export, finetune, planned_contract};
 
 use crate::apply::offers;
 use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::path;
-use crate::training::{Holdout, LabelReader, LabelSource, classes, label_sources, samples, training_chips, unused};
+use crate::training::{
+    Holdout, LabelReader, LabelSource, Place, Teller, classes, label_sources, model_row, place, samples, taken,
+    training_chips, unused,
+};
 
 const DOC: &str = "\
 Trains a SkySense model for segmentation on chips and a label raster, and writes it as a model package: ONNX \
@@ -175,7 +178,7 @@ impl Node for SkysenseFinetune {
             vec![Fault { field: field.into(), ..Fault::from(errors::train(&error)) }]
         })?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
-        if let Some(fault) = out.as_deref().and_then(|out| taken(Path::new(out), settings.exists)) {
+        if let Some(fault) = out.as_deref().and_then(|out| taken(out, settings.exists)) {
             return Err(fault.into());
         }
         let pixels: usize = chips
@@ -249,19 +252,13 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
 
 fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
     let scratch = host.scratch();
-    let target = match (&settings.out, &scratch) {
-        (Some(out), _) => path(&host.about().base, out),
-        (None, Some(scratch)) => scratch.join("model"),
-        (None, None) => {
-            return Err(NodeError::new("scratch.missing", "the run has no folder for the model").hint("set `out`"));
-        }
-    };
+    let target = place(settings.out.as_deref(), host)?;
     // A run that goes on after it was killed finds the package that it had finished itself.
     if host.about().resumed
         && let Ok(package) = Package::open(&target)
         && package.contract().name == settings.name
     {
-        return row(&package);
+        return model_row(&package);
     }
     let labels = LabelReader::open(&state.labels, &state.classes)?;
     let samples = samples(chips, &state.chips, &labels, settings.holdout.as_ref(), host)?;
@@ -280,42 +277,9 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
     let trained = finetune(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
     drop(samples);
     tell(&trained, host);
-    let package = write(&trained, &target, settings, &state.chips)?;
-    row(&package)
-}
-
-/// Writes the package; one that is there is put aside until the new one is whole.
-fn write(trained: &Trained, target: &Path, settings: &Settings, chips: &ChipFacts) -> Result<Package, NodeError> {
-    let outline = skysense_raster::footprint(&chips.geobox).map_err(|error| errors::raster(&error))?;
-    let period =
-        chips.periods.first().zip(chips.periods.last()).map(|(first, last)| (first.start.clone(), last.end.clone()));
-    let context = MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
-    if !target.exists() {
-        return export(trained, target, &context).map_err(|error| errors::train(&error));
-    }
-    // Asked while planning; meanwhile something may have come. A package in the run's own folder is of a run before.
-    if settings.out.is_some()
-        && let Some(fault) = taken(target, settings.exists)
-    {
-        return Err(NodeError::new(fault.code, fault.message).hint(fault.hint.unwrap_or_default()));
-    }
-    let new = export(trained, &Package::place_beside(target), &context).map_err(|error| errors::train(&error))?;
-    new.replace(target).map_err(|error| errors::contract(&error))
-}
-
-/// Why a package cannot be written to a place, if it cannot.
-fn taken(target: &Path, exists: Exists) -> Option<Fault> {
-    if !target.exists() {
-        return None;
-    }
-    if exists != Exists::Replace {
-        let message = format!("{} is already there", target.display());
-        let hint = "set `exists: replace`, or choose another folder";
-        return Some(Fault::new("/out", "output.exists", message).hint(hint));
-    }
-    let error = Package::open(target).err()?;
-    let message = format!("{} is there and is no model package: {error}", target.display());
-    Some(Fault::new("/out", "output.exists", message).hint("choose another folder, or move away what is there"))
+    let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
+    let package = place.write(&state.chips, |folder, context| export(&trained, folder, context))?;
+    model_row(&package)
 }
 
 fn tell(trained: &Trained, host: &Host) {
@@ -337,24 +301,4 @@ fn tell(trained: &Trained, host: &Host) {
     );
     let scores = BTreeMap::from([("training", Some(&trained.training)), ("validation", trained.validation.as_ref())]);
     host.report("decision", &json!({"what": "training", "value": scores, "why": format!("{} steps", trained.steps)}));
-}
-
-fn row(package: &Package) -> Result<RecordBatch, NodeError> {
-    let contract =
-        serde_json::to_string(package.contract()).map_err(|error| NodeError::from_error("model.invalid", &error))?;
-    let path = std::path::absolute(package.folder()).unwrap_or_else(|_| package.folder().to_path_buf());
-    ModelBuilder { path: path.display().to_string(), contract }.finish().map_err(|error| errors::edge(&error))
-}
-
-/// Tells the host how far training is.
-struct Teller<'a>(&'a Host);
-
-impl Hooks for Teller<'_> {
-    fn progress(&mut self, progress: &Progress) {
-        self.0.progress(progress.step as u64, Some(progress.steps as u64), "steps");
-    }
-
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
 }

@@ -1,11 +1,14 @@
-//! From chips and label items to a trained model package: what `skysense.finetune` does around `skysense-train`.
+//! From chips and label items to a trained model package: what `skysense.finetune` and
+//! `skysense.distill` do around `skysense-train`.
 
 mod holdout;
 mod label_reader;
 mod labels;
+mod package;
 mod samples;
 
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
-pub(crate) use samples::samples;
+pub(crate) use package::{Place, Teller, model_row, place, taken};
+pub(crate) use samples::{samples, unlabelled};

@@ -1,4 +1,4 @@
-//! Chips and labels as samples.
+//! Chips, with labels or without, as samples.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +38,31 @@ pub(crate) fn samples(
             let values = labels.read(&facts.geobox, &window)?;
             if values.iter().any(|&value| value != labels.ignored()) {
                 samples.push(Sample { series, labels: values, origin: [window.x, window.y] });
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// Chips without labels. Chips that touch the holdout, or that have no pixels, give no sample.
+///
+/// # Errors
+/// Chips that cannot be read, and cancellation.
+pub(crate) fn unlabelled(
+    chips: RunInput,
+    facts: &ChipFacts,
+    holdout: Option<&Holdout>,
+    host: &Host,
+) -> Result<Vec<Sample>, NodeError> {
+    let mut samples = Vec::new();
+    for batch in chips {
+        host.check_cancelled()?;
+        let chips = ChipBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?;
+        for row in 0..chips.len() {
+            let window = chips.window(row).map_err(|error| errors::edge(&error))?;
+            let series = series(&chips, row);
+            if !series.is_empty() && holdout.is_none_or(|holdout| holdout.trains(&facts.geobox, &window)) {
+                samples.push(Sample { series, labels: vec![0; window.area()], origin: [window.x, window.y] });
             }
         }
     }

@@ -14,6 +14,7 @@ mod bad_input;
 mod bands;
 mod bench;
 mod damaged;
+mod distill;
 mod exists;
 mod provenance;
 mod published;

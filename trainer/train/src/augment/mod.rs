@@ -4,10 +4,32 @@ mod dates;
 mod dropout;
 mod turn;
 
+use std::collections::BTreeMap;
+
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use skysense_contract::Modality;
+
 use crate::dataset::Prepared;
+
+/// What was done to a sample, so that something that belongs to it can follow.
+#[derive(Debug, Clone)]
+pub(crate) struct Drawn {
+    turn: Option<turn::Turn>,
+    /// Places of the dates that stay, of the modalities that stay.
+    pub(crate) dates: BTreeMap<Modality, Vec<usize>>,
+}
+
+impl Drawn {
+    /// Planes of the sample's side, turned as the sample was.
+    pub(crate) fn planes(&self, values: &[f32], side: usize) -> Vec<f32> {
+        match self.turn {
+            Some(turn) => turn.planes(values, side),
+            None => values.to_vec(),
+        }
+    }
+}
 
 /// What is varied. The default turns, and drops dates and modalities now and then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,13 +55,15 @@ impl Augmentation {
         Self { turns: false, dates: 1.0, modality_dropout: 0.0 }
     }
 
-    /// One draw of a sample.
-    pub(crate) fn draw(&self, sample: &Prepared, rng: &mut ChaCha8Rng) -> Prepared {
+    /// One draw of a sample, and what was done to it.
+    pub(crate) fn draw(&self, sample: &Prepared, rng: &mut ChaCha8Rng) -> (Prepared, Drawn) {
         // Always the same numbers are drawn in the same order, so that one setting does not shift another's.
         let turn = turn::Turn::draw(rng);
         let mut drawn = sample.clone();
         dropout::drop_modalities(&mut drawn, self.modality_dropout, rng);
-        dates::keep_some(&mut drawn, self.dates, rng);
-        if self.turns { turn.apply(drawn) } else { drawn }
+        let dates = dates::keep_some(&mut drawn, self.dates, rng);
+        let turn = self.turns.then_some(turn);
+        let drawn = if let Some(turn) = turn { turn.apply(drawn) } else { drawn };
+        (drawn, Drawn { turn, dates })
     }
 }

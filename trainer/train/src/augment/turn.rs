@@ -32,7 +32,7 @@ impl Turn {
     }
 
     /// Turns each plane of a stack of squares.
-    fn planes<T: Copy>(self, values: &[T], side: usize) -> Vec<T> {
+    pub(crate) fn planes<T: Copy>(self, values: &[T], side: usize) -> Vec<T> {
         let mut turned = Vec::with_capacity(values.len());
         for plane in values.chunks_exact(side * side) {
             for y in 0..side {

@@ -3,6 +3,7 @@
 mod alignment;
 mod class_weights;
 mod cross_entropy;
+mod feature;
 mod granularity;
 #[cfg(test)]
 pub(crate) mod reference;
@@ -12,6 +13,7 @@ mod sinkhorn;
 pub use alignment::alignment;
 pub use class_weights::{ClassWeights, median_frequency};
 pub use cross_entropy::cross_entropy;
+pub use feature::feature_loss;
 pub use granularity::{Granularity, GranularityLosses, Objects};
 pub(crate) use granularity::{column_shares, unit};
 pub use self_distillation::{Temperatures, moved_centre, self_distillation};

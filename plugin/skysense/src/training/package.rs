@@ -1,0 +1,109 @@
+//! Where a trained model goes, and what the run is told of it.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use skysense_abi::{Fault, Host, NodeError};
+use skysense_catalog::Exists;
+use skysense_contract::{MlmContext, Package};
+use skysense_edges::{ChipFacts, ModelBuilder};
+use skysense_train::{Hooks, Progress, TrainError};
+
+use crate::errors;
+use crate::settings::path;
+
+/// The folder of a package: the one that the workflow names, else one in the run's folder.
+///
+/// # Errors
+/// Neither is there.
+pub(crate) fn place(out: Option<&str>, host: &Host) -> Result<PathBuf, NodeError> {
+    match (out, host.scratch()) {
+        (Some(out), _) => Ok(path(&host.about().base, out)),
+        (None, Some(scratch)) => Ok(scratch.join("model")),
+        (None, None) => Err(NodeError::new("scratch.missing", "the run has no folder for the model").hint("set `out`")),
+    }
+}
+
+/// Where a package goes.
+pub(crate) struct Place<'a> {
+    pub(crate) target: &'a Path,
+    /// Whether the workflow names it; otherwise it lies in the run's own folder.
+    pub(crate) named: bool,
+    pub(crate) exists: Exists,
+}
+
+impl Place<'_> {
+    /// Has a package written by `export`, which is told of the area and the time of the chips; one that is there is put
+    /// aside until the new one is whole.
+    ///
+    /// # Errors
+    /// Something is there that may not be replaced, or the package cannot be written.
+    pub(crate) fn write(
+        &self,
+        chips: &ChipFacts,
+        export: impl Fn(&Path, &MlmContext) -> Result<Package, TrainError>,
+    ) -> Result<Package, NodeError> {
+        let outline = skysense_raster::footprint(&chips.geobox).map_err(|error| errors::raster(&error))?;
+        let period = chips
+            .periods
+            .first()
+            .zip(chips.periods.last())
+            .map(|(first, last)| (first.start.clone(), last.end.clone()));
+        let context =
+            MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
+        if !self.target.exists() {
+            return export(self.target, &context).map_err(|error| errors::train(&error));
+        }
+        // Asked while planning; meanwhile something may have come. A package in the run's own folder is of a run before.
+        if self.named
+            && let Some(fault) = taken(self.target, self.exists)
+        {
+            return Err(NodeError::new(fault.code, fault.message).hint(fault.hint.unwrap_or_default()));
+        }
+        let new = export(&Package::place_beside(self.target), &context).map_err(|error| errors::train(&error))?;
+        new.replace(self.target).map_err(|error| errors::contract(&error))
+    }
+}
+
+/// Why a package cannot be written to a place, if it cannot.
+pub(crate) fn taken(target: &Path, exists: Exists) -> Option<Fault> {
+    if !target.exists() {
+        return None;
+    }
+    if exists != Exists::Replace {
+        let message = format!("{} is already there", target.display());
+        let hint = "set `exists: replace`, or choose another folder";
+        return Some(Fault::new("/out", "output.exists", message).hint(hint));
+    }
+    let error = Package::open(target).err()?;
+    let message = format!("{} is there and is no model package: {error}", target.display());
+    Some(Fault::new("/out", "output.exists", message).hint("choose another folder, or move away what is there"))
+}
+
+/// The row of a model's edge.
+///
+/// # Errors
+/// A contract that cannot be told.
+pub(crate) fn model_row(package: &Package) -> Result<RecordBatch, NodeError> {
+    let contract =
+        serde_json::to_string(package.contract()).map_err(|error| NodeError::from_error("model.invalid", &error))?;
+    let path = std::path::absolute(package.folder()).unwrap_or_else(|_| package.folder().to_path_buf());
+    ModelBuilder { path: path.display().to_string(), contract }.finish().map_err(|error| errors::edge(&error))
+}
+
+/// Tells the host how far training is.
+pub(crate) struct Teller<'a>(pub(crate) &'a Host);
+
+impl Hooks for Teller<'_> {
+    fn progress(&mut self, progress: &Progress) {
+        self.0.progress(progress.step as u64, Some(progress.steps as u64), "steps");
+    }
+
+    fn teacher(&mut self, samples: usize, of: usize) {
+        self.0.progress(samples as u64, Some(of as u64), "chips seen by the teacher");
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}

@@ -1,0 +1,186 @@
+//! The loop of steps that every kind of training shares: schedule, time budget, checkpoints, progress, cancellation.
+
+use std::path::Path;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+
+use crate::augment::Augmentation;
+use crate::checkpoint::{Checkpoints, State};
+use crate::optimiser::adamw;
+use crate::schedule::Schedule;
+use crate::{Hooks, Progress, TrainError};
+
+/// Steps after which the number of steps is fitted to a time budget, again and again: a machine that slows down
+/// must still keep to it. The first step is not timed, for it also warms up.
+const TIMED: usize = 4;
+
+/// What learns: makes its network, and takes one step of it.
+pub(crate) trait Learner {
+    /// Everything that has weights to learn.
+    type Network: Module;
+
+    /// The network with its weights at the start.
+    fn network(&self) -> Result<Self::Network, TrainError>;
+
+    /// One step at a learning rate; gives the network and the loss. It depends on the step's number alone, so that a
+    /// run that goes on does what it would have done.
+    fn step(
+        &self,
+        network: Self::Network,
+        optimiser: &mut ModuleOptimizer,
+        at: (usize, f64),
+    ) -> Result<(Self::Network, f32), TrainError>;
+}
+
+/// The settings that every kind of training has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace<'a> {
+    pub(crate) steps: usize,
+    pub(crate) seconds: Option<f64>,
+    pub(crate) batch: usize,
+    pub(crate) learning_rate: f64,
+    pub(crate) weight_decay: f64,
+    pub(crate) warm_up: f64,
+    pub(crate) clip: f64,
+    pub(crate) augmentation: &'a Augmentation,
+    pub(crate) validation: f64,
+    pub(crate) block: usize,
+    pub(crate) checkpoint: Option<&'a Path>,
+    pub(crate) every: usize,
+}
+
+impl Pace<'_> {
+    /// Checks the ranges.
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        let fault = |setting, value: String, expected: &str| {
+            Err(TrainError::Setting { setting, value, expected: expected.into() })
+        };
+        let share = |value: f64| (0.0..=1.0).contains(&value);
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        if self.steps == 0 || self.batch == 0 || self.block == 0 {
+            let value = format!("{}, {}, {}", self.steps, self.batch, self.block);
+            return fault("steps, batch, block", value, "1 or more");
+        }
+        if !positive(self.learning_rate) || !positive(self.clip) {
+            let value = format!("{}, {}", self.learning_rate, self.clip);
+            return fault("learning_rate, clip", value, "more than 0");
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return fault("weight_decay", self.weight_decay.to_string(), "0 or more");
+        }
+        if !share(self.warm_up) || !(0.0..1.0).contains(&self.validation) {
+            return fault("warm_up, validation", format!("{}, {}", self.warm_up, self.validation), "shares of 1");
+        }
+        let Augmentation { dates, modality_dropout, .. } = *self.augmentation;
+        if !share(dates) || !share(modality_dropout) {
+            return fault("augmentation", format!("{dates}, {modality_dropout}"), "shares of 1");
+        }
+        if self.seconds.is_some_and(|seconds| !positive(seconds)) {
+            return fault("seconds", format!("{:?}", self.seconds), "more than 0");
+        }
+        Ok(())
+    }
+
+    /// Takes all steps, or goes on from the checkpoint of a run with this identity.
+    pub(crate) fn run<L: Learner>(
+        &self,
+        learner: &L,
+        identity: &str,
+        hooks: &mut dyn Hooks,
+    ) -> Result<(L::Network, State), TrainError> {
+        let started = Instant::now();
+        let checkpoints = self.checkpoint.map(Checkpoints::new);
+        let mut network = learner.network()?;
+        let mut optimiser = adamw(&network, self.weight_decay, self.clip);
+        let mut state = State { identity: identity.into(), step: 0, steps: self.steps, losses: Vec::new() };
+        if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
+            (network, optimiser) = load(network, &path, |network| adamw(network, self.weight_decay, self.clip))?;
+            tracing::info!(step = found.step, "going on from a checkpoint");
+            state = found;
+        }
+        let mut timed = None;
+        while state.step < state.steps {
+            if hooks.cancelled() {
+                if let Some(checkpoints) = &checkpoints {
+                    checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
+                }
+                return Err(TrainError::Cancelled { step: state.step });
+            }
+            let rate = self.schedule(state.steps).rate(state.step);
+            let loss;
+            (network, loss) = learner.step(network, &mut optimiser, (state.step, rate))?;
+            state.losses.push(loss);
+            state.step += 1;
+            let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));
+            if let Some(seconds) = self.seconds
+                && state.step > first
+                && (state.step - first).is_multiple_of(TIMED)
+            {
+                let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
+                let left = seconds - started.elapsed().as_secs_f64();
+                state.steps = fitted(state.step, one, left, self.steps);
+            }
+            hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
+            if let Some(checkpoints) = &checkpoints
+                && (state.step.is_multiple_of(self.every.max(1)) || state.step == state.steps)
+            {
+                checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
+            }
+        }
+        Ok((network, state))
+    }
+
+    fn schedule(&self, steps: usize) -> Schedule {
+        let warm_up = (self.warm_up * steps as f64).ceil() as usize;
+        Schedule { peak: self.learning_rate, warm_up, steps }
+    }
+}
+
+/// Seed of what a step draws from the device's generator, such as stochastic depth.
+pub(crate) fn step_seed(seed: u64, step: usize) -> u64 {
+    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64)
+}
+
+/// Steps in all that fit into the seconds left, when one takes `one`: fewer when the machine slows down, more again
+/// when it recovers, never more than `most`.
+fn fitted(done: usize, one: f64, left: f64, most: usize) -> usize {
+    (done + (left.max(0.0) / one.max(1e-6)) as usize).min(most)
+}
+
+fn save<M: Module>(network: &M, optimiser: &ModuleOptimizer, folder: &Path) -> Result<(), TrainError> {
+    let fault = |error: burn::store::RecordError| checkpoint_fault(folder, error.to_string());
+    network.clone().save_file(folder.join("model.bpk")).map_err(fault)?;
+    optimiser.save(folder.join("optimizer.bpk")).map_err(fault)
+}
+
+/// Loads weights with the ids of their parameters, and then the moments that belong to these ids.
+fn load<M: Module>(
+    network: M,
+    folder: &Path,
+    optimiser: impl FnOnce(&M) -> ModuleOptimizer,
+) -> Result<(M, ModuleOptimizer), TrainError> {
+    let fault = |error: burn::store::RecordError| checkpoint_fault(folder, error.to_string());
+    let network = network.try_load_file(folder.join("model.bpk")).map_err(fault)?;
+    let optimiser = optimiser(&network).load(folder.join("optimizer.bpk")).map_err(fault)?;
+    Ok((network, optimiser))
+}
+
+fn checkpoint_fault(folder: &Path, message: String) -> TrainError {
+    TrainError::Checkpoint { path: folder.to_path_buf(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_follow_the_time_that_is_left_both_ways() {
+        assert_eq!(fitted(4, 1.0, 10.0, 100), 14);
+        assert_eq!(fitted(8, 2.0, 6.0, 100), 11, "a machine that slows down");
+        assert_eq!(fitted(10, 0.25, 4.0, 100), 26, "and one that recovers");
+        assert_eq!(fitted(10, 0.25, 400.0, 100), 100, "never more than were asked for");
+        assert_eq!(fitted(10, 1.0, -3.0, 100), 10, "none when time is over");
+    }
+}
