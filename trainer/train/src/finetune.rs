@@ -78,6 +78,10 @@ struct Run<'a> {
     weights: Vec<f32>,
     identity: String,
     device: Device,
+    /// A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
+    /// would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits takes
+    /// up other work of its pool, and must not take up a step of another run while it holds the generator.
+    pool: rayon::ThreadPool,
 }
 
 impl<'a> Run<'a> {
@@ -101,7 +105,9 @@ impl<'a> Run<'a> {
             ClassWeights::Given(weights) => weights.clone(),
         };
         let identity = identity(&ready, &setup, config);
-        Ok(Self { config, setup, ready, labelled, weights, identity, device: Device::flex().autodiff() })
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+        let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
+        Ok(Self { config, setup, ready, labelled, weights, identity, device: Device::flex().autodiff(), pool })
     }
 
     fn train(&self, hooks: &mut dyn Hooks, started: Instant) -> Result<(Network, State), TrainError> {
@@ -128,7 +134,7 @@ impl<'a> Run<'a> {
             }
             let rate = self.schedule(state.steps).rate(state.step);
             let loss;
-            (network, loss) = self.step(network, &mut optimiser, (state.step, rate))?;
+            (network, loss) = self.pool.install(|| self.step(network, &mut optimiser, (state.step, rate)))?;
             state.losses.push(loss);
             state.step += 1;
             let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));
