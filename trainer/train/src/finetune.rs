@@ -70,6 +70,10 @@ struct Run<'a> {
     weights: Vec<f32>,
     identity: String,
     device: Device,
+    /// A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
+    /// would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits takes
+    /// up other work of its pool, and must not take up a step of another run while it holds the generator.
+    pool: rayon::ThreadPool,
 }
 
 impl<'a> Run<'a> {
@@ -90,12 +94,62 @@ impl<'a> Run<'a> {
             ClassWeights::Given(weights) => weights.clone(),
         };
         let identity = identity(&ready, &setup, config);
-        Ok(Self { config, setup, ready, labelled, weights, identity, device: Device::flex().autodiff() })
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+        let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
+        Ok(Self { config, setup, ready, labelled, weights, identity, device: Device::flex().autodiff(), pool })
     }
 }
 
+<<<<<<< HEAD
 impl Learner for Run<'_> {
     type Network = Network;
+=======
+    fn train(&self, hooks: &mut dyn Hooks, started: Instant) -> Result<(Network, State), TrainError> {
+        let checkpoints = self.config.checkpoint.as_deref().map(Checkpoints::new);
+        let mut network = self.setup.network(self.config, &self.device)?;
+        let mut optimiser = adamw(&network, self.config.weight_decay, self.config.clip);
+        let mut state =
+            State { identity: self.identity.clone(), step: 0, steps: self.config.steps, losses: Vec::new() };
+        if let Some((path, found)) =
+            checkpoints.as_ref().and_then(|c| c.latest(&self.identity).transpose()).transpose()?
+        {
+            (network, optimiser) =
+                load(network, &path, |network| adamw(network, self.config.weight_decay, self.config.clip))?;
+            tracing::info!(step = found.step, "going on from a checkpoint");
+            state = found;
+        }
+        let mut timed = None;
+        while state.step < state.steps {
+            if hooks.cancelled() {
+                if let Some(checkpoints) = &checkpoints {
+                    checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
+                }
+                return Err(TrainError::Cancelled { step: state.step });
+            }
+            let rate = self.schedule(state.steps).rate(state.step);
+            let loss;
+            (network, loss) = self.pool.install(|| self.step(network, &mut optimiser, (state.step, rate)))?;
+            state.losses.push(loss);
+            state.step += 1;
+            let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));
+            if let Some(seconds) = self.config.seconds
+                && state.step > first
+                && (state.step - first).is_multiple_of(TIMED)
+            {
+                let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
+                let left = seconds - started.elapsed().as_secs_f64();
+                state.steps = fitted(state.step, one, left, self.config.steps);
+            }
+            hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
+            if let Some(checkpoints) = &checkpoints
+                && (state.step.is_multiple_of(self.config.every.max(1)) || state.step == state.steps)
+            {
+                checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
+            }
+        }
+        Ok((network, state))
+    }
+>>>>>>> h4
 
     fn network(&self) -> Result<Network, TrainError> {
         self.setup.network(self.config, &self.device)
