@@ -173,11 +173,7 @@ fn graph(
 }
 
 /// A module with all its weights.
-fn filled<M: burn::module::Module>(
-    made: M,
-    prefix: &str,
-    tensors: &BTreeMap<String, Stored>,
-) -> Result<M, TrainError> {
+fn filled<M: burn::module::Module>(made: M, prefix: &str, tensors: &BTreeMap<String, Stored>) -> Result<M, TrainError> {
     let (made, mut report) = load_stored(made, prefix, tensors)?;
     report.unexpected.clear();
     report.strict()?;
