@@ -13,7 +13,7 @@ use crate::TrainError;
 use crate::graphs::{Graphs, INSIDE, SHARD};
 use crate::import::check_grid;
 use crate::network::{HEAD, segmentation_head};
-use crate::tensors::architecture;
+use crate::tensors::{architecture, holds_checkpoint};
 
 /// Files of weights as they are published: the module of a whole checkpoint, the stem of its file, and the modules of a
 /// package that it belongs to. The calendar table goes with the fusion.
@@ -70,6 +70,9 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
     package.verify()?;
     let contract = package.contract();
     let modules = chosen(package, &config.modules)?;
+    if !holds_checkpoint(contract) {
+        return Err(lacks_weights(package));
+    }
     let sizes = architecture(package)?;
     let chip_size = config.chip_size.unwrap_or(contract.chip_size);
     if !(1..=1024).contains(&chip_size) {
@@ -85,7 +88,7 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
         file.tensors().map(|(name, stored)| (name.to_owned(), stored.clone())).collect();
     let mut writer = PackageWriter::new(folder)?;
     let mut written = Written { chip_size, graphs: BTreeMap::new(), weights: BTreeMap::new() };
-    for (prefix, stem, module) in FILES.iter().filter(|(_, _, module)| modules.contains(module)) {
+    for (prefix, stem, _) in FILES.iter().filter(|(_, _, module)| modules.contains(module)) {
         let own = format!("{prefix}.");
         let mut named: Vec<(String, Vec<usize>, Values<'_>)> = tensors
             .iter()
@@ -98,9 +101,6 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
             })
             .collect();
         named.sort_by(|a, b| a.0.cmp(&b.0));
-        if named.is_empty() {
-            return Err(lacks_weights(package, *module));
-        }
         let files = write_weights(writer.folder(), stem, &named, SHARD)?;
         let about = WrittenWeights { files, tensors: named.len() };
         let _new = written.weights.insert((*prefix).to_owned(), about);
@@ -144,7 +144,7 @@ fn graph(
     match module {
         Module::Hr => {
             let Some(hr) = &sizes.hr else { return Ok(()) };
-            let backbone = filled(hr.init(&device)?, "backbone_hr", tensors, package, module)?;
+            let backbone = filled(hr.init(&device)?, "backbone_hr", tensors)?;
             graphs.hr(&backbone, &contract.modalities[&Modality::Hr])
         }
         Module::S2 | Module::S1 => {
@@ -153,18 +153,18 @@ fn graph(
                 _ => (Modality::S1, &sizes.s1),
             };
             let Some((vit, up)) = series else { return Ok(()) };
-            let backbone = filled(vit.init(&device), &format!("backbone_{modality}"), tensors, package, module)?;
-            let head = filled(up.init(&device), &format!("head_{modality}"), tensors, package, module)?;
+            let backbone = filled(vit.init(&device), &format!("backbone_{modality}"), tensors)?;
+            let head = filled(up.init(&device), &format!("head_{modality}"), tensors)?;
             graphs.series(modality, &backbone, &head, &contract.modalities[&modality])
         }
         Module::Fusion => {
-            let fusion = filled(sizes.fusion.init(&device), "fusion", tensors, package, module)?;
+            let fusion = filled(sizes.fusion.init(&device), "fusion", tensors)?;
             graphs.fusion(&fusion)
         }
         Module::Head => {
             let classes = contract.head.as_ref().map_or(0, |head| head.classes.len());
             let head = segmentation_head(sizes, classes);
-            let head = filled(head.init(&device), HEAD, tensors, package, module)?;
+            let head = filled(head.init(&device), HEAD, tensors)?;
             let graph = export_head(&head, sizes.channels(), [chip_size; 2]);
             Ok(graphs.writer.graph(module, &graph, None)?)
         }
@@ -173,26 +173,17 @@ fn graph(
 }
 
 /// A module with all its weights.
-fn filled<M: burn::module::Module>(
-    made: M,
-    prefix: &str,
-    tensors: &BTreeMap<String, Stored>,
-    package: &Package,
-    module: Module,
-) -> Result<M, TrainError> {
+fn filled<M: burn::module::Module>(made: M, prefix: &str, tensors: &BTreeMap<String, Stored>) -> Result<M, TrainError> {
     let (made, mut report) = load_stored(made, prefix, tensors)?;
     report.unexpected.clear();
-    if !report.missing.is_empty() && package.contract().reduced().is_some() {
-        return Err(lacks_weights(package, module));
-    }
     report.strict()?;
     Ok(made.no_grad())
 }
 
-fn lacks_weights(package: &Package, module: Module) -> TrainError {
+fn lacks_weights(package: &Package) -> TrainError {
     let contract = package.contract();
     TrainError::Incomplete {
-        found: format!("package {} ({}) does not hold the weights of {module}", contract.name, contract.precision()),
+        found: format!("package {} ({}) does not hold the weights of its modules", contract.name, contract.precision()),
         hint: "export from the float model: packages in 8 bit keep the patch embeddings alone",
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use skysense_contract::{Calendar, Modality, Package};
+use skysense_contract::{Calendar, Contract, Modality, Package};
 use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
 use skysense_model::{Calendar as ModelCalendar, ModelError, SkySenseConfig, preset};
 
@@ -47,6 +47,11 @@ pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainErr
     Ok(config)
 }
 
+/// Whether a package keeps its whole checkpoint.
+pub(crate) fn holds_checkpoint(contract: &Contract) -> bool {
+    WHOLE.contains(&contract.precision().as_str())
+}
+
 /// What of a package's weights is not as the sizes of its modules say: tensors that lack, that are of another shape or
 /// type, or that no module has. Reads names and shapes alone.
 ///
@@ -65,7 +70,7 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
     let file = WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
     let found: BTreeMap<&str, &Stored> = file.tensors().collect();
     let mut check = TensorCheck { tensors: found.len(), problems: Vec::new() };
-    let whole = WHOLE.contains(&contract.precision().as_str());
+    let whole = holds_checkpoint(contract);
     for (name, shape) in &wanted {
         match found.get(name.as_str()) {
             None if whole || name.ends_with(PATCHES) => {

@@ -35,6 +35,7 @@ const ENVIRONMENT: &str = "
 | variable | meaning |
 | --- | --- |
 | SKYSENSE_PLUGIN_PATH | more folders or libraries with plugins, separated as in PATH |
+| SKYSENSE_MODEL_PATH | folders in which `skysense model list` looks where none are named, separated as in PATH |
 | SKYSENSE_RUNS | folder in which runs are kept, instead of `.skysense/runs` |
 | SKYSENSE_LOG | what is logged to stderr, like `info` or `skysense_engine=debug`; overrides `--verbose` |
 | SKYSENSE_SECRET_NAME | the secret `${secret:NAME}` of a workflow |
