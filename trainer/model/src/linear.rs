@@ -6,6 +6,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::onnx::{Graph, Value};
+use crate::precision::like;
 
 /// `y = x·Wᵀ + b`.
 #[derive(Module, Debug)]
@@ -40,6 +41,7 @@ impl Linear {
         let width = shape[D - 1];
         let rows = x.reshape([shape.iter().product::<usize>() / width, width]);
         let (weight, bias) = self.part(outputs);
+        let (weight, bias) = (like(weight, &rows), bias.map(|bias| like(bias, &rows)));
         shape[D - 1] = weight.dims()[0];
         burn::tensor::module::linear(rows, weight.transpose(), bias).reshape(shape)
     }

@@ -4,6 +4,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::{like, single};
 
 /// `y = (x − mean) / √(variance + ε) · weight + bias` over the last axis.
 #[derive(Module, Debug)]
@@ -25,7 +26,9 @@ impl LayerNorm {
 
     /// `[…, channel]` → the same shape.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        burn::tensor::module::layer_norm(x, self.weight.val(), Some(self.bias.val()), self.epsilon)
+        let normed =
+            burn::tensor::module::layer_norm(single(x.clone()), self.weight.val(), Some(self.bias.val()), self.epsilon);
+        like(normed, &x)
     }
 
     /// The node of [`LayerNorm::forward`].

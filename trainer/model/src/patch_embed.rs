@@ -6,6 +6,7 @@ use burn::tensor::ops::{ConvOptions, PadMode};
 use burn::tensor::{Device, Tensor};
 
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::like;
 
 /// A convolution whose stride is its kernel, after zeros at the right and the bottom ("corner" padding).
 #[derive(Module, Debug)]
@@ -43,7 +44,8 @@ impl PatchEmbed {
         let padded =
             if bottom + right > 0 { pixels.pad((0, right, 0, bottom), PadMode::Constant(0.0)) } else { pixels };
         let options = ConvOptions::new([patch, patch], [0, 0], [1, 1], 1);
-        conv2d(padded, self.weight.val(), Some(self.bias.val()), options).flatten::<3>(2, 3).swap_dims(1, 2)
+        let (weight, bias) = (like(self.weight.val(), &padded), like(self.bias.val(), &padded));
+        conv2d(padded, weight, Some(bias), options).flatten::<3>(2, 3).swap_dims(1, 2)
     }
 
     /// The nodes of [`PatchEmbed::forward`] for inputs of `height` × `width`.

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::like;
 
 /// Shape of an [`UpHead`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +75,8 @@ impl UpHead {
         let r = self.scale;
         let out = self.weight.dims()[0] / (r * r);
         let rows = x.permute([0, 2, 3, 1]).reshape([batch, height * width, channel]);
-        let rows = burn::tensor::module::linear(rows, self.weight.val().transpose(), Some(self.bias.val()));
+        let (weight, bias) = (like(self.weight.val(), &rows), like(self.bias.val(), &rows));
+        let rows = burn::tensor::module::linear(rows, weight.transpose(), Some(bias));
         let split = rows.reshape([batch, height, width, out, r, r]).permute([0, 3, 1, 4, 2, 5]);
         split.reshape([batch, out, height * r, width * r])
     }

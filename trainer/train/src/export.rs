@@ -91,7 +91,7 @@ fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
     let sample = &trained.probe;
     let classes = trained.config.classes.len();
     let batch = stack(std::slice::from_ref(sample), &trained.setup.inputs, &vec![1.0; classes], false, &Device::flex());
-    let logits = trained.network.logits(&batch, false);
+    let logits = trained.network.logits(&batch);
     let size = sample.size;
     let mut tensors: BTreeMap<String, (Stored, Vec<usize>, Vec<u8>)> = BTreeMap::new();
     let output = logits.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();

@@ -5,15 +5,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use skysense_contract::{Modality, Offer, sha256_bytes};
+use skysense_model::Tape;
 
 use crate::batch::stack;
 use crate::checkpoint::{Checkpoints, State};
 use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, mark, prepare};
 use crate::loss::{ClassWeights, cross_entropy, median_frequency};
+use crate::loss_scale::LossScale;
 use crate::network::{Network, seeded};
 use crate::optimiser::adamw;
 use crate::random::{Purpose, rng};
@@ -43,16 +45,22 @@ pub fn finetune(
     hooks: &mut dyn Hooks,
 ) -> Result<Trained, TrainError> {
     config.check()?;
+    let device = config.device.open(config.precision)?;
     let setup = setup(samples, offers, config)?;
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
     let blocks = labelled_blocks(samples, &ready, config.block);
     let split = Split::new(config.block, config.validation, &blocks, config.seed);
     mark(samples, &mut ready, &split);
-    let run = Run::new(samples, ready, setup, config)?;
+    let device = if std::env::var_os("SKYSENSE_BALANCED").is_some() {
+        device.autodiff().gradient_checkpointing()
+    } else {
+        device.autodiff()
+    };
+    let run = Run::new(samples, ready, setup, config, device)?;
     let started = Instant::now();
     let (network, state) = run.train(hooks, started)?;
-    let network = network.valid();
+    let network = network.valid().to_device(&Device::flex());
     let (training, validation) = score(&network, &run.ready, &run.setup.inputs, config.classes.len(), config.batch);
     Ok(Trained {
         training,
@@ -86,6 +94,7 @@ impl<'a> Run<'a> {
         ready: Vec<Prepared>,
         setup: Setup,
         config: &'a FinetuneConfig,
+        device: Device,
     ) -> Result<Self, TrainError> {
         let trains = |sample: &Prepared| {
             !sample.series.is_empty() && sample.targets.iter().any(|t| t.class.is_some() && !t.validates)
@@ -101,15 +110,20 @@ impl<'a> Run<'a> {
             ClassWeights::Given(weights) => weights.clone(),
         };
         let identity = identity(&ready, &setup, config);
-        Ok(Self { config, setup, ready, labelled, weights, identity, device: Device::flex().autodiff() })
+        Ok(Self { config, setup, ready, labelled, weights, identity, device })
     }
 
     fn train(&self, hooks: &mut dyn Hooks, started: Instant) -> Result<(Network, State), TrainError> {
         let checkpoints = self.config.checkpoint.as_deref().map(Checkpoints::new);
         let mut network = self.setup.network(self.config, &self.device)?;
         let mut optimiser = adamw(&network, self.config.weight_decay, self.config.clip);
-        let mut state =
-            State { identity: self.identity.clone(), step: 0, steps: self.config.steps, losses: Vec::new() };
+        let mut state = State {
+            identity: self.identity.clone(),
+            step: 0,
+            steps: self.config.steps,
+            scale: LossScale::new(self.config.precision),
+            losses: Vec::new(),
+        };
         if let Some((path, found)) =
             checkpoints.as_ref().and_then(|c| c.latest(&self.identity).transpose()).transpose()?
         {
@@ -128,7 +142,7 @@ impl<'a> Run<'a> {
             }
             let rate = self.schedule(state.steps).rate(state.step);
             let loss;
-            (network, loss) = self.step(network, &mut optimiser, (state.step, rate))?;
+            (network, loss) = self.step(network, &mut optimiser, &mut state.scale, (state.step, rate))?;
             state.losses.push(loss);
             state.step += 1;
             let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));
@@ -159,25 +173,34 @@ impl<'a> Run<'a> {
         &self,
         network: Network,
         optimiser: &mut ModuleOptimizer,
+        scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Network, f32), TrainError> {
         let samples = self.draw(step);
         let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
         // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
         let seed = self.config.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64);
-        let logits = seeded(&self.device, seed, || network.logits(&batch, self.config.frozen));
-        let loss = cross_entropy(logits, batch.classes, batch.weights);
-        let value = loss.clone().into_scalar::<f32>();
-        if !value.is_finite() {
-            return Err(TrainError::Diverged { step, rate });
-        }
-        let mut gradients = loss.backward();
-        let gradients = if self.config.frozen {
-            network.head_gradients(&mut gradients)
-        } else {
-            GradientsParams::from_module(&mut gradients, &network)
+        let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
+        let diverged = || TrainError::Diverged { step, rate };
+        let (value, gradients) = seeded(&self.device, seed, || {
+            let tape = Tape::new(checkpointing, seed);
+            let logits = network.logits_on(&tape, &batch, precision, frozen);
+            let loss = cross_entropy(logits, batch.classes, batch.weights);
+            let value = loss.clone().into_scalar::<f32>();
+            if !value.is_finite() {
+                return Err(diverged());
+            }
+            let loss = scale.scale(loss);
+            let gradients = if frozen { tape.backward(&loss, &network.head) } else { tape.backward(&loss, &network) };
+            Ok((value, gradients))
+        })?;
+        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
+        let network = match scale.unscale(gradients, &network) {
+            Some(gradients) => optimiser.step(rate, network, gradients),
+            None if scale.spent() => return Err(diverged()),
+            None => network,
         };
-        Ok((optimiser.step(rate, network, gradients), value))
+        Ok((network, value))
     }
 
     /// The samples of a step: every sample once an epoch, in an order of that epoch, each augmented anew.

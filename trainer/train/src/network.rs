@@ -3,17 +3,16 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::{Bool, Device, Gradients, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 use rand::RngExt;
 use skysense_contract::{Calendar, Class, Modality, Package};
 use skysense_model::{
-    Calendar as ModelCalendar, ModelError, PRESETS, SegmentationHead, SegmentationHeadConfig, SkySense, SkySenseConfig,
-    Tokens, checkpoint,
+    Calendar as ModelCalendar, ModelError, PRESETS, Precision, SegmentationHead, SegmentationHeadConfig, SkySense,
+    SkySenseConfig, Tape, Tokens, checkpoint,
 };
 
 use crate::TrainError;
-use crate::batch::{Batch, Stack};
+use crate::batch::Batch;
 use crate::random::{Purpose, rng};
 use crate::setup::Setup;
 
@@ -108,59 +107,69 @@ impl Network {
         Ok(learning(head))
     }
 
-    /// Batch → logits `[batch, class, height, width]`; with a frozen encoder no gradient goes into it.
-    pub(crate) fn logits(&self, batch: &Batch, frozen: bool) -> Tensor<4> {
-        let features = self.encoder.fusion.forward(self.tokens(batch));
-        self.head.forward(if frozen { features.detach() } else { features })
+    /// Batch → logits `[batch, class, height, width]`, in single precision.
+    pub(crate) fn logits(&self, batch: &Batch) -> Tensor<4> {
+        self.logits_on(&Tape::off(), batch, Precision::F32, false)
     }
 
-    /// Gradients of the head alone.
-    pub(crate) fn head_gradients(&self, gradients: &mut Gradients) -> GradientsParams {
-        GradientsParams::from_module(gradients, &self.head)
-    }
-
-    /// Tokens of all modalities of a batch, HR, S2, S1 in turn, with absent dates hidden.
-    fn tokens(&self, batch: &Batch) -> Tokens {
-        let (mut features, mut days, mut calendars, mut present) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for modality in Modality::ALL {
-            let Some(stack) = batch.stacks.get(&modality) else { continue };
-            features.push(self.encode(modality, stack));
-            days.push(stack.days.clone());
-            let carries = match self.encoder.fusion.config().calendar {
-                ModelCalendar::None => false,
-                ModelCalendar::S2Only => modality == Modality::S2,
-                ModelCalendar::All => true,
-            };
-            calendars.push(Tensor::<2>::full(stack.days.dims(), f32::from(u8::from(carries)), &stack.pixels.device()));
-            present.push(stack.present.clone());
-        }
-        Tokens {
-            features: Tensor::cat(features, 1),
-            day: Tensor::<2, Int>::cat(days, 1),
-            calendar: Tensor::cat(calendars, 1),
-            present: Some(Tensor::<2, Bool>::cat(present, 1)),
-        }
-    }
-
-    /// `[batch, time, band, height, width]` → `[batch, time, channel, height, width]`.
-    fn encode(&self, modality: Modality, stack: &Stack) -> Tensor<5> {
-        let [batch, time, band, height, width] = stack.pixels.dims();
-        let pixels = stack.pixels.clone().reshape([batch * time, band, height, width]);
-        let encoders = &self.encoder.encoders;
-        let series = match modality {
-            Modality::Hr => None,
-            Modality::S2 => encoders.backbone_s2.as_ref().zip(encoders.head_s2.as_ref()),
-            Modality::S1 => encoders.backbone_s1.as_ref().zip(encoders.head_s1.as_ref()),
+    /// As [`Network::logits`] with all blocks on a tape, computed in a precision; with a frozen encoder no gradient goes
+    /// into it, and nothing of it is kept.
+    pub(crate) fn logits_on(&self, tape: &Tape, batch: &Batch, precision: Precision, frozen: bool) -> Tensor<4> {
+        let features = match frozen {
+            true => features(&self.encoder.clone().no_grad(), tape, batch, precision).detach(),
+            false => features(&self.encoder, tape, batch, precision),
         };
-        let maps = match (series, &encoders.backbone_hr) {
-            (Some((backbone, head)), _) => head.forward(backbone.forward(pixels)),
-            (None, Some(backbone)) => backbone
-                .forward(pixels)
-                .pop()
-                .expect("a network is only made where its last stage is among the outputs"),
-            (None, None) => unreachable!("a batch holds only modalities that the network was made for"),
-        };
-        let [_, channel, rows, columns] = maps.dims();
-        maps.reshape([batch, time, channel, rows, columns])
+        Precision::F32.cast(self.head.forward(features))
     }
+}
+
+/// Fused features of a batch.
+fn features(encoder: &SkySense, tape: &Tape, batch: &Batch, precision: Precision) -> Tensor<4> {
+    encoder.fusion.forward_on(tape, tokens(encoder, tape, batch, precision))
+}
+
+/// Tokens of all modalities of a batch, HR, S2, S1 in turn, with absent dates hidden.
+fn tokens(encoder: &SkySense, tape: &Tape, batch: &Batch, precision: Precision) -> Tokens {
+    let (mut features, mut days, mut calendars, mut present) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for modality in Modality::ALL {
+        let Some(stack) = batch.stacks.get(&modality) else { continue };
+        let pixels = precision.cast(stack.pixels.clone());
+        features.push(encode(encoder, tape, modality, pixels));
+        days.push(stack.days.clone());
+        let carries = match encoder.fusion.config().calendar {
+            ModelCalendar::None => false,
+            ModelCalendar::S2Only => modality == Modality::S2,
+            ModelCalendar::All => true,
+        };
+        calendars.push(Tensor::<2>::full(stack.days.dims(), f32::from(u8::from(carries)), &stack.pixels.device()));
+        present.push(stack.present.clone());
+    }
+    Tokens {
+        features: Tensor::cat(features, 1),
+        day: Tensor::<2, Int>::cat(days, 1),
+        calendar: Tensor::cat(calendars, 1),
+        present: Some(Tensor::<2, Bool>::cat(present, 1)),
+    }
+}
+
+/// `[batch, time, band, height, width]` → `[batch, time, channel, height, width]`.
+fn encode(encoder: &SkySense, tape: &Tape, modality: Modality, pixels: Tensor<5>) -> Tensor<5> {
+    let [batch, time, band, height, width] = pixels.dims();
+    let pixels = pixels.reshape([batch * time, band, height, width]);
+    let encoders = &encoder.encoders;
+    let series = match modality {
+        Modality::Hr => None,
+        Modality::S2 => encoders.backbone_s2.as_ref().zip(encoders.head_s2.as_ref()),
+        Modality::S1 => encoders.backbone_s1.as_ref().zip(encoders.head_s1.as_ref()),
+    };
+    let maps = match (series, &encoders.backbone_hr) {
+        (Some((backbone, head)), _) => head.forward(backbone.forward_on(tape, pixels)),
+        (None, Some(backbone)) => backbone
+            .forward_on(tape, pixels)
+            .pop()
+            .expect("a network is only made where its last stage is among the outputs"),
+        (None, None) => unreachable!("a batch holds only modalities that the network was made for"),
+    };
+    let [_, channel, rows, columns] = maps.dims();
+    maps.reshape([batch, time, channel, rows, columns])
 }

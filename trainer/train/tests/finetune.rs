@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use skysense_contract::{Class, Dtype, MlmContext, Modality, Offer, Package, Unit};
 use skysense_train::{
-    Augmentation, FinetuneConfig, Hooks, NoHooks, Progress, Sample, SampleSeries, Start, TrainError, export, finetune,
+    Augmentation, Checkpointing, FinetuneConfig, Hooks, NoHooks, Progress, Sample, SampleSeries, Start, TrainError,
+    TrainingPrecision, export, finetune,
 };
 
 const SIZE: usize = 16;
@@ -79,6 +80,40 @@ fn it_learns_what_can_be_learned() {
     assert!(trained.training.overall_accuracy > 0.9, "{:?}", trained.training);
     let validation = trained.validation.unwrap();
     assert!(validation.overall_accuracy > 0.8 && validation.pixels > 0, "{validation:?}");
+}
+
+#[test]
+fn sixteen_bits_learn_what_single_precision_learns() {
+    let run = |precision| finetune(&samples(6), &offers(), &FinetuneConfig { precision, ..config(60) }, &mut NoHooks);
+    let single = run(TrainingPrecision::F32).unwrap();
+    for precision in [TrainingPrecision::Bf16, TrainingPrecision::F16] {
+        let mixed = run(precision).unwrap();
+        // The first steps start from the same weights, so they differ by rounding; then paths part, not what they reach.
+        for (step, (a, b)) in single.losses.iter().zip(&mixed.losses).enumerate() {
+            let tolerance = if step < 3 { 0.03 } else { 0.35 };
+            assert!((a - b).abs() < tolerance, "{precision:?}, step {step}: {b}, in single precision {a}");
+        }
+        assert!(mixed.losses != single.losses, "{precision:?} was not used");
+        let mean = |losses: &[f32]| losses[50..].iter().sum::<f32>() / 10.0;
+        let (a, b) = (mean(&single.losses), mean(&mixed.losses));
+        assert!((a - b).abs() < 0.05, "{precision:?}: the last ten losses are {b}, in single precision {a}");
+        assert!(mixed.training.overall_accuracy > 0.9, "{precision:?}: {:?}", mixed.training);
+    }
+}
+
+#[test]
+fn blocks_that_are_computed_again_give_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, checkpointing, precision| {
+        let config = FinetuneConfig { checkpointing, precision, ..config(4) };
+        let trained = finetune(&samples(3), &offers(), &config, &mut NoHooks).unwrap();
+        weights(&export(&trained, &folder.path().join(name), &MlmContext::default()).unwrap())
+    };
+    for precision in [TrainingPrecision::F32, TrainingPrecision::F16] {
+        let name = |what: &str| format!("{what}-{precision:?}");
+        let kept = run(&name("kept"), Checkpointing::Off, precision);
+        assert!(run(&name("again"), Checkpointing::Blocks, precision) == kept, "{precision:?}");
+    }
 }
 
 #[test]

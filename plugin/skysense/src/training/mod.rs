@@ -3,9 +3,11 @@
 mod holdout;
 mod label_reader;
 mod labels;
+mod options;
 mod samples;
 
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
+pub(crate) use options::{Checkpointing, Precision};
 pub(crate) use samples::samples;
