@@ -6,7 +6,8 @@
 //! is one map for each block, and the record of one block at a time.
 //!
 //! Stochastic depth must drop the same branches both times, so every block has a seed of its own. [`Tape::keeping`]
-//! seeds blocks in the same way: with and without recomputation a step gives the same gradients.
+//! seeds blocks in the same way: with and without recomputation a step gives the same gradients, but for rounding where a
+//! gradient reaches a product in another order of its axes.
 
 use std::cell::{Cell, RefCell};
 
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_the_same_bits_with_and_without_recomputation() {
+    fn gradients_are_the_same_with_and_without_recomputation() {
         let device = Device::flex().autodiff();
         let model = model(&device);
         let draw = |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Default, &device);
@@ -227,7 +228,11 @@ mod tests {
         let learning = kept.iter().filter(|gradient| gradient.iter().any(|value| *value != 0.0)).count();
         assert!(learning > 60 && kept.len() == computed.len(), "{learning} of {}", kept.len());
         for (index, (kept, computed)) in kept.iter().zip(&computed).enumerate() {
-            assert!(kept == computed, "parameter {index} of {}", kept.len());
+            assert_eq!(kept.len(), computed.len(), "parameter {index}");
+            let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
+            let apart = norm(&mut kept.iter().zip(computed).map(|(a, b)| a - b));
+            let size = norm(&mut kept.iter().copied());
+            assert!(apart <= 1e-5 * size + 1e-9, "parameter {index}: {apart} of {size}");
         }
         let (other, _) = pass(Tape::new(Checkpointing::Blocks, 8), &model, &pixels);
         assert!(other != loss, "another seed drops other branches");

@@ -2,7 +2,7 @@
 //!
 //! Each case runs in a process of its own: the model is made, takes its pass (three steps in training), and the rise of
 //! peak resident memory above the start is compared with what `skysense model cost` says. Prints one JSON object for
-//! each case, with bytes, the ratio of measured to predicted, and seconds of a step or pass; docs/MODEL.md has the last ones.
+//! each case, with bytes, the ratio of measured to predicted, and the seconds that the cores spend on a step or pass; docs/MODEL.md has the last ones.
 //!
 //! `cargo bench --workspace --bench predicted_memory`. Chips of 16 px with high resolution, 4 dates of Sentinel-2, 2 of Sentinel-1.
 
@@ -45,7 +45,7 @@ fn main() {
         let ratio = measured as f64 / predicted as f64;
         let Case { preset, batch, training } = case;
         let mut line = json!({"preset": preset, "batch": batch, "predicted": predicted, "measured": measured,
-            "ratio": ratio, "seconds": seconds});
+            "ratio": ratio, "core_seconds": seconds});
         if let Some(mode) = training {
             line["precision"] = json!(mode.precision);
             line["checkpointing"] = json!(mode.checkpointing);

@@ -88,7 +88,10 @@ impl TrainingDevice {
     }
 
     /// The device, if it is there and can compute in a precision. Another one never takes its place.
-    pub(crate) fn open(self, precision: Precision) -> Result<Device, TrainError> {
+    ///
+    /// # Errors
+    /// As [`TrainingDevice::available`].
+    pub fn open(self, precision: Precision) -> Result<Device, TrainError> {
         if !self.kind.built() {
             let kind = self.kind.name();
             return Err(self.fault(format!(

@@ -90,7 +90,7 @@ pub(crate) struct Settings {
     device: String,
     /// What activations and products are computed in; weights are kept in single precision.
     precision: Precision,
-    /// What is kept for the backward pass: `blocks` takes less memory and more time, and gives the same weights.
+    /// What is kept for the backward pass: `blocks` takes less memory and more time, and gives the same weights but for rounding.
     checkpointing: Checkpointing,
     /// Seed of weights, order and augmentation.
     seed: u64,

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use skysense_contract::{Class, Dtype, Modality, Offer, Unit};
@@ -60,7 +59,7 @@ impl Case {
         }
     }
 
-    /// Bytes that a child rose by, and seconds of a step that is not the first; `arguments` lead a test binary to the
+    /// Bytes that a child rose by, and seconds of all cores in a step that is not the first; `arguments` lead a test binary to the
     /// test that calls [`if_child`].
     pub(crate) fn measured(self, arguments: &[&str]) -> (u64, f64) {
         let program = std::env::current_exe().expect("a path of this program");
@@ -95,6 +94,17 @@ pub(crate) fn if_child(cases: &[Case]) -> bool {
     true
 }
 
+/// Seconds that all threads of this process were given: other work on the machine does not count.
+fn cores() -> f64 {
+    /// Of the kernel's interface to programs, whatever it counts in itself.
+    const TICKS: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields = text.rsplit(')').next().expect("the name of the program ends in a bracket");
+    // User and system time are fields 14 and 15; the first one after the name is 3.
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().expect("ticks"));
+    ticks.sum::<f64>() / TICKS
+}
+
 /// A line of `/proc/self/status`, in bytes.
 fn status(field: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
@@ -102,7 +112,7 @@ fn status(field: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("kibibytes") * 1024
 }
 
-/// Gives the seconds of a forward pass.
+/// Gives the seconds that the cores spend on a forward pass.
 fn infer(case: Case) -> f64 {
     let device = Device::flex();
     let config = case.config();
@@ -122,23 +132,23 @@ fn infer(case: Case) -> f64 {
         s1: Some(series(2, CHIP.dates_s1)),
         ..Inputs::default()
     };
-    let started = Instant::now();
+    let before = cores();
     let logits = head.forward(model.forward(inputs).expect("a chip that the model reads"));
     assert!(logits.sum().into_scalar::<f32>().is_finite());
-    started.elapsed().as_secs_f64()
+    cores() - before
 }
 
-/// When each step was over.
+/// Seconds of all cores at the end of each step.
 #[derive(Default)]
-struct Steps(Vec<Instant>);
+struct Steps(Vec<f64>);
 
 impl Hooks for Steps {
     fn progress(&mut self, _: &Progress) {
-        self.0.push(Instant::now());
+        self.0.push(cores());
     }
 }
 
-/// Gives the seconds of a step that is not the first.
+/// Gives the seconds that the cores spend on a step that is not the first.
 fn train(case: Case, mode: memory::Mode, samples: &[Sample]) -> f64 {
     let offer = |bands: &[&str], unit, dtype, dates, size| Offer {
         bands: bands.iter().map(ToString::to_string).collect(),
@@ -163,7 +173,7 @@ fn train(case: Case, mode: memory::Mode, samples: &[Sample]) -> f64 {
     let mut steps = Steps::default();
     finetune(samples, &offers, &config, &mut steps).expect("it trains");
     let [first, .., last] = steps.0[..] else { panic!("several steps") };
-    (last - first).as_secs_f64() / (steps.0.len() - 1) as f64
+    (last - first) / (steps.0.len() - 1) as f64
 }
 
 fn samples(count: usize) -> Vec<Sample> {
