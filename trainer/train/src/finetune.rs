@@ -52,12 +52,7 @@ pub fn finetune(
     let blocks = labelled_blocks(samples, &ready, config.block);
     let split = Split::new(config.block, config.validation, &blocks, config.seed);
     mark(samples, &mut ready, &split);
-    let device = if std::env::var_os("SKYSENSE_BALANCED").is_some() {
-        device.autodiff().gradient_checkpointing()
-    } else {
-        device.autodiff()
-    };
-    let run = Run::new(samples, ready, setup, config, device)?;
+    let run = Run::new(samples, ready, setup, config, device.autodiff())?;
     let started = Instant::now();
     let (network, state) = run.train(hooks, started)?;
     let network = network.valid().to_device(&Device::flex());
