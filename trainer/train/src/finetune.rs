@@ -9,7 +9,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use skysense_contract::{Modality, Offer, sha256_bytes};
-use skysense_model::Tape;
+use skysense_model::{Checkpointing, Tape};
 
 use crate::batch::stack;
 use crate::checkpoint::{Checkpoints, State};
@@ -178,7 +178,8 @@ impl<'a> Run<'a> {
         let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
         let diverged = || TrainError::Diverged { step, rate };
         let (value, gradients) = seeded(&self.device, seed, || {
-            let tape = Tape::new(checkpointing, seed);
+            // Nothing of a frozen encoder is kept anyway.
+            let tape = Tape::new(if frozen { Checkpointing::Off } else { checkpointing }, seed);
             let logits = network.logits_on(&tape, &batch, precision, frozen);
             let loss = cross_entropy(logits, batch.classes, batch.weights);
             let value = loss.clone().into_scalar::<f32>();
