@@ -7,13 +7,24 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Device, Distribution, Int, Tensor};
 use skysense_model::{Checkpointing, SkySense, Tape, Tokens, preset};
 
+/// Parameters are drawn when first used: before seeds are set.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        drop(param.val());
+    }
+}
+
 /// Branches drop often, so that a second draw would show.
 fn model(device: &Device) -> SkySense {
     let mut config = preset("tiny").expect("a preset");
     config.fusion.drop_path = 0.5;
     config.hr.as_mut().expect("all modalities").drop_path = 0.5;
     config.s2.as_mut().expect("all modalities").0.drop_path = 0.5;
-    config.init(device).expect("it fits together").materialize()
+    let model = config.init(device).expect("it fits together");
+    model.visit(&mut Draw);
+    model
 }
 
 /// Loss, and gradients by name of the parameter, of a pass with high resolution, two dates and one that is absent.

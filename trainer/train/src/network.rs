@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use rand::RngExt;
 use skysense_contract::{Calendar, Class, Modality, Package};
@@ -37,6 +37,15 @@ pub(crate) fn seeded<R>(device: &Device, seed: u64, draw: impl FnOnce() -> R) ->
     let _mine = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     device.seed(seed);
     draw()
+}
+
+/// Parameters are drawn when first used, so they are made use of while the seed holds.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        drop(param.val());
+    }
 }
 
 /// Names of the presets.
@@ -83,8 +92,9 @@ impl Network {
         }
         let head = segmentation_head(&config, classes);
         seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
-            // Parameters may be drawn when first used, so they are made use of here, while the seed holds.
-            Ok(Self { encoder: config.init(device)?, head: head.init(device) }.materialize())
+            let network = Self { encoder: config.init(device)?, head: head.init(device) };
+            network.visit(&mut Draw);
+            Ok(network)
         })
     }
 

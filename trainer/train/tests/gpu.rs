@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use skysense_contract::{Class, Dtype, MlmContext, Modality, Offer, Unit};
 use skysense_model::{GeoContextConfig, SegmentationHeadConfig, SkySenseConfig, Tokens, preset};
@@ -20,6 +20,20 @@ fn device() -> TrainingDevice {
 
 fn gpu() -> Device {
     device().open(TrainingPrecision::F32).unwrap()
+}
+
+/// Parameters are drawn when first used, so a copy would draw others.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        drop(param.val());
+    }
+}
+
+fn drawn<M: Module>(module: M) -> M {
+    module.visit(&mut Draw);
+    module
 }
 
 fn draw<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -43,7 +57,7 @@ fn tiny() -> SkySenseConfig {
 #[test]
 fn encoders_and_up_heads_give_what_the_cpu_gives() {
     let gpu = gpu();
-    let model = tiny().init(&Device::flex()).unwrap().materialize();
+    let model = drawn(tiny().init(&Device::flex()).unwrap());
     let there = model.clone().to_device(&gpu);
     let pixels = draw([1, 3, 256, 256]);
     let run = |model: &skysense_model::SkySense, pixels| {
@@ -72,7 +86,7 @@ fn encoders_and_up_heads_give_what_the_cpu_gives() {
 fn fusion_prototypes_and_head_give_what_the_cpu_gives() {
     let (gpu, cpu) = (gpu(), Device::flex());
     let config = tiny().fusion;
-    let fusion = config.init(&cpu).materialize();
+    let fusion = drawn(config.init(&cpu));
     let features = draw([2, 3, config.channels_in, 4, 4]);
     let run = |fusion: &skysense_model::Fusion, features: Tensor<5>| {
         let device = features.device();
@@ -85,11 +99,11 @@ fn fusion_prototypes_and_head_give_what_the_cpu_gives() {
     };
     let fused = run(&fusion, features.clone());
     alike("fusion", fused.clone(), run(&fusion.to_device(&gpu), features.to_device(&gpu)));
-    let context = GeoContextConfig { regions: 4, prototypes: 6, channels: config.channels }.init(&cpu).materialize();
+    let context = drawn(GeoContextConfig { regions: 4, prototypes: 6, channels: config.channels }.init(&cpu));
     let region = |device: &Device| Tensor::<1, Int>::from_data([3, 1], device);
     let here = context.forward(fused.clone(), region(&cpu));
     alike("geo_context", here, context.to_device(&gpu).forward(fused.clone().to_device(&gpu), region(&gpu)));
-    let head = SegmentationHeadConfig { channels: config.channels, hidden: 64, classes: 5 }.init(&cpu).materialize();
+    let head = drawn(SegmentationHeadConfig { channels: config.channels, hidden: 64, classes: 5 }.init(&cpu));
     let here = head.forward(fused.clone());
     alike("segmentation_head", here, head.to_device(&gpu).forward(fused.to_device(&gpu)));
 }
