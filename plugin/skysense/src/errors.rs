@@ -136,6 +136,7 @@ pub(crate) fn train(error: &TrainError) -> NodeError {
         TrainError::Weights(CheckpointError::Io { action: "write", path, source }) => written(path, source),
         TrainError::Weights(_) => with_hint("weights.invalid", error),
         TrainError::Incomplete { .. } => with_hint("weights.incomplete", error),
+        TrainError::Device { .. } => with_hint("device.unavailable", error),
         TrainError::Diverged { .. } => with_hint("train.diverged", error),
         _ => with_hint("train.failed", error),
     }

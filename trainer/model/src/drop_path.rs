@@ -3,6 +3,8 @@
 use burn::module::{Flag, Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 
+use crate::precision::like;
+
 /// Drops a whole branch for some samples of a batch while training, and scales the others up.
 #[derive(Module, Debug)]
 pub(crate) struct DropPath {
@@ -26,6 +28,7 @@ impl DropPath {
         shape[0] = x.dims()[0];
         let device: Device = x.device();
         let kept = Tensor::<D>::random(shape, Distribution::Bernoulli(keep), &device);
-        x * (kept * (1.0 / keep))
+        let scale = like(kept * (1.0 / keep), &x);
+        x * scale
     }
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Calendar, DAYS};
 use crate::linear::Linear;
 use crate::onnx::{ElementType, Graph, Value};
+use crate::precision::like;
+use crate::tape::Tape;
 use crate::transformer::{HIDDEN, LayerWidths, TransformerLayer};
 
 /// Shape of a [`Fusion`].
@@ -90,6 +92,11 @@ impl Fusion {
 
     /// Tokens → features `[batch, channel, height, width]`.
     pub fn forward(&self, tokens: Tokens) -> Tensor<4> {
+        self.forward_on(&Tape::off(), tokens)
+    }
+
+    /// As [`Fusion::forward`], every layer a block of the tape.
+    pub fn forward_on(&self, tape: &Tape, tokens: Tokens) -> Tensor<4> {
         let [batch, time, channel, height, width] = tokens.features.dims();
         let features = match &self.ctpe {
             None => tokens.features,
@@ -97,6 +104,7 @@ impl Fusion {
                 let days = tokens.day.clamp(0, DAYS as i64 - 1).reshape([batch * time]);
                 let rows = ctpe.val().reshape([DAYS, channel]).select(0, days).reshape([batch, time, channel]);
                 let rows = rows * tokens.calendar.reshape([batch, time, 1]);
+                let rows = like(rows, &tokens.features);
                 tokens.features + rows.reshape([batch, time, channel, 1, 1])
             }
         };
@@ -106,7 +114,7 @@ impl Fusion {
             let absent = present.bool_not().float() * HIDDEN;
             Tensor::cat(vec![extra, absent], 1).reshape([batch, 1, 1, time + 1])
         });
-        let fused = self.forward_sequences(sequences, hidden.as_ref());
+        let fused = self.forward_sequences_on(tape, sequences, hidden.as_ref());
         let channels = self.config.channels;
         fused.reshape([batch, height, width, channels]).permute([0, 3, 1, 2])
     }
@@ -115,15 +123,24 @@ impl Fusion {
     ///
     /// `hidden` `[group, 1, 1, 1 + token]` is added to the logits of each sequence of a group.
     pub fn forward_sequences(&self, sequences: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<2> {
+        self.forward_sequences_on(&Tape::off(), sequences, hidden)
+    }
+
+    fn forward_sequences_on(&self, tape: &Tape, sequences: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<2> {
         let [sequence, _, _] = sequences.dims();
         let channels = self.config.channels;
         let x = self.porj_linear.forward(sequences);
-        let extra = self.cls_token.val().expand([sequence, 1, channels]);
+        let extra = like(self.cls_token.val(), &x).expand([sequence, 1, channels]);
         let x = Tensor::cat(vec![extra, x], 1);
         // Nothing but the extra token is read of the last layer.
         let first = match self.layers.split_last() {
             Some((last, before)) => {
-                last.forward_first(before.iter().fold(x, |x, layer| layer.forward(x, hidden)), hidden)
+                let run = |x, layer| {
+                    let hidden = hidden.cloned();
+                    tape.block(layer, x, move |layer: &TransformerLayer, x| layer.forward(x, hidden.as_ref()))
+                };
+                let (x, hidden) = (before.iter().fold(x, run), hidden.cloned());
+                tape.block(last, x, move |layer: &TransformerLayer, x| layer.forward_first(x, hidden.as_ref()))
             }
             None => x.narrow(1, 0, 1),
         };

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::like;
 
 /// Shape of a [`SegmentationHead`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,9 +47,12 @@ impl SegmentationHead {
     /// Features `[batch, channel, height, width]` → logits `[batch, class, height, width]`.
     pub fn forward(&self, features: Tensor<4>) -> Tensor<4> {
         let around = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-        let hidden = gelu(conv2d(features, self.neighbours_weight.val(), Some(self.neighbours_bias.val()), around));
+        let weight = like(self.neighbours_weight.val(), &features);
+        let bias = like(self.neighbours_bias.val(), &features);
+        let hidden = gelu(conv2d(features, weight, Some(bias), around));
         let alone = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
-        conv2d(hidden, self.classes_weight.val(), Some(self.classes_bias.val()), alone)
+        let (weight, bias) = (like(self.classes_weight.val(), &hidden), like(self.classes_bias.val(), &hidden));
+        conv2d(hidden, weight, Some(bias), alone)
     }
 
     /// The nodes of [`SegmentationHead::forward`].

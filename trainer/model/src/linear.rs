@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::fused;
 use crate::onnx::{Graph, Value};
+use crate::precision::like;
 
 /// `y = x·Wᵀ + b`.
 #[derive(Module, Debug)]
@@ -41,6 +42,7 @@ impl Linear {
         let width = shape[D - 1];
         let rows = x.reshape([shape.iter().product::<usize>() / width, width]);
         let (weight, bias) = self.part(outputs);
+        let (weight, bias) = (like(weight, &rows), bias.map(|bias| like(bias, &rows)));
         shape[D - 1] = weight.dims()[0];
         fused::linear(rows, weight, bias).reshape(shape)
     }

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::fused;
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::{like, single};
 
 /// `y = (x − mean) / √(variance + ε) · weight + bias` over the last axis.
 #[derive(Module, Debug)]
@@ -26,7 +27,8 @@ impl LayerNorm {
 
     /// `[…, channel]` → the same shape.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        fused::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
+        let normed = fused::layer_norm(single(x.clone()), self.weight.val(), self.bias.val(), self.epsilon);
+        like(normed, &x)
     }
 
     /// The node of [`LayerNorm::forward`].

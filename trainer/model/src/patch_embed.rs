@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::fused;
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::like;
 
 /// A convolution whose stride is its kernel, after zeros at the right and the bottom ("corner" padding).
 #[derive(Module, Debug)]
@@ -48,8 +49,8 @@ impl PatchEmbed {
         let (channels, values) = (weight.dims()[0], band * patch * patch);
         let cut = padded.reshape([batch, band, rows, patch, columns, patch]).permute([0, 2, 4, 1, 3, 5]);
         let cut = cut.reshape([batch * rows * columns, values]);
-        let given = fused::linear(cut, weight.reshape([channels, values]), Some(self.bias.val()));
-        given.reshape([batch, rows * columns, channels])
+        let (weight, bias) = (like(weight.reshape([channels, values]), &cut), like(self.bias.val(), &cut));
+        fused::linear(cut, weight, Some(bias)).reshape([batch, rows * columns, channels])
     }
 
     /// The nodes of [`PatchEmbed::forward`] for inputs of `height` × `width`.

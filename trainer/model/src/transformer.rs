@@ -12,6 +12,7 @@ use crate::fused;
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::{like, single};
 
 /// Added to the logits of keys that must not be seen: their weight becomes exactly zero in f32.
 pub(crate) const HIDDEN: f32 = -1e9;
@@ -140,8 +141,8 @@ impl Attention {
     fn attend(&self, query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
         let [batch, heads, token, width] = query.dims();
         let query = query * (width as f64).powf(-0.5);
-        let weights = softmax(hide(query.matmul(key.swap_dims(2, 3)), hidden), 3);
-        let joined = weights.matmul(value).swap_dims(1, 2).reshape([batch, token, heads * width]);
+        let weights = softmax(hide(single(query.matmul(key.swap_dims(2, 3))), hidden), 3);
+        let joined = like(weights, &value).matmul(value).swap_dims(1, 2).reshape([batch, token, heads * width]);
         self.out_proj.forward(joined)
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fused;
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::like;
 
 /// Shape of an [`UpHead`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +76,8 @@ impl UpHead {
         let r = self.scale;
         let out = self.weight.dims()[0] / (r * r);
         let rows = x.permute([0, 2, 3, 1]).reshape([batch * height * width, channel]);
-        let rows = fused::linear(rows, self.weight.val(), Some(self.bias.val()));
+        let (weight, bias) = (like(self.weight.val(), &rows), like(self.bias.val(), &rows));
+        let rows = fused::linear(rows, weight, Some(bias));
         let split = rows.reshape([batch, height, width, out, r, r]).permute([0, 3, 1, 4, 2, 5]);
         split.reshape([batch, out, height * r, width * r])
     }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::onnx::{Graph, Value};
 use crate::patch_embed::PatchEmbed;
 use crate::position::{Interpolation, resize};
+use crate::precision::like;
+use crate::tape::Tape;
 use crate::transformer::{LayerWidths, TransformerLayer};
 
 /// Shape of a [`Vit`].
@@ -84,9 +86,15 @@ impl Vit {
 
     /// Normalised pixels `[batch, band, height, width]` → features `[batch, channel, height/4, width/4]` of the last layer.
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<4> {
+        self.forward_on(&Tape::off(), pixels)
+    }
+
+    /// As [`Vit::forward`], every layer a block of the tape.
+    pub fn forward_on(&self, tape: &Tape, pixels: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = pixels.dims();
         let grid = [self.patch_embed.tokens(height), self.patch_embed.tokens(width)];
-        let x = self.layers.iter().fold(self.embed(pixels, grid), |x, layer| layer.forward(x, None));
+        let run = |x, layer| tape.block(layer, x, |layer: &TransformerLayer, x| layer.forward(x, None));
+        let x = self.layers.iter().fold(self.embed(pixels, grid), run);
         self.to_map(x, grid)
     }
 
@@ -108,12 +116,13 @@ impl Vit {
     fn embed(&self, pixels: Tensor<4>, grid: [usize; 2]) -> Tensor<3> {
         let x = self.patch_embed.forward(pixels);
         let (class, places) = self.positions_for(grid);
+        let places = like(places, &x);
         let x = x + places;
         if !self.config.class_token {
             return x;
         }
         let [batch, _, channel] = x.dims();
-        let class = class.expand([batch, 1, channel]);
+        let class = like(class, &x).expand([batch, 1, channel]);
         Tensor::cat(vec![class, x], 1)
     }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::loss_scale::LossScale;
 
 /// What a run must know besides its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(crate) struct State {
     pub(crate) step: usize,
     /// Steps of the whole run, as lowered to a time budget.
     pub(crate) steps: usize,
+    /// What the loss is multiplied with.
+    pub(crate) scale: LossScale,
     /// Losses of the steps done.
     pub(crate) losses: Vec<f32>,
 }
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     fn state(step: usize) -> State {
-        State { identity: "a".into(), step, steps: 10, losses: vec![0.5; step] }
+        State { identity: "a".into(), step, steps: 10, scale: LossScale::default(), losses: vec![0.5; step] }
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use skysense_contract::{Calendar, Class};
+use skysense_model::{Checkpointing, Precision};
 
-use crate::TrainError;
 use crate::augment::Augmentation;
 use crate::loss::ClassWeights;
 use crate::normalise::Normalisation;
 use crate::steps::Pace;
+use crate::{TrainError, TrainingDevice};
 
 /// Settings of a fine-tuning run for segmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,12 @@ pub struct FinetuneConfig {
     pub seed: u64,
     /// Whether only the head learns.
     pub frozen: bool,
+    /// What activations and products are computed in.
+    pub precision: Precision,
+    /// What is kept for the backward pass.
+    pub checkpointing: Checkpointing,
+    /// Where it is computed.
+    pub device: TrainingDevice,
     /// What is varied.
     pub augmentation: Augmentation,
     /// Share of labelled pixels that validate, in whole blocks of the map.
@@ -92,6 +99,9 @@ impl FinetuneConfig {
             class_weights: ClassWeights::Equal,
             seed: 0,
             frozen: false,
+            precision: Precision::F32,
+            checkpointing: Checkpointing::Off,
+            device: TrainingDevice::cpu(),
             augmentation: Augmentation::default(),
             validation: 0.2,
             block: 16,
@@ -118,6 +128,7 @@ impl FinetuneConfig {
             block: self.block,
             checkpoint: self.checkpoint.as_deref(),
             every: self.every,
+            precision: self.precision,
         }
     }
 

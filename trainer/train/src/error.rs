@@ -92,6 +92,14 @@ pub enum TrainError {
         /// What to do.
         hint: &'static str,
     },
+    /// The device to train on is not there.
+    #[error("training device {device}: {message}")]
+    Device {
+        /// As given.
+        device: String,
+        /// What lacks, and what to do.
+        message: String,
+    },
     /// The model is at fault.
     #[error("model: {0}")]
     Model(String),

@@ -85,7 +85,7 @@ fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
     let sample = &trained.probe;
     let classes = trained.config.classes.len();
     let batch = stack(std::slice::from_ref(sample), &trained.setup.inputs, &vec![1.0; classes], false, &Device::flex());
-    probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch, false))
+    probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch))
 }
 
 /// A sample and what the last graph gives for it, `[1, channel, height, width]`.

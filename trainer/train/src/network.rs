@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::{Bool, Device, Gradients, Int, Tensor};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Bool, Device, Int, Tensor};
 use rand::RngExt;
 use skysense_contract::{Calendar, Class, Modality, Package};
 use skysense_model::{
-    Calendar as ModelCalendar, ModelError, PRESETS, SegmentationHead, SegmentationHeadConfig, SkySense, SkySenseConfig,
-    Tokens, checkpoint,
+    Calendar as ModelCalendar, ModelError, PRESETS, Precision, SegmentationHead, SegmentationHeadConfig, SkySense,
+    SkySenseConfig, Tape, Tokens, checkpoint,
 };
 
 use crate::TrainError;
-use crate::batch::{Batch, Stack};
+use crate::batch::Batch;
 use crate::random::{Purpose, rng};
 use crate::setup::Setup;
 
@@ -39,6 +38,15 @@ pub(crate) fn seeded<R>(device: &Device, seed: u64, draw: impl FnOnce() -> R) ->
     let _mine = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     device.seed(seed);
     draw()
+}
+
+/// Parameters are drawn when first used, so they are made use of while the seed holds.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        drop(param.val());
+    }
 }
 
 /// Names of the presets.
@@ -110,8 +118,9 @@ impl Network {
         let config = encoder_config(setup)?;
         let head = segmentation_head(&config, classes);
         seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
-            // Parameters may be drawn when first used, so they are made use of here, while the seed holds.
-            Ok(Self { encoder: config.init(device)?, head: head.init(device) }.materialize())
+            let network = Self { encoder: config.init(device)?, head: head.init(device) };
+            network.visit(&mut Draw);
+            Ok(network)
         })
     }
 
@@ -130,24 +139,34 @@ impl Network {
         Ok(learning(head))
     }
 
-    /// Batch → logits `[batch, class, height, width]`; with a frozen encoder no gradient goes into it.
-    pub(crate) fn logits(&self, batch: &Batch, frozen: bool) -> Tensor<4> {
-        let features = self.encoder.fusion.forward(tokens(&self.encoder, batch));
-        self.head.forward(if frozen { features.detach() } else { features })
+    /// Batch → logits `[batch, class, height, width]`, in single precision.
+    pub(crate) fn logits(&self, batch: &Batch) -> Tensor<4> {
+        self.logits_on(&Tape::off(), batch, Precision::F32, false)
     }
 
-    /// Gradients of the head alone.
-    pub(crate) fn head_gradients(&self, gradients: &mut Gradients) -> GradientsParams {
-        GradientsParams::from_module(gradients, &self.head)
+    /// As [`Network::logits`] with all blocks on a tape, computed in a precision; with a frozen encoder no gradient goes
+    /// into it, and nothing of it is kept.
+    pub(crate) fn logits_on(&self, tape: &Tape, batch: &Batch, precision: Precision, frozen: bool) -> Tensor<4> {
+        let features = match frozen {
+            true => features(&self.encoder.clone().no_grad(), tape, batch, precision).detach(),
+            false => features(&self.encoder, tape, batch, precision),
+        };
+        Precision::F32.cast(self.head.forward(features))
     }
 }
 
+/// Fused features of a batch.
+fn features(encoder: &SkySense, tape: &Tape, batch: &Batch, precision: Precision) -> Tensor<4> {
+    encoder.fusion.forward_on(tape, tokens(encoder, tape, batch, precision))
+}
+
 /// Tokens of all modalities of a batch, HR, S2, S1 in turn, with absent dates hidden.
-pub(crate) fn tokens(encoder: &SkySense, batch: &Batch) -> Tokens {
+pub(crate) fn tokens(encoder: &SkySense, tape: &Tape, batch: &Batch, precision: Precision) -> Tokens {
     let (mut features, mut days, mut calendars, mut present) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for modality in Modality::ALL {
         let Some(stack) = batch.stacks.get(&modality) else { continue };
-        features.push(encode(encoder, modality, stack));
+        let pixels = precision.cast(stack.pixels.clone());
+        features.push(encode(encoder, tape, modality, pixels));
         days.push(stack.days.clone());
         let carries = match encoder.fusion.config().calendar {
             ModelCalendar::None => false,
@@ -166,9 +185,9 @@ pub(crate) fn tokens(encoder: &SkySense, batch: &Batch) -> Tokens {
 }
 
 /// `[batch, time, band, height, width]` → `[batch, time, channel, height, width]`.
-fn encode(encoder: &SkySense, modality: Modality, stack: &Stack) -> Tensor<5> {
-    let [batch, time, band, height, width] = stack.pixels.dims();
-    let pixels = stack.pixels.clone().reshape([batch * time, band, height, width]);
+fn encode(encoder: &SkySense, tape: &Tape, modality: Modality, pixels: Tensor<5>) -> Tensor<5> {
+    let [batch, time, band, height, width] = pixels.dims();
+    let pixels = pixels.reshape([batch * time, band, height, width]);
     let encoders = &encoder.encoders;
     let series = match modality {
         Modality::Hr => None,
@@ -176,10 +195,11 @@ fn encode(encoder: &SkySense, modality: Modality, stack: &Stack) -> Tensor<5> {
         Modality::S1 => encoders.backbone_s1.as_ref().zip(encoders.head_s1.as_ref()),
     };
     let maps = match (series, &encoders.backbone_hr) {
-        (Some((backbone, head)), _) => head.forward(backbone.forward(pixels)),
-        (None, Some(backbone)) => {
-            backbone.forward(pixels).pop().expect("a network is only made where its last stage is among the outputs")
-        }
+        (Some((backbone, head)), _) => head.forward(backbone.forward_on(tape, pixels)),
+        (None, Some(backbone)) => backbone
+            .forward_on(tape, pixels)
+            .pop()
+            .expect("a network is only made where its last stage is among the outputs"),
         (None, None) => unreachable!("a batch holds only modalities that the network was made for"),
     };
     let [_, channel, rows, columns] = maps.dims();

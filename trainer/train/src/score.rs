@@ -25,7 +25,7 @@ pub(crate) fn score(
     for group in seen.chunks(batch) {
         let samples: Vec<Prepared> = group.iter().map(|sample| (*sample).clone()).collect();
         let batch = stack(&samples, inputs, &weights, false, &Device::flex());
-        let predicted = network.logits(&batch, false).argmax(1).into_data();
+        let predicted = network.logits(&batch).argmax(1).into_data();
         let targets = samples.iter().flat_map(|sample| &sample.targets);
         for (target, predicted) in targets.zip(predicted.iter::<i64>()) {
             if let Some(class) = target.class {

@@ -153,12 +153,16 @@ impl Setup {
     }
 
     /// The network with its weights at the start.
+    ///
+    /// It is made on the CPU, so that a seed gives the same weights on every device.
     pub(crate) fn network(&self, config: &FinetuneConfig, device: &Device) -> Result<Network, TrainError> {
-        let network = Network::random(self, config.classes.len(), config.seed, device)?;
-        match &self.package {
-            Some(package) => network.load(package, &config.classes),
-            None => Ok(network),
-        }
+        let cpu = Device::flex().autodiff();
+        let network = Network::random(self, config.classes.len(), config.seed, &cpu)?;
+        let network = match &self.package {
+            Some(package) => network.load(package, &config.classes)?,
+            None => network,
+        };
+        Ok(if *device == cpu { network } else { network.fork(device) })
     }
 }
 

@@ -6,8 +6,11 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 
+use skysense_model::Precision;
+
 use crate::augment::Augmentation;
 use crate::checkpoint::{Checkpoints, State};
+use crate::loss_scale::LossScale;
 use crate::optimiser::adamw;
 use crate::schedule::Schedule;
 use crate::{Hooks, Progress, TrainError};
@@ -17,19 +20,20 @@ use crate::{Hooks, Progress, TrainError};
 const TIMED: usize = 4;
 
 /// What learns: makes its network, and takes one step of it.
-pub(crate) trait Learner {
+pub(crate) trait Learner: Sync {
     /// Everything that has weights to learn.
-    type Network: Module;
+    type Network: Module + Send;
 
     /// The network with its weights at the start.
     fn network(&self) -> Result<Self::Network, TrainError>;
 
-    /// One step at a learning rate; gives the network and the loss. It depends on the step's number alone, so that a
+    /// One step at a learning rate, with the loss scaled for half precision; gives the network and the loss. It depends on the step's number alone, so that a
     /// run that goes on does what it would have done.
     fn step(
         &self,
         network: Self::Network,
         optimiser: &mut ModuleOptimizer,
+        scale: &mut LossScale,
         at: (usize, f64),
     ) -> Result<(Self::Network, f32), TrainError>;
 }
@@ -49,6 +53,7 @@ pub(crate) struct Pace<'a> {
     pub(crate) block: usize,
     pub(crate) checkpoint: Option<&'a Path>,
     pub(crate) every: usize,
+    pub(crate) precision: Precision,
 }
 
 impl Pace<'_> {
@@ -94,12 +99,23 @@ impl Pace<'_> {
         let checkpoints = self.checkpoint.map(Checkpoints::new);
         let mut network = learner.network()?;
         let mut optimiser = adamw(&network, self.weight_decay, self.clip);
-        let mut state = State { identity: identity.into(), step: 0, steps: self.steps, losses: Vec::new() };
+        let mut state = State {
+            identity: identity.into(),
+            step: 0,
+            steps: self.steps,
+            scale: LossScale::new(self.precision),
+            losses: Vec::new(),
+        };
         if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
             (network, optimiser) = load(network, &path, |network| adamw(network, self.weight_decay, self.clip))?;
             tracing::info!(step = found.step, "going on from a checkpoint");
             state = found;
         }
+        // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
+        // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
+        // takes up other work of its pool, and must not take up a step of another run while it holds the generator.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+        let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
         let mut timed = None;
         while state.step < state.steps {
             if hooks.cancelled() {
@@ -109,8 +125,9 @@ impl Pace<'_> {
                 return Err(TrainError::Cancelled { step: state.step });
             }
             let rate = self.schedule(state.steps).rate(state.step);
+            let at = (state.step, rate);
             let loss;
-            (network, loss) = learner.step(network, &mut optimiser, (state.step, rate))?;
+            (network, loss) = pool.install(|| learner.step(network, &mut optimiser, &mut state.scale, at))?;
             state.losses.push(loss);
             state.step += 1;
             let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));

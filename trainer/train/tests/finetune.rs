@@ -7,7 +7,9 @@ mod fields;
 
 use fields::{Stop, config, offers, samples, weights};
 use skysense_contract::{MlmContext, Package};
-use skysense_train::{FinetuneConfig, NoHooks, Sample, Start, TrainError, export, finetune};
+use skysense_train::{
+    Checkpointing, FinetuneConfig, NoHooks, Sample, Start, TrainError, TrainingPrecision, export, finetune,
+};
 
 #[test]
 fn it_learns_what_can_be_learned() {
@@ -17,6 +19,41 @@ fn it_learns_what_can_be_learned() {
     assert!(trained.training.overall_accuracy > 0.9, "{:?}", trained.training);
     let validation = trained.validation.unwrap();
     assert!(validation.overall_accuracy > 0.8 && validation.pixels > 0, "{validation:?}");
+}
+
+#[test]
+fn sixteen_bits_learn_what_single_precision_learns() {
+    let run = |precision| finetune(&samples(6), &offers(), &FinetuneConfig { precision, ..config(60) }, &mut NoHooks);
+    let single = run(TrainingPrecision::F32).unwrap();
+    for precision in [TrainingPrecision::Bf16, TrainingPrecision::F16] {
+        let mixed = run(precision).unwrap();
+        // The first steps start from the same weights, so they differ by rounding; then paths part, not what they reach.
+        for (step, (a, b)) in single.losses.iter().zip(&mixed.losses).enumerate() {
+            let tolerance = if step < 3 { 0.03 } else { 0.35 };
+            assert!((a - b).abs() < tolerance, "{precision:?}, step {step}: {b}, in single precision {a}");
+        }
+        assert!(mixed.losses != single.losses, "{precision:?} was not used");
+        let mean = |losses: &[f32]| losses[50..].iter().sum::<f32>() / 10.0;
+        let (a, b) = (mean(&single.losses), mean(&mixed.losses));
+        assert!((a - b).abs() < 0.05, "{precision:?}: the last ten losses are {b}, in single precision {a}");
+        assert!(mixed.training.overall_accuracy > 0.9, "{precision:?}: {:?}", mixed.training);
+    }
+}
+
+#[test]
+fn blocks_that_are_computed_again_train_alike() {
+    for precision in [TrainingPrecision::F32, TrainingPrecision::F16] {
+        let run = |checkpointing| {
+            let config = FinetuneConfig { checkpointing, precision, ..config(8) };
+            finetune(&samples(3), &offers(), &config, &mut NoHooks).unwrap()
+        };
+        let (kept, again) = (run(Checkpointing::Off), run(Checkpointing::Blocks));
+        let tolerance = if precision == TrainingPrecision::F32 { 1e-3 } else { 3e-2 };
+        for (step, (a, b)) in kept.losses.iter().zip(&again.losses).enumerate() {
+            assert!((a - b).abs() <= tolerance * a, "{precision:?}, step {step}: {b}, without {a}");
+        }
+        assert_eq!(kept.losses[0], again.losses[0], "{precision:?}: the forward pass is the same");
+    }
 }
 
 #[test]

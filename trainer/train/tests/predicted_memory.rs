@@ -4,10 +4,17 @@
 
 mod measure;
 
-use measure::{Case, if_child, possible};
+use measure::{Case, if_child, possible, trains};
+use skysense_train::Checkpointing::{Blocks, Off};
+use skysense_train::TrainingPrecision::{Bf16, F16, F32};
 
-const CASES: [Case; 2] =
-    [Case { preset: "tiny", batch: 4, training: false }, Case { preset: "tiny", batch: 4, training: true }];
+const CASES: [Case; 5] = [
+    Case { preset: "tiny", batch: 4, training: None },
+    Case { preset: "tiny", batch: 4, training: trains(F32, Off) },
+    Case { preset: "tiny", batch: 4, training: trains(F32, Blocks) },
+    Case { preset: "tiny", batch: 4, training: trains(F16, Off) },
+    Case { preset: "tiny", batch: 4, training: trains(Bf16, Blocks) },
+];
 
 /// Between half and twice: what an allocator keeps differs between machines, while a forgotten batch, modality or factor
 /// of the softmax lies further off. The bench of the same name has the exact ratios.
@@ -20,11 +27,16 @@ fn predictions_hold_at_tiny() {
         eprintln!("NOT MEASURED: peak memory is read from /proc, which is not here");
         return;
     }
+    let mut peaks = Vec::new();
     for case in CASES {
-        let (predicted, measured) =
-            (case.predicted(), case.measured(&["--exact", "predictions_hold_at_tiny", "--nocapture"]));
+        let predicted = case.predicted();
+        let (measured, _) = case.measured(&["--exact", "predictions_hold_at_tiny", "--nocapture"]);
+        peaks.push(measured);
         let ratio = measured as f64 / predicted as f64;
         eprintln!("{case:?}: predicted {predicted}, measured {measured}, ratio {ratio:.2}");
         assert!((0.5..2.0).contains(&ratio), "{case:?}: predicted {predicted} bytes, measured {measured}");
     }
+    let [_, plain, blocks, half, both] = peaks[..] else { panic!("as many peaks as cases") };
+    assert!(4 * blocks < 3 * plain, "blocks that are computed again: {blocks} of {plain}");
+    assert!(half < plain && both < plain, "16 bits: {half} and {both} of {plain}");
 }

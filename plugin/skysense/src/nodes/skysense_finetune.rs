@@ -14,15 +14,15 @@ use skysense_catalog::{Access, Exists};
 use skysense_contract::{Class, Package};
 use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
-use skysense_train::{FinetuneConfig, Start, TrainError, Trained, export, finetune, planned_contract};
+use skysense_train::{FinetuneConfig, Start, TrainError, Trained, TrainingDevice, export, finetune, planned_contract};
 
 use crate::apply::offers;
 use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::path;
 use crate::training::{
-    Holdout, LabelReader, LabelSource, Place, Teller, classes, label_sources, model_row, place, samples, taken,
-    training_chips, unused,
+    Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, classes, label_sources, model_row,
+    place, samples, taken, training_chips, unused,
 };
 
 const DOC: &str = "\
@@ -83,6 +83,13 @@ pub(crate) struct Settings {
     class_weights: Weights,
     /// Whether only the head learns.
     frozen: bool,
+    /// Where training runs: `cpu`, or `cuda`, `rocm`, `vulkan`, `metal`, `wgpu` where the plugin was built with that
+    /// feature, with a number as in `cuda:1` where there are several. Another device never takes its place.
+    device: String,
+    /// What activations and products are computed in; weights are kept in single precision.
+    precision: Precision,
+    /// What is kept for the backward pass: `blocks` takes less memory and more time, and gives the same weights but for rounding.
+    checkpointing: Checkpointing,
     /// Seed of weights, order and augmentation.
     seed: u64,
     /// A strip along one side of the grid that no training chip touches.
@@ -111,6 +118,9 @@ impl Default for Settings {
             learning_rate: None,
             class_weights: Weights::Equal,
             frozen: false,
+            device: "cpu".into(),
+            precision: Precision::F32,
+            checkpointing: Checkpointing::Off,
             seed: 0,
             holdout: None,
             validation: 0.2,
@@ -244,6 +254,13 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
         Weights::Balanced => ClassWeights::MedianFrequency,
     };
     config.frozen = settings.frozen;
+    (config.precision, config.checkpointing) = (settings.precision.into(), settings.checkpointing.into());
+    let device = settings.device.parse::<TrainingDevice>().and_then(|device| {
+        device.available(config.precision)?;
+        Ok(device)
+    });
+    config.device =
+        device.map_err(|error| vec![Fault { field: "/device".into(), ..Fault::from(errors::train(&error)) }])?;
     config.seed = settings.seed;
     config.validation = settings.validation;
     config.licence.clone_from(&settings.licence);

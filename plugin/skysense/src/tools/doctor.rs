@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use skysense_abi::{Host, NodeError, Tool};
 use skysense_infer::RuntimeInfo;
 use skysense_raster::Versions;
+use skysense_train::TrainingDevice;
 
 /// No arguments.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -18,6 +19,8 @@ pub(crate) struct Answer {
     ok: bool,
     gdal: Option<Versions>,
     onnxruntime: Option<RuntimeInfo>,
+    /// Devices that training can run on in this build; whether one is there is asked when it is used.
+    training_devices: Vec<&'static str>,
     /// What is missing, and what to do about it.
     problems: Vec<String>,
     threads: usize,
@@ -54,7 +57,8 @@ impl Tool for Doctor {
         }
         let onnxruntime = skysense_infer::runtime_info(None).map_err(|error| problems.push(error.to_string())).ok();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Answer { ok: problems.is_empty(), gdal, onnxruntime, problems, threads })
+        let training_devices = TrainingDevice::built();
+        Ok(Answer { ok: problems.is_empty(), gdal, onnxruntime, training_devices, problems, threads })
     }
 }
 
@@ -68,6 +72,7 @@ mod tests {
         let answer = Doctor::call(Arguments::default(), &Host::new(NoHost)).unwrap();
         let gdal = answer.gdal.expect("the tests are linked with GDAL");
         assert!(gdal.cog_writer && gdal.proj_database, "{gdal:?}");
+        assert_eq!(answer.training_devices[0], "cpu");
         assert_eq!(answer.ok, answer.problems.is_empty());
         assert_eq!(
             answer.onnxruntime.is_none(),

@@ -6,6 +6,8 @@ use skysense_abi::{Host, NodeError, Tool};
 use skysense_contract::Modality;
 use skysense_train::{Cost, CostRequest, GeoContextRequest, cost};
 
+use crate::training::{Checkpointing, Precision};
+
 /// What to count. Everything but the preset may be left out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,12 @@ pub(crate) struct Arguments {
     position_of_class: bool,
     /// Prototypes by region; none if left out.
     geo_context: Option<Prototypes>,
+    /// What training computes in, `f32` if left out.
+    #[serde(default)]
+    precision: Precision,
+    /// What training keeps for the backward pass, `off` if left out.
+    #[serde(default)]
+    checkpointing: Checkpointing,
     /// Samples to train on, all epochs together; without them no days are given.
     samples: Option<u64>,
     /// Assumed speed of a GPU in training in 10¹² FLOP a second, 30 if left out.
@@ -84,6 +92,8 @@ impl From<Arguments> for CostRequest {
             positions: given.positions,
             position_of_class: given.position_of_class,
             geo_context,
+            precision: given.precision.into(),
+            checkpointing: given.checkpointing.into(),
             samples: given.samples,
             tflops: given.tflops.unwrap_or(default.tflops),
             preset: default.preset,

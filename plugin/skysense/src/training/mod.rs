@@ -4,11 +4,13 @@
 mod holdout;
 mod label_reader;
 mod labels;
+mod options;
 mod package;
 mod samples;
 
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
+pub(crate) use options::{Checkpointing, Precision};
 pub(crate) use package::{Place, Teller, model_row, place, taken};
 pub(crate) use samples::{samples, unlabelled};

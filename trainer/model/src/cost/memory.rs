@@ -1,8 +1,10 @@
-//! Predicting memory of a pass in Burn, in single precision.
+//! Predicting memory of a pass in Burn.
 //!
 //! Training keeps the input of every operation whose gradient needs it; the counts below follow what `burn-autodiff`
-//! keeps without recomputation, operation by operation, in values of [`VALUE`] bytes. On top of that comes what is held
-//! for the moment, in the layer that holds most. An allocator rounds up and fragments, which is not counted:
+//! keeps, operation by operation. With mixed precision, what norms and softmax keep stays in single precision, and beside
+//! it stand copies in 16 bits that products read. With checkpointing by blocks, of a block only its input is kept, and of
+//! one block at a time the rest. On top of that comes what is held for the moment, in the layer that holds most, always
+//! counted in single precision: the CPU multiplies bf16 in it. An allocator rounds up and fragments, which is not counted:
 //! docs/MODEL.md has measured peaks beside predictions.
 
 use std::ops::{Add, Mul};
@@ -12,12 +14,17 @@ use crate::encoder::SkySenseConfig;
 use crate::fusion::FusionConfig;
 use crate::geo_context::GeoContextConfig;
 use crate::head::SegmentationHeadConfig;
+use crate::precision::Precision;
 use crate::swin::SwinV2Config;
+use crate::tape::Checkpointing;
 use crate::up_head::UpHeadConfig;
 use crate::vit::VitConfig;
 
-/// Bytes of a value: single precision.
-pub const VALUE: u64 = 4;
+/// Bytes of a value in single precision.
+const VALUE: u64 = 4;
+
+/// Bytes of a value in 16 bits.
+const HALF: u64 = 2;
 
 /// Moments that AdamW keeps for each parameter.
 const MOMENTS: u64 = 2;
@@ -58,11 +65,60 @@ impl Training {
     }
 }
 
-/// Values of a module's forward pass.
+/// How training computes, and what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mode {
+    /// Type of activations and products.
+    pub precision: Precision,
+    /// What is kept for the backward pass.
+    pub checkpointing: Checkpointing,
+}
+
+impl Mode {
+    /// Whether products are in 16 bits.
+    fn mixed(self) -> bool {
+        self.precision != Precision::F32
+    }
+
+    /// Bytes of values in the type of activations, and of values that are always in single precision.
+    fn bytes(self, own: u64, single: u64) -> u64 {
+        (if self.mixed() { HALF } else { VALUE }) * own + VALUE * single
+    }
+
+    /// Bytes of what a layer keeps: so many values where fused operations run in single precision, and in 16 bits what
+    /// the composed ones keep.
+    fn bytes_of(self, fused: u64, composed: Composed) -> u64 {
+        if self.mixed() { HALF * composed.half + VALUE * composed.single } else { VALUE * fused }
+    }
+
+    /// Bytes of copies that there are only because products are in another type.
+    fn copies(self, values: u64) -> u64 {
+        if self.mixed() { HALF * values } else { 0 }
+    }
+
+    /// A block of layers over an input of so many values.
+    fn block(self, block: Activations, input: u64) -> Activations {
+        match self.checkpointing {
+            Checkpointing::Off => block,
+            Checkpointing::Blocks => Activations { kept: self.bytes(input, 0), again: block.kept, ..block },
+        }
+    }
+}
+
+/// Values that composed operations keep where products are in 16 bits: in that type, and in single precision.
+#[derive(Debug, Clone, Copy)]
+struct Composed {
+    half: u64,
+    single: u64,
+}
+
+/// Bytes of a module's forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Activations {
     /// Kept for the backward pass.
     pub kept: u64,
+    /// Kept while a block is computed again, of the block that keeps most.
+    pub again: u64,
     /// Held at once where no backward pass follows.
     pub working: u64,
 }
@@ -72,7 +128,11 @@ impl Add for Activations {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { kept: self.kept + other.kept, working: self.working.max(other.working) }
+        Self {
+            kept: self.kept + other.kept,
+            again: self.again.max(other.again),
+            working: self.working.max(other.working),
+        }
     }
 }
 
@@ -80,30 +140,48 @@ impl Mul<usize> for Activations {
     type Output = Self;
 
     fn mul(self, times: usize) -> Self {
-        Self { kept: self.kept * times as u64, working: self.working }
+        match times {
+            0 => Self::default(),
+            _ => Self { kept: self.kept * times as u64, ..self },
+        }
     }
 }
 
 /// `count` sequences through a pre-norm layer.
-fn layer(count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
+fn layer(mode: Mode, count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
     let (map, weights) = (count * tokens * channels, count * heads * tokens * tokens);
-    Activations {
-        // The inputs of two norms and what they give, packed projections, the joined heads, both sides of the
-        // activation; the attention's weights.
-        kept: (8 + 2 * ratio) * map + weights,
+    let layer = Activations {
+        // In single precision the inputs of two norms and what they give, packed projections, the joined heads, both
+        // sides of the activation; the attention's weights. In 16 bits, of two norms what they give; query, key, value,
+        // the joined heads, both sides of the activation; singly, of the norms the centred and the normalised map, of
+        // the softmax its input, its exponentials and its weights.
+        kept: mode.bytes_of(
+            (8 + 2 * ratio) * map + weights,
+            Composed { half: (6 + 2 * ratio) * map + weights, single: 4 * map + 3 * weights },
+        ),
         // The stream beside packed projections, weights and joined heads, or beside both wide maps.
-        working: (5 * map + weights).max((1 + 2 * ratio) * map),
-    }
+        working: VALUE * (5 * map + weights).max((1 + 2 * ratio) * map),
+        again: 0,
+    };
+    mode.block(layer, map)
 }
 
 /// The same where only the first token goes on.
-fn last_layer(count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
+fn last_layer(mode: Mode, count: u64, tokens: u64, (channels, heads, ratio): (u64, u64, u64)) -> Activations {
     let (map, first, weights) = (count * tokens * channels, count * channels, count * heads * tokens);
-    Activations { kept: 4 * map + (5 + 2 * ratio) * first + weights, working: 4 * map + weights }
+    let layer = Activations {
+        kept: mode.bytes_of(
+            4 * map + (5 + 2 * ratio) * first + weights,
+            Composed { half: 3 * map + (4 + 2 * ratio) * first + weights, single: 2 * map + 2 * first + 3 * weights },
+        ),
+        working: VALUE * (4 * map + weights),
+        again: 0,
+    };
+    mode.block(layer, map)
 }
 
 /// The high-resolution encoder over `batch` images of `[height, width]` pixels.
-pub fn swin_v2(config: &SwinV2Config, size: [usize; 2], batch: u64) -> Activations {
+pub fn swin_v2(mode: Mode, config: &SwinV2Config, size: [usize; 2], batch: u64) -> Activations {
     let ratio = config.mlp_ratio as u64;
     let mut sum = Activations::default();
     for (stage, &[rows, columns]) in config.stage_sizes(size).iter().enumerate() {
@@ -115,53 +193,75 @@ pub fn swin_v2(config: &SwinV2Config, size: [usize; 2], batch: u64) -> Activatio
         let depth = config.depths[stage];
         let extra = depth.checked_div(config.extra_norm_every).unwrap_or(0) as u64;
         let offsets = (2 * window as u64 - 1).pow(2);
+        let bias = offsets * config.bias_hidden as u64 + heads * pairs * pairs;
         let block = Activations {
             // Tokens in windows, query and key before and after their normalisation, value, joined heads; the inputs of
             // two norms, the stream and both sides of the activation; logits before their scale, and of the softmax its
-            // input, its exponentials and its weights; the network of the position bias.
-            kept: 7 * windowed
-                + (3 + 2 * ratio) * map
-                + 4 * weights
-                + offsets * config.bias_hidden as u64
-                + heads * pairs * pairs,
-            working: (6 * windowed + map).max(4 * windowed + map + 2 * weights).max((1 + 2 * ratio) * map),
+            // input, its exponentials and its weights; the network of the position bias. In 16 bits queries and keys
+            // before their normalisation, norms, logits and softmax are singly.
+            kept: mode.bytes_of(
+                7 * windowed + (3 + 2 * ratio) * map + 4 * weights + bias,
+                Composed {
+                    half: 5 * windowed + (1 + 2 * ratio) * map + weights,
+                    single: 2 * windowed + 4 * map + 4 * weights + bias,
+                },
+            ),
+            working: VALUE * (6 * windowed + map).max(4 * windowed + map + 2 * weights).max((1 + 2 * ratio) * map),
+            again: 0,
         };
-        let normed = |count: u64| Activations { kept: count * map, working: 2 * map };
+        let normed = |count: u64| Activations {
+            kept: mode.bytes_of(count * map, Composed { half: 0, single: 2 * count * map }),
+            working: VALUE * 2 * map,
+            again: 0,
+        };
+        let merged = Activations {
+            kept: mode.bytes_of(3 * map, Composed { half: 2 * map, single: 2 * map }),
+            working: VALUE * 4 * map,
+            again: 0,
+        };
         let entrance = match stage {
             0 => normed(1),
-            _ => Activations { kept: 3 * map, working: 4 * map },
+            _ => mode.block(merged, 2 * map),
         };
         let outputs = config.out_stages.iter().filter(|&&given| given == stage).count() as u64;
-        sum = sum + entrance + block * depth + normed(extra) + normed(outputs);
+        // A third norm is part of its block.
+        let extra = match mode.checkpointing {
+            Checkpointing::Off => normed(extra),
+            Checkpointing::Blocks => Activations::default(),
+        };
+        sum = sum + entrance + mode.block(block, map) * depth + extra + normed(outputs);
     }
     sum
 }
 
 /// A series encoder over `images` dates of `[height, width]` pixels.
-pub fn vit(config: &VitConfig, [height, width]: [usize; 2], images: u64) -> Activations {
+pub fn vit(mode: Mode, config: &VitConfig, [height, width]: [usize; 2], images: u64) -> Activations {
     let tokens = (height.div_ceil(config.patch) * width.div_ceil(config.patch)) + usize::from(config.class_token);
     let widths = (config.channels as u64, config.heads as u64, config.mlp_ratio as u64);
-    layer(images, tokens as u64, widths) * config.layers
+    layer(mode, images, tokens as u64, widths) * config.layers
 }
 
 /// An up head over `tokens` of all dates.
-pub fn up_head(config: &UpHeadConfig, tokens: u64) -> Activations {
+pub fn up_head(mode: Mode, config: &UpHeadConfig, tokens: u64) -> Activations {
     let input = tokens * config.channels_in as u64;
     let output = tokens * (config.channels_out * config.scale * config.scale) as u64;
-    Activations { kept: input, working: input + 2 * output }
+    Activations { kept: mode.bytes(input, 0), working: VALUE * (input + 2 * output), again: 0 }
 }
 
 /// The fusion over `positions` with `dates` tokens each.
-pub fn fusion(config: &FusionConfig, positions: u64, dates: u64) -> Activations {
+pub fn fusion(mode: Mode, config: &FusionConfig, positions: u64, dates: u64) -> Activations {
     let widths = (config.channels as u64, config.heads as u64, config.mlp_ratio as u64);
     let sequences = positions * dates * config.channels_in as u64;
     let projected = positions * (dates + 1) * config.channels as u64;
     // With the calendar, tokens stand beside their sum with it, and that beside its order by position.
-    let entrance = Activations { kept: sequences, working: (2 * sequences).max(sequences + 2 * projected) };
+    let working = VALUE * (2 * sequences).max(sequences + 2 * projected);
+    let entrance = Activations { kept: mode.bytes(sequences, 0), working, again: 0 };
     match config.layers {
         0 => entrance,
         count => {
-            entrance + layer(positions, dates + 1, widths) * (count - 1) + last_layer(positions, dates + 1, widths)
+            entrance
+                + layer(mode, positions, dates + 1, widths) * (count - 1)
+                + last_layer(mode, positions, dates + 1, widths)
         }
     }
 }
@@ -171,15 +271,23 @@ pub fn geo_context(config: &GeoContextConfig, positions: u64, batch: u64) -> Act
     let map = positions * batch * config.channels as u64;
     let prototypes = batch * (config.prototypes * config.channels) as u64;
     let weights = positions * batch * config.prototypes as u64;
-    Activations { kept: map + prototypes + 3 * weights, working: 4 * map + prototypes + 2 * weights }
+    Activations {
+        kept: VALUE * (map + prototypes + 3 * weights),
+        working: VALUE * (4 * map + prototypes + 2 * weights),
+        again: 0,
+    }
 }
 
 /// A segmentation head over `positions` of all chips.
-pub fn segmentation_head(config: &SegmentationHeadConfig, positions: u64) -> Activations {
+pub fn segmentation_head(mode: Mode, config: &SegmentationHeadConfig, positions: u64) -> Activations {
     let (input, hidden) = (positions * config.channels as u64, positions * config.hidden as u64);
     // The loss keeps what a softmax does.
     let logits = positions * config.classes as u64;
-    Activations { kept: input + 2 * hidden + 3 * logits, working: input + 2 * hidden + logits }
+    Activations {
+        kept: mode.bytes(input + 2 * hidden, 3 * logits),
+        working: VALUE * (input + 2 * hidden + logits),
+        again: 0,
+    }
 }
 
 /// Pixels of a batch in values.
@@ -193,31 +301,31 @@ fn pixels(config: &SkySenseConfig, chip: Chip, batch: u64) -> u64 {
 }
 
 /// The encoders and up heads, whose largest working set stands beside features that are ready.
-fn encoders(config: &SkySenseConfig, chip: Chip, batch: u64) -> Activations {
+fn encoders(mode: Mode, config: &SkySenseConfig, chip: Chip, batch: u64) -> Activations {
     let mut sum = Activations::default();
     if let Some(hr) = &config.hr {
-        sum = sum + swin_v2(hr, chip.hr(), batch);
+        sum = sum + swin_v2(mode, hr, chip.hr(), batch);
     }
     for (series, dates) in [(&config.s2, chip.dates_s2), (&config.s1, chip.dates_s1)] {
         let Some((vit_config, up)) = series else { continue };
         let (images, side) = (dates as u64 * batch, chip.size.div_ceil(vit_config.patch));
-        sum = sum + vit(vit_config, chip.series(), images) + up_head(up, images * (side * side) as u64);
+        sum = sum + vit(mode, vit_config, chip.series(), images) + up_head(mode, up, images * (side * side) as u64);
     }
     sum
 }
 
-/// All modules in turn: what is kept, and what is held at once beside the pixels, in values.
-fn whole(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> Activations {
+/// All modules in turn: what is kept, and what is held at once beside the pixels.
+fn whole(mode: Mode, config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> Activations {
     let (positions, dates) = (chip.positions() * batch, chip.dates(config));
-    let features = positions * dates * config.fusion.channels_in as u64;
-    let mut encoded = encoders(config, chip, batch);
+    let features = VALUE * positions * dates * config.fusion.channels_in as u64;
+    let mut encoded = encoders(mode, config, chip, batch);
     // Features of the modalities that are ready stand beside the work on the last one; then all are joined.
     encoded.working = features + encoded.working.max(features);
-    let mut sum = encoded + fusion(&config.fusion, positions, dates);
+    let mut sum = encoded + fusion(mode, &config.fusion, positions, dates);
     if let Some(context) = &config.geo_context {
         sum = sum + geo_context(context, chip.positions(), batch);
     }
-    sum = sum + segmentation_head(head, positions);
+    sum = sum + segmentation_head(mode, head, positions);
     sum
 }
 
@@ -229,22 +337,32 @@ fn weights(config: &SkySenseConfig, head: &SegmentationHeadConfig) -> u64 {
 
 /// A forward pass over `batch` chips.
 pub fn inference(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> Inference {
-    let working = whole(config, head, chip, batch).working;
-    Inference {
-        parameters: VALUE * weights(config, head),
-        activations: VALUE * (pixels(config, chip, batch) + working),
-    }
+    let working = whole(Mode::default(), config, head, chip, batch).working;
+    Inference { parameters: VALUE * weights(config, head), activations: VALUE * pixels(config, chip, batch) + working }
 }
 
 /// A training step over `batch` chips, every parameter learning.
-pub fn training(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> Training {
-    let parameters = VALUE * weights(config, head);
-    let Activations { kept, working } = whole(config, head, chip, batch);
+pub fn training(
+    mode: Mode,
+    config: &SkySenseConfig,
+    head: &SegmentationHeadConfig,
+    chip: Chip,
+    batch: u64,
+) -> Training {
+    let weights = weights(config, head);
+    let parameters = VALUE * weights;
+    let pixels = pixels(config, chip, batch);
+    let Activations { kept, again, working } = whole(mode, config, head, chip, batch);
+    // Products keep weights in their own type; blocks that are computed again do so one at a time.
+    let copies = match mode.checkpointing {
+        Checkpointing::Off => mode.copies(weights),
+        Checkpointing::Blocks => 0,
+    };
     Training {
         parameters,
         gradients: parameters,
         optimiser: MOMENTS * parameters,
-        activations: VALUE * (pixels(config, chip, batch) + kept + working),
+        activations: VALUE * pixels + mode.copies(pixels) + kept + again + copies + working,
     }
 }
 
@@ -262,8 +380,8 @@ mod tests {
     #[test]
     fn weights_cost_four_times_their_size_in_training_whatever_the_batch() {
         let config = preset("skysense").unwrap();
-        let one = training(&config, &head(&config), CHIP, 1);
-        let eight = training(&config, &head(&config), CHIP, 8);
+        let one = training(Mode::default(), &config, &head(&config), CHIP, 1);
+        let eight = training(Mode::default(), &config, &head(&config), CHIP, 8);
         assert_eq!(one.gradients + one.optimiser, 3 * one.parameters);
         assert_eq!(one.parameters, eight.parameters);
         assert!(eight.activations > 7 * one.activations && eight.activations <= 8 * one.activations);
@@ -277,17 +395,38 @@ mod tests {
         let attention = 3 * map + map;
         let weights = 2 * 4 * 5 * 5;
         let feed_forward = 2 * (4 * map);
-        assert_eq!(layer(2, 5, (64, 4, 4)).kept, norms + attention + weights + feed_forward);
+        let layer = |mode| layer(mode, 2, 5, (64, 4, 4));
+        assert_eq!(layer(Mode::default()).kept, 4 * (norms + attention + weights + feed_forward));
+        let mixed = Mode { precision: Precision::Bf16, ..Mode::default() };
+        let singly = 2 * (map + map) + 3 * weights;
+        let halved = 2 * map + attention + feed_forward + weights;
+        assert_eq!(layer(mixed).kept, 4 * singly + 2 * halved);
+        let blocks = layer(Mode { checkpointing: Checkpointing::Blocks, ..Mode::default() });
+        assert_eq!((blocks.kept, blocks.again), (4 * map, layer(Mode::default()).kept));
+    }
+
+    #[test]
+    fn less_is_kept_in_16_bits_and_by_blocks() {
+        let config = preset("base").unwrap();
+        let activations = |precision, checkpointing| {
+            training(Mode { precision, checkpointing }, &config, &head(&config), CHIP, 8).activations as f64
+        };
+        let plain = activations(Precision::F32, Checkpointing::Off);
+        assert!(activations(Precision::Bf16, Checkpointing::Off) < plain);
+        assert!(activations(Precision::F32, Checkpointing::Blocks) < 0.3 * plain);
+        assert!(
+            activations(Precision::F16, Checkpointing::Blocks) < activations(Precision::F32, Checkpointing::Blocks)
+        );
     }
 
     #[test]
     fn training_holds_more_than_inference_and_fewer_modalities_less() {
         for name in crate::PRESETS {
             let mut config = preset(name).unwrap();
-            let all = training(&config, &head(&config), CHIP, 2);
+            let all = training(Mode::default(), &config, &head(&config), CHIP, 2);
             assert!(all.total() > inference(&config, &head(&config), CHIP, 2).total());
             config.hr = None;
-            let series = training(&config, &head(&config), CHIP, 2);
+            let series = training(Mode::default(), &config, &head(&config), CHIP, 2);
             assert!(series.activations < all.activations && series.parameters < all.parameters, "{name}");
         }
     }

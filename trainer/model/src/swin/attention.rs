@@ -10,6 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::window::Windows;
 use crate::linear::Linear;
 use crate::onnx::{Attribute, Graph, Value};
+use crate::precision::{like, single};
 
 /// Keeps zero vectors, which padding makes, from dividing by zero.
 const TINY: f64 = 1e-12;
@@ -61,10 +62,13 @@ impl WindowAttention {
     pub(super) fn forward(&self, x: Tensor<3>, windows: &Windows) -> Tensor<3> {
         let [batch, token, channel] = x.dims();
         let (heads, width, device) = (self.heads, channel / self.heads, x.device());
-        let packed = self.qkv.forward(x) + self.packed_bias().reshape([1, 1, 3 * channel]);
+        let packed = self.qkv.forward(x);
+        let bias = like(self.packed_bias().reshape([1, 1, 3 * channel]), &packed);
+        let packed = packed + bias;
         let packed = packed.reshape([batch, token, 3, heads, width]).permute([2, 0, 3, 1, 4]);
         let part = |index: usize| packed.clone().narrow(0, index, 1).reshape([batch, heads, token, width]);
-        let logits = unit(part(0)).matmul(unit(part(1)).swap_dims(2, 3)) * self.scale().reshape([1, heads, 1, 1]);
+        let cosines = single(unit(part(0)).matmul(unit(part(1)).swap_dims(2, 3)));
+        let logits = cosines * self.scale().reshape([1, heads, 1, 1]);
         let mut logits = logits + self.bias(&device).reshape([1, heads, token, token]);
         if let Some(mask) = windows.mask_tensor(&device) {
             let count = windows.count();
@@ -72,7 +76,8 @@ impl WindowAttention {
                 + mask.reshape([1, count, 1, token * token]);
             logits = masked.reshape([batch, heads, token, token]);
         }
-        let joined = softmax(logits, 3).matmul(part(2)).swap_dims(1, 2).reshape([batch, token, channel]);
+        let value = part(2);
+        let joined = like(softmax(logits, 3), &value).matmul(value).swap_dims(1, 2).reshape([batch, token, channel]);
         self.proj.forward(joined)
     }
 
@@ -161,8 +166,9 @@ impl WindowAttention {
 /// Vectors of length one along the last axis.
 fn unit(x: Tensor<4>) -> Tensor<4> {
     // The bound stands before the root: the gradient of a root at zero is not a number.
-    let length = (x.clone() * x.clone()).sum_dim(3).clamp_min(TINY * TINY).sqrt();
-    x / length
+    let wide = single(x.clone());
+    let length = (wide.clone() * wide.clone()).sum_dim(3).clamp_min(TINY * TINY).sqrt();
+    like(wide / length, &x)
 }
 
 fn unit_onnx(graph: &mut Graph, x: &Value) -> Value {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::norm::LayerNorm;
 use crate::onnx::{Graph, Value};
 use crate::patch_embed::PatchEmbed;
+use crate::tape::Tape;
 use crate::{ModelError, Result};
 use block::{BlockConfig, SwinBlock};
 use merge::PatchMerging;
@@ -179,6 +180,11 @@ impl SwinV2 {
     /// Normalised pixels `[batch, band, height, width]` → one `[batch, channel, rows, columns]` for each of the
     /// stages that are given; check the size with [`SwinV2Config::check_size`] first.
     pub fn forward(&self, pixels: Tensor<4>) -> Vec<Tensor<4>> {
+        self.forward_on(&Tape::off(), pixels)
+    }
+
+    /// As [`SwinV2::forward`], every block a block of the tape, and every merging of patches.
+    pub fn forward_on(&self, tape: &Tape, pixels: Tensor<4>) -> Vec<Tensor<4>> {
         let [batch, _, height, width] = pixels.dims();
         let sizes = self.config.stage_sizes([height, width]);
         let x = self.patch_embed.norm.forward(self.patch_embed.projection.forward(pixels));
@@ -186,9 +192,9 @@ impl SwinV2 {
         let mut maps = Vec::new();
         for (stage, layers) in self.stages.iter().enumerate() {
             if let Some(downsample) = &layers.downsample {
-                x = downsample.forward(x);
+                x = tape.block(downsample, x, PatchMerging::forward);
             }
-            x = layers.blocks.iter().fold(x, |x, block| block.forward(x));
+            x = layers.blocks.iter().fold(x, |x, block| tape.block(block, x, SwinBlock::forward));
             // The norm is on the copy that is given: the stream goes on without it.
             if let Some(norm) = &self.norms[stage] {
                 maps.push(norm.forward(x.clone()).permute([0, 3, 1, 2]));

@@ -31,7 +31,7 @@ pub fn cost(request: &CostRequest) -> Result<Cost, TrainError> {
     let operations = request.samples.map(|samples| samples as f64 * flops.training.total() as f64);
     Ok(Cost {
         parameters: ByModule(counts),
-        memory: memory_report(&config, &head, chip, request.batch as u64),
+        memory: memory_report(&config, &head, chip, request),
         gpu_days: operations.map(|operations| operations / (request.tflops * 1e12) / SECONDS_OF_A_DAY),
         flops,
         settings: request.clone(),
@@ -63,9 +63,16 @@ fn flops_report(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Ch
     }
 }
 
-fn memory_report(config: &SkySenseConfig, head: &SegmentationHeadConfig, chip: Chip, batch: u64) -> MemoryReport {
+fn memory_report(
+    config: &SkySenseConfig,
+    head: &SegmentationHeadConfig,
+    chip: Chip,
+    request: &CostRequest,
+) -> MemoryReport {
+    let batch = request.batch as u64;
+    let mode = memory::Mode { precision: request.precision, checkpointing: request.checkpointing };
     let inference = memory::inference(config, head, chip, batch);
-    let training = memory::training(config, head, chip, batch);
+    let training = memory::training(mode, config, head, chip, batch);
     MemoryReport {
         inference: ByModule(vec![("parameters", inference.parameters), ("activations", inference.activations)]),
         training: ByModule(vec![

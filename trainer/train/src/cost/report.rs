@@ -48,12 +48,12 @@ pub struct DatesRow {
     pub total: u64,
 }
 
-/// Memory for one batch in single precision, in bytes: predictions for Burn without gradient checkpointing.
+/// Memory for one batch in bytes: predictions for Burn.
 #[derive(Debug, Serialize)]
 pub struct MemoryReport {
-    /// A forward pass without gradients.
+    /// A forward pass without gradients, in single precision.
     pub inference: ByModule,
-    /// A step with AdamW, all parameters learning.
+    /// A step with AdamW, all parameters learning, in the precision and with the checkpointing of the settings.
     pub training: ByModule,
 }
 

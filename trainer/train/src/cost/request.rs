@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use skysense_contract::Modality;
-use skysense_model::{GeoContextConfig, SegmentationHeadConfig, SkySenseConfig, preset};
+use skysense_model::{Checkpointing, GeoContextConfig, Precision, SegmentationHeadConfig, SkySenseConfig, preset};
 
 use crate::TrainError;
 use crate::network::{preset_names, segmentation_head};
@@ -51,6 +51,10 @@ pub struct CostRequest {
     pub position_of_class: bool,
     /// Prototypes, where the model has geo-context.
     pub geo_context: Option<GeoContextRequest>,
+    /// What training computes in.
+    pub precision: Precision,
+    /// What training keeps for the backward pass.
+    pub checkpointing: Checkpointing,
     /// Samples to train on, all epochs together, where days are asked for.
     pub samples: Option<u64>,
     /// Assumed speed of a GPU in training, in 10¹² FLOP a second.
@@ -83,6 +87,8 @@ impl CostRequest {
             positions: None,
             position_of_class: false,
             geo_context: None,
+            precision: Precision::F32,
+            checkpointing: Checkpointing::Off,
             samples: None,
             tflops: 30.0,
         }

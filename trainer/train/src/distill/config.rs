@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use skysense_contract::{Calendar, Modality};
+use skysense_model::Precision;
 
 use crate::augment::Augmentation;
 use crate::normalise::Normalisation;
@@ -110,6 +111,7 @@ impl DistillConfig {
             block: self.block,
             checkpoint: self.checkpoint.as_deref(),
             every: self.every,
+            precision: Precision::F32,
         }
     }
 

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value as Json, json};
 use skysense_contract::{MlmContext, Package, PackageWriter};
+use skysense_model::{Precision, Tape};
 
 use super::Distilled;
 use crate::TrainError;
@@ -29,7 +30,7 @@ pub fn export_student(distilled: &Distilled, folder: &Path, context: &MlmContext
     writer.weights_written(&files)?;
     let sample = &distilled.probe;
     let batch = stack(std::slice::from_ref(sample), &setup.inputs, &[1.0], false, &Device::flex());
-    let output = encoder.fusion.forward(tokens(encoder, &batch));
+    let output = encoder.fusion.forward(tokens(encoder, &Tape::off(), &batch, Precision::F32));
     writer.probe(&probe_file(sample, &setup.inputs, output)?, TOLERANCE, TOLERANCE)?;
     let mut contract = setup.contract(&distilled.config.name, &plan.licence, None)?;
     contract.notes = notes(distilled)?;

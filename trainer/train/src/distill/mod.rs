@@ -31,6 +31,7 @@ use crate::batch::stack;
 use crate::dataset::{Prepared, labelled_blocks, mark};
 use crate::draw::Draw;
 use crate::loss::feature_loss;
+use crate::loss_scale::LossScale;
 use crate::network::seeded;
 use crate::split::Split;
 use crate::steps::{Learner, step_seed};
@@ -136,6 +137,7 @@ impl Learner for Run<'_> {
         &self,
         student: Student,
         optimiser: &mut ModuleOptimizer,
+        _: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Student, f32), TrainError> {
         let Self { config, ready, training, .. } = self;

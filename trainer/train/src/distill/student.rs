@@ -7,7 +7,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use skysense_contract::Modality;
-use skysense_model::SkySense;
+use skysense_model::{Precision, SkySense, Tape};
 
 use super::level::Level;
 use super::plan::{Plan, channels};
@@ -57,7 +57,7 @@ impl Student {
     /// `[batch, height, width]` for the fused features, else of `[batch, time, height, width]`. Levels of modalities that
     /// the batch lacks are left out.
     pub(super) fn features(&self, batch: &Batch, levels: &[Level]) -> BTreeMap<Level, Tensor<2>> {
-        let tokens = tokens(&self.encoder, batch);
+        let tokens = tokens(&self.encoder, &Tape::off(), batch, Precision::F32);
         let mut places = BTreeMap::new();
         let mut from = 0;
         for modality in Modality::ALL {

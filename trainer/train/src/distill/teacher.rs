@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 use skysense_contract::Modality;
-use skysense_model::SkySense;
+use skysense_model::{Precision, SkySense, Tape};
 
 use super::level::Level;
 use super::plan::{Plan, channels};
@@ -122,7 +122,7 @@ impl<'a> Teacher<'a> {
             return Ok(None);
         }
         let batch = stack(std::slice::from_ref(&sample), &self.setup.inputs, &[1.0], false, &Device::flex());
-        let tokens = tokens(&self.encoder, &batch);
+        let tokens = tokens(&self.encoder, &Tape::off(), &batch, Precision::F32);
         let mut maps = BTreeMap::new();
         let mut from = 0;
         for modality in Modality::ALL {

@@ -10,7 +10,9 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use skysense_contract::{Class, Dtype, Modality, Offer, Unit};
 use skysense_model::cost::{Chip, memory};
 use skysense_model::{Inputs, SegmentationHeadConfig, Series, SkySenseConfig, preset};
-use skysense_train::{FinetuneConfig, NoHooks, Sample, SampleSeries, Start, finetune};
+use skysense_train::{
+    Checkpointing, FinetuneConfig, Hooks, Progress, Sample, SampleSeries, Start, TrainingPrecision, finetune,
+};
 
 /// Holds the case of a child.
 pub(crate) const CHILD: &str = "SKYSENSE_MEASURE_CHILD";
@@ -27,14 +29,20 @@ const HIDDEN: usize = 64;
 pub(crate) struct Case {
     pub(crate) preset: &'static str,
     pub(crate) batch: usize,
-    pub(crate) training: bool,
+    /// How it trains; `None` for a forward pass alone.
+    pub(crate) training: Option<memory::Mode>,
+}
+
+/// Training with these settings.
+pub(crate) const fn trains(precision: TrainingPrecision, checkpointing: Checkpointing) -> Option<memory::Mode> {
+    Some(memory::Mode { precision, checkpointing })
 }
 
 pub(crate) const CHIP: Chip = Chip { size: 16, dates_s2: 4, dates_s1: 2 };
 
 impl Case {
     fn name(self) -> String {
-        format!("{} {} {}", self.preset, self.batch, self.training)
+        format!("{} {} {:?}", self.preset, self.batch, self.training)
     }
 
     fn config(self) -> SkySenseConfig {
@@ -46,13 +54,14 @@ impl Case {
         let config = self.config();
         let head = SegmentationHeadConfig { channels: config.channels(), hidden: HIDDEN, classes: CLASSES };
         match self.training {
-            true => memory::training(&config, &head, CHIP, self.batch as u64).total(),
-            false => memory::inference(&config, &head, CHIP, self.batch as u64).total(),
+            Some(mode) => memory::training(mode, &config, &head, CHIP, self.batch as u64).total(),
+            None => memory::inference(&config, &head, CHIP, self.batch as u64).total(),
         }
     }
 
-    /// Bytes that a child rose by; `arguments` lead a test binary to the test that calls [`if_child`].
-    pub(crate) fn measured(self, arguments: &[&str]) -> u64 {
+    /// Bytes that a child rose by, and seconds of all cores in a step that is not the first; `arguments` lead a test binary to the
+    /// test that calls [`if_child`].
+    pub(crate) fn measured(self, arguments: &[&str]) -> (u64, f64) {
         let program = std::env::current_exe().expect("a path of this program");
         let mut child = Command::new(program);
         // One heap: glibc makes one for each thread, and what lies free in one is no use to another.
@@ -61,7 +70,8 @@ impl Case {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{self:?}: {text}");
         let line = text.lines().find_map(|line| line.split_once(MARK)).expect("a child prints its number");
-        line.1.trim().parse().expect("a number of bytes")
+        let (bytes, seconds) = line.1.trim().split_once(' ').expect("two numbers");
+        (bytes.parse().expect("a number of bytes"), seconds.parse().expect("seconds"))
     }
 }
 
@@ -74,15 +84,25 @@ pub(crate) fn possible() -> bool {
 pub(crate) fn if_child(cases: &[Case]) -> bool {
     let Ok(name) = std::env::var(CHILD) else { return false };
     let case = cases.iter().find(|case| case.name() == name).expect("a case of the table");
-    let samples = if case.training { samples(case.batch) } else { Vec::new() };
+    let samples = if case.training.is_some() { samples(case.batch) } else { Vec::new() };
     let before = status("VmRSS:");
-    if case.training {
-        train(*case, &samples)
-    } else {
-        infer(*case)
-    }
-    println!("{MARK}{}", status("VmHWM:").saturating_sub(before));
+    let seconds = match case.training {
+        Some(mode) => train(*case, mode, &samples),
+        None => infer(*case),
+    };
+    println!("{MARK}{} {seconds}", status("VmHWM:").saturating_sub(before));
     true
+}
+
+/// Seconds that all threads of this process were given: other work on the machine does not count.
+fn cores() -> f64 {
+    /// Of the kernel's interface to programs, whatever it counts in itself.
+    const TICKS: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields = text.rsplit(')').next().expect("the name of the program ends in a bracket");
+    // User and system time are fields 14 and 15; the first one after the name is 3.
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().expect("ticks"));
+    ticks.sum::<f64>() / TICKS
 }
 
 /// A line of `/proc/self/status`, in bytes.
@@ -92,7 +112,8 @@ fn status(field: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("kibibytes") * 1024
 }
 
-fn infer(case: Case) {
+/// Gives the seconds that the cores spend on a forward pass.
+fn infer(case: Case) -> f64 {
     let device = Device::flex();
     let config = case.config();
     let head = SegmentationHeadConfig { channels: config.channels(), hidden: HIDDEN, classes: CLASSES };
@@ -111,11 +132,24 @@ fn infer(case: Case) {
         s1: Some(series(2, CHIP.dates_s1)),
         ..Inputs::default()
     };
+    let before = cores();
     let logits = head.forward(model.forward(inputs).expect("a chip that the model reads"));
     assert!(logits.sum().into_scalar::<f32>().is_finite());
+    cores() - before
 }
 
-fn train(case: Case, samples: &[Sample]) {
+/// Seconds of all cores at the end of each step.
+#[derive(Default)]
+struct Steps(Vec<f64>);
+
+impl Hooks for Steps {
+    fn progress(&mut self, _: &Progress) {
+        self.0.push(cores());
+    }
+}
+
+/// Gives the seconds that the cores spend on a step that is not the first.
+fn train(case: Case, mode: memory::Mode, samples: &[Sample]) -> f64 {
     let offer = |bands: &[&str], unit, dtype, dates, size| Offer {
         bands: bands.iter().map(ToString::to_string).collect(),
         unit,
@@ -135,7 +169,11 @@ fn train(case: Case, samples: &[Sample]) {
     (config.steps, config.batch, config.validation) = (3, case.batch, 0.0);
     // Every step sees every date and modality.
     (config.augmentation.dates, config.augmentation.modality_dropout) = (1.0, 0.0);
-    finetune(samples, &offers, &config, &mut NoHooks).expect("it trains");
+    (config.precision, config.checkpointing) = (mode.precision, mode.checkpointing);
+    let mut steps = Steps::default();
+    finetune(samples, &offers, &config, &mut steps).expect("it trains");
+    let [first, .., last] = steps.0[..] else { panic!("several steps") };
+    (last - first) / (steps.0.len() - 1) as f64
 }
 
 fn samples(count: usize) -> Vec<Sample> {

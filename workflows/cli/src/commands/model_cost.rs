@@ -50,6 +50,14 @@ pub(super) struct Cost {
     #[arg(long, value_name = "REGIONS,PROTOTYPES[,WIDTH]", value_parser = parse_geo_context)]
     #[serde(skip_serializing_if = "Option::is_none")]
     geo_context: Option<GeoContext>,
+    /// What training computes in: f32, bf16 or f16; f32 if left out
+    #[arg(long, value_name = "TYPE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision: Option<String>,
+    /// What training keeps for the backward pass: off (all) or blocks (their inputs); off if left out
+    #[arg(long, value_name = "MODE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpointing: Option<String>,
     /// Samples to train on, all epochs together, for the GPU days
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,163 @@
+//! What training keeps of a block of layers: all that the backward pass reads, or its input alone.
+//!
+//! With [`Tape::recomputing`] a block runs forward without a record and its output starts a graph of its own. The
+//! backward pass then takes the blocks from last to first: it runs each again, this time recorded, and sends the
+//! gradient of its output through it (Chen et al., 2016, arXiv:1604.06174, with every block a segment). So what is kept
+//! is one map for each block, and the record of one block at a time.
+//!
+//! Stochastic depth must drop the same branches both times, so every block has a seed of its own. [`Tape::keeping`]
+//! seeds blocks in the same way: with and without recomputation a step gives the same gradients, but for rounding where a
+//! gradient reaches a product in another order of its axes.
+
+use std::cell::{Cell, RefCell};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Gradients, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// What training keeps for the backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checkpointing {
+    /// All that it reads.
+    #[default]
+    Off,
+    /// The input of each block of layers; the rest is computed again.
+    Blocks,
+}
+
+/// Takes down the blocks of one forward pass.
+pub struct Tape {
+    /// `None` where nothing is drawn.
+    seed: Option<u64>,
+    recomputes: bool,
+    /// Blocks that were run.
+    count: Cell<u64>,
+    blocks: RefCell<Vec<Box<dyn Block>>>,
+}
+
+impl std::fmt::Debug for Tape {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Tape").field("recomputes", &self.recomputes).field("blocks", &self.count).finish()
+    }
+}
+
+impl Tape {
+    /// For a pass without a backward pass, or one whose randomness is left to the device's generator.
+    pub fn off() -> Self {
+        Self { seed: None, recomputes: false, count: Cell::default(), blocks: RefCell::default() }
+    }
+
+    /// Keeps all that the backward pass reads.
+    ///
+    /// The seeds go into the device's generator, which is one for the process: whoever holds a tape must keep others
+    /// from drawing until the backward pass is over.
+    pub fn keeping(seed: u64) -> Self {
+        Self { seed: Some(seed), ..Self::off() }
+    }
+
+    /// Keeps the input of each block and runs the block again in the backward pass.
+    pub fn recomputing(seed: u64) -> Self {
+        Self { seed: Some(seed), recomputes: true, ..Self::off() }
+    }
+
+    /// One or the other.
+    pub fn new(checkpointing: Checkpointing, seed: u64) -> Self {
+        match checkpointing {
+            Checkpointing::Off => Self::keeping(seed),
+            Checkpointing::Blocks => Self::recomputing(seed),
+        }
+    }
+
+    /// Runs a block.
+    ///
+    /// Of recorded tensors it must read `x` alone, and `x` must be read by nothing else unless another block gave it.
+    pub(crate) fn block<M, F, const I: usize, const O: usize>(&self, module: &M, x: Tensor<I>, forward: F) -> Tensor<O>
+    where
+        M: Module + 'static,
+        F: Fn(&M, Tensor<I>) -> Tensor<O> + 'static,
+    {
+        let seed = self.seed.map(|seed| seed.wrapping_add(self.count.get()));
+        self.count.set(self.count.get() + 1);
+        reseed(&x, seed);
+        if !self.recomputes {
+            return forward(module, x);
+        }
+        let unrecorded = x.clone().detach().set_require_grad(false);
+        let output = forward(&module.clone().no_grad(), unrecorded).require_grad();
+        let block = Recorded { module: module.clone(), input: x, output: output.clone(), forward, seed };
+        self.blocks.borrow_mut().push(Box::new(block));
+        output
+    }
+
+    /// Gradients of a loss of this pass with respect to the parameters of a module that is, or is part of, what it ran
+    /// through.
+    pub fn backward<N: Module>(self, loss: &Tensor<1>, network: &N) -> GradientsParams {
+        let mut gradients = loss.backward();
+        let mut sum = GradientsParams::from_module(&mut gradients, network);
+        // What is left in these are the gradients of outputs of blocks.
+        let mut outputs = vec![gradients];
+        let mut blocks = self.blocks.into_inner();
+        while let Some(block) = blocks.pop() {
+            let Some(mut gradients) = block.backward(&mut outputs) else { continue };
+            let mut part = GradientsParams::from_module(&mut gradients, network);
+            network.visit(&mut Add { part: &mut part, sum: &mut sum });
+            outputs.push(gradients);
+        }
+        sum
+    }
+}
+
+fn reseed<const D: usize>(x: &Tensor<D>, seed: Option<u64>) {
+    if let Some(seed) = seed {
+        x.device().seed(seed);
+    }
+}
+
+/// A block that is run again.
+trait Block {
+    /// Gradients of what the block reads, and of what led there from earlier blocks; `None` where nothing of the loss
+    /// comes from this block.
+    fn backward(self: Box<Self>, outputs: &mut [Gradients]) -> Option<Gradients>;
+}
+
+struct Recorded<M, F, const I: usize, const O: usize> {
+    module: M,
+    input: Tensor<I>,
+    output: Tensor<O>,
+    forward: F,
+    seed: Option<u64>,
+}
+
+impl<M, F, const I: usize, const O: usize> Block for Recorded<M, F, I, O>
+where
+    M: Module,
+    F: Fn(&M, Tensor<I>) -> Tensor<O>,
+{
+    fn backward(self: Box<Self>, outputs: &mut [Gradients]) -> Option<Gradients> {
+        let parts = outputs.iter_mut().filter_map(|gradients| self.output.grad_remove(gradients));
+        let gradient = parts.reduce(|sum, part| sum + part)?;
+        reseed(&self.input, self.seed);
+        let output = (self.forward)(&self.module, self.input);
+        // The derivative of this sum with respect to the output is its gradient.
+        Some((output * gradient).sum().backward())
+    }
+}
+
+/// Adds gradients of one backward pass to the sum of those before.
+struct Add<'a> {
+    part: &'a mut GradientsParams,
+    sum: &'a mut GradientsParams,
+}
+
+impl ModuleVisitor for Add<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(part) = self.part.remove::<D>(param.id) else { return };
+        let sum = match self.sum.remove::<D>(param.id) {
+            Some(sum) => sum + part,
+            None => part,
+        };
+        self.sum.register(param.id, sum);
+    }
+}
