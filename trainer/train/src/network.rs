@@ -40,7 +40,12 @@ pub(crate) fn seeded<R>(device: &Device, seed: u64, draw: impl FnOnce() -> R) ->
     draw()
 }
 
-/// Parameters are drawn when first used, so they are made use of while the seed holds.
+/// A module whose parameters are drawn: they are when first used, so they are made use of while the seed holds.
+pub(crate) fn drawn<M: Module>(module: M) -> M {
+    module.visit(&mut Draw);
+    module
+}
+
 struct Draw;
 
 impl ModuleVisitor for Draw {
@@ -96,7 +101,7 @@ fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
 /// An encoder with random weights for the inputs of a run.
 pub(crate) fn random_encoder(setup: &Setup, seed: u64, device: &Device) -> Result<SkySense, TrainError> {
     let config = encoder_config(setup)?;
-    seeded(device, rng(seed, Purpose::Weights, 0).random(), || Ok(config.init(device)?.materialize()))
+    seeded(device, rng(seed, Purpose::Weights, 0).random(), || Ok(drawn(config.init(device)?)))
 }
 
 /// Tensors of a package, by name.
@@ -118,9 +123,7 @@ impl Network {
         let config = encoder_config(setup)?;
         let head = segmentation_head(&config, classes);
         seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
-            let network = Self { encoder: config.init(device)?, head: head.init(device) };
-            network.visit(&mut Draw);
-            Ok(network)
+            Ok(drawn(Self { encoder: config.init(device)?, head: head.init(device) }))
         })
     }
 

@@ -13,7 +13,7 @@ use super::level::Level;
 use super::plan::{Plan, channels};
 use crate::TrainError;
 use crate::batch::Batch;
-use crate::network::{seeded, tokens};
+use crate::network::{drawn, seeded, tokens};
 use crate::random::{Purpose, rng};
 
 /// What learns.
@@ -48,7 +48,7 @@ impl Student {
             Projection { weight: normal.init([output, input], device), bias: Initializer::Zeros.init([output], device) }
         };
         let projections = seeded(device, rng(seed, Purpose::Projection, 0).random(), || {
-            widths.into_iter().map(projection).collect::<Vec<_>>().materialize()
+            drawn(widths.into_iter().map(projection).collect::<Vec<_>>())
         });
         Ok(Self { encoder, projections })
     }
