@@ -5,8 +5,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Rows of the table. The 31 December of a leap year, index 365, takes the last row.
+/// Rows of the published table. The 31 December of a leap year, index 365, takes the last row.
 pub const DAYS: usize = 365;
+
+/// The published number of rows, for configurations that name none.
+pub(crate) fn year() -> usize {
+    DAYS
+}
+
+/// Whether a table has the published number of rows.
+pub(crate) fn is_year(days: &usize) -> bool {
+    *days == DAYS
+}
 
 /// Which tokens carry the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

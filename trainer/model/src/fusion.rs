@@ -8,7 +8,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{Calendar, DAYS};
+use crate::calendar::{Calendar, is_year, year};
 use crate::linear::Linear;
 use crate::onnx::{ElementType, Graph, Value};
 use crate::precision::like;
@@ -34,6 +34,9 @@ pub struct FusionConfig {
     pub drop_path: f64,
     /// Which tokens carry the calendar encoding.
     pub calendar: Calendar,
+    /// Rows of the calendar table; later days take the last one.
+    #[serde(default = "year", skip_serializing_if = "is_year")]
+    pub days: usize,
 }
 
 /// The tokens of a batch of chips.
@@ -55,7 +58,7 @@ pub struct Fusion {
     porj_linear: Linear,
     cls_token: Param<Tensor<3>>,
     layers: Vec<TransformerLayer>,
-    /// `[1, 365, channels in]`, where the calendar is on.
+    /// `[1, day, channels in]`, where the calendar is on.
     ctpe: Option<Param<Tensor<3>>>,
     #[module(skip)]
     config: FusionConfig,
@@ -78,7 +81,8 @@ impl FusionConfig {
             layers: (0..self.layers)
                 .map(|layer| TransformerLayer::new(widths, self.drop_path * layer as f64 / last, device))
                 .collect(),
-            ctpe: (self.calendar != Calendar::None).then(|| normal.init([1, DAYS, self.channels_in], device)),
+            ctpe: (self.calendar != Calendar::None)
+                .then(|| normal.init([1, self.days.max(1), self.channels_in], device)),
             config: self.clone(),
         }
     }
@@ -101,8 +105,10 @@ impl Fusion {
         let features = match &self.ctpe {
             None => tokens.features,
             Some(ctpe) => {
-                let days = tokens.day.clamp(0, DAYS as i64 - 1).reshape([batch * time]);
-                let rows = ctpe.val().reshape([DAYS, channel]).select(0, days).reshape([batch, time, channel]);
+                let table = ctpe.val();
+                let known = table.dims()[1];
+                let days = tokens.day.clamp(0, known as i64 - 1).reshape([batch * time]);
+                let rows = table.reshape([known, channel]).select(0, days).reshape([batch, time, channel]);
                 let rows = rows * tokens.calendar.reshape([batch, time, 1]);
                 let rows = like(rows, &tokens.features);
                 tokens.features + rows.reshape([batch, time, channel, 1, 1])
@@ -147,15 +153,49 @@ impl Fusion {
         first.reshape([sequence, channels])
     }
 
+    /// `[sequence, token, channel in]` → all tokens after each layer; with the extra token in front where `extra` says so.
+    ///
+    /// The official code gives these where its fusion is told to give more than its extra token.
+    pub fn forward_layers(&self, sequences: Tensor<3>, extra: bool) -> Vec<Tensor<3>> {
+        let [sequence, _, _] = sequences.dims();
+        let mut x = self.porj_linear.forward(sequences);
+        if extra {
+            let token = self.cls_token.val().expand([sequence, 1, self.config.channels]);
+            x = Tensor::cat(vec![token, x], 1);
+        }
+        let step = |x: &mut Tensor<3>, layer: &TransformerLayer| {
+            *x = layer.forward(x.clone(), None);
+            Some(x.clone())
+        };
+        self.layers.iter().scan(x, step).collect()
+    }
+
+    /// The nodes of [`Fusion::forward_layers`].
+    pub(crate) fn onnx_layers(&self, graph: &mut Graph, sequences: &Value, extra: bool) -> Vec<Value> {
+        let mut x = self.porj_linear.onnx(graph, sequences);
+        if extra {
+            let token = graph.parameter("cls_token", self.cls_token.val());
+            let (count, one) = (graph.side(&x, 0), graph.ints(&[1, self.config.channels as i64]));
+            let shape = graph.concat(&[&count, &one], 0);
+            let token = graph.op("Expand", &[&token, &shape], &[]);
+            x = graph.concat(&[&token, &x], 1);
+        }
+        let step = |x: &mut Value, layer: &TransformerLayer| {
+            *x = layer.onnx(graph, x, None);
+            Some(x.clone())
+        };
+        self.layers.iter().scan(x, step).collect()
+    }
+
     /// The nodes of [`Fusion::forward`] on a grid of `height` × `width`.
     pub(crate) fn onnx(&self, graph: &mut Graph, inputs: &FusionValues, [height, width]: [usize; 2]) -> Value {
         let (channel, channels) = (self.config.channels_in as i64, self.config.channels as i64);
         let features = match &self.ctpe {
             None => inputs.tokens.clone(),
             Some(ctpe) => {
-                let (low, high) = (graph.int(0), graph.int(DAYS as i64 - 1));
+                let (low, high) = (graph.int(0), graph.int(ctpe.dims()[1] as i64 - 1));
                 let days = graph.op("Clip", &[&inputs.day, &low, &high], &[]);
-                let table = graph.parameter("ctpe", ctpe.val().reshape([DAYS, channel as usize]));
+                let table = graph.parameter("ctpe", ctpe.val().reshape([ctpe.dims()[1], channel as usize]));
                 let rows = graph.op("Gather", &[&table, &days], &[]);
                 let takes = graph.reshape(&inputs.calendar, &[0, 0, 1]);
                 let rows = graph.op("Mul", &[&rows, &takes], &[]);

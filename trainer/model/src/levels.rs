@@ -1,6 +1,7 @@
 //! ONNX graphs of single modules with the features of every level, as heads on several levels read them.
 
 use crate::export::{map_output, normalised};
+use crate::fusion::Fusion;
 use crate::normalise::Normalisation;
 use crate::onnx::{ElementType, Graph, Side};
 use crate::swin::SwinV2;
@@ -41,8 +42,26 @@ pub fn export_series_levels(
     let config = backbone.config();
     let input = normalised(&mut graph, normalisation, pixels, [config.bands, size[0], size[1]]);
     let [rows, columns] = size.map(|side| side.div_ceil(config.patch));
-    for (layer, features) in layers.iter().zip(backbone.onnx_layers(&mut graph, &input, size, layers)) {
+    // Layers come in their own order, whatever order they are asked for in.
+    let mut layers = layers.to_vec();
+    layers.sort_unstable();
+    layers.dedup();
+    for (layer, features) in layers.iter().zip(backbone.onnx_layers(&mut graph, &input, size, &layers)) {
         map_output(&mut graph, &format!("features.{layer}"), &features, [config.channels, rows, columns]);
+    }
+    graph.into_bytes()
+}
+
+/// `tokens` `[sequence, token, channel in]` → `features.LAYER` `[sequence, token, channel]` after each layer, counted
+/// from 0; with the extra token in front where `extra` says so.
+pub fn export_fusion_levels(fusion: &Fusion, extra: bool) -> Vec<u8> {
+    let mut graph = Graph::new("fusion_levels");
+    let config = fusion.config();
+    let side = |channels| [Side::Free("sequence"), Side::Free("token"), Side::Fixed(channels)];
+    let input = graph.input("tokens", ElementType::F32, &side(config.channels_in));
+    for (layer, features) in fusion.onnx_layers(&mut graph, &input, extra).iter().enumerate() {
+        let sides = [Side::Free("sequence"), Side::Free("token out"), Side::Fixed(config.channels)];
+        graph.output(&format!("features.{layer}"), features, &sides);
     }
     graph.into_bytes()
 }

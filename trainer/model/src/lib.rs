@@ -47,7 +47,7 @@ pub use export::{
 pub use fusion::{Fusion, FusionConfig, Tokens};
 pub use geo_context::{GeoContext, GeoContextConfig};
 pub use head::{SegmentationHead, SegmentationHeadConfig};
-pub use levels::{export_hr_levels, export_series_levels, export_up_head};
+pub use levels::{export_fusion_levels, export_hr_levels, export_series_levels, export_up_head};
 pub use normalise::Normalisation;
 pub use position::Interpolation;
 pub use precision::Precision;

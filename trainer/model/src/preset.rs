@@ -1,6 +1,6 @@
 //! Sizes of the model, in one table.
 
-use crate::calendar::Calendar;
+use crate::calendar::{Calendar, DAYS};
 use crate::encoder::SkySenseConfig;
 use crate::fusion::FusionConfig;
 use crate::position::Interpolation;
@@ -100,6 +100,7 @@ pub fn preset(name: &str) -> Result<SkySenseConfig> {
         depths: depths.to_vec(),
         heads: heads.to_vec(),
         window: row.window,
+        windows: Vec::new(),
         pretrained_windows: vec![0; 4],
         extra_norm_every,
         pad_small_map: false,
@@ -140,6 +141,7 @@ pub fn preset(name: &str) -> Result<SkySenseConfig> {
             epsilon: 1e-5,
             drop_path: row.drop_path[2],
             calendar: Calendar::S2Only,
+            days: DAYS,
         },
         hr: Some(hr),
         s2: Some(series(10)),

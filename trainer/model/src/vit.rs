@@ -98,7 +98,7 @@ impl Vit {
         self.to_map(x, grid)
     }
 
-    /// As [`Vit::forward`], but the features after each of these layers.
+    /// As [`Vit::forward`], but the features after each of these layers, in the order of the layers.
     pub fn forward_layers(&self, pixels: Tensor<4>, layers: &[usize]) -> Vec<Tensor<4>> {
         let [_, _, height, width] = pixels.dims();
         let grid = [self.patch_embed.tokens(height), self.patch_embed.tokens(width)];

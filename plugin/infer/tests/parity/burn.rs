@@ -1,83 +1,150 @@
-//! A set through the forward functions in Burn.
+//! A set through the importer and the forward functions in Burn.
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use skysense_model::{Inputs, Series, SkySense, SwinV2, UpHead, Vit, checkpoint, official};
+use skysense_model::checkpoint::{Part, load_files};
+use skysense_model::{Calendar, Fusion, Inputs, Series, SkySense, SwinV2, UpHead, Vit, VitConfig, official};
 
-use crate::set::Set;
+use crate::set::{Kind, Set, Shaped};
 
-/// Loads the weights of a set into a module; each must find its place.
-fn loaded<M: Module>(set: &Set, module: M, prefix: &str) -> M {
-    let (module, report) = checkpoint::load(module, prefix, &set.weights()).unwrap();
-    let _all_fit = report.strict().unwrap_or_else(|error| panic!("{}: {error}", set.name));
+/// Loads the weights of a set into a module, as an import does; each parameter must find its values.
+fn loaded<M: Module>(set: &Set, module: M, part: Part) -> M {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("weights.safetensors");
+    std::fs::write(&path, set.weights()).expect("room for the weights");
+    let files = [(part, path)];
+    let (module, report) = load_files(module, part.module().unwrap_or_default(), &files, None).unwrap();
+    let (missing, mismatched) = (&report.missing, &report.mismatched);
+    assert!(missing.is_empty() && mismatched.is_empty(), "{}: missing {missing:?}, other {mismatched:?}", set.name);
+    if !report.unexpected.is_empty() {
+        crate::tell(&format!("{}: weights that the configuration does not name: {:?}", set.name, report.unexpected));
+    }
     module
 }
 
 pub(crate) fn swin(set: &Set) -> SwinV2 {
-    loaded(set, official::swin_v2(set.config()).unwrap().init(&Device::flex()).unwrap(), "backbone")
+    loaded(set, official::swin_v2(set.config()).unwrap().init(&Device::flex()).unwrap(), Part::Hr)
 }
 
 pub(crate) fn vit(set: &Set) -> Vit {
-    loaded(set, official::vit(set.config()).unwrap().init(&Device::flex()), "")
+    let mut config = official::vit(set.config()).unwrap();
+    slot(&mut config, set.config(), set.shape_of("pos_embed"));
+    // Keys may carry the name of the modality.
+    let part = if set.shape_of("backbone_s1.pos_embed").is_some() { Part::S1 } else { Part::S2 };
+    loaded(set, config.init(&Device::flex()), part)
 }
 
 pub(crate) fn up_head(set: &Set) -> UpHead {
-    loaded(set, official::up_head(set.config()).unwrap().init(&Device::flex()), "decoder.0")
+    let part = if set.shape_of("head_s1.decoder.0.weight").is_some() { Part::HeadS1 } else { Part::HeadS2 };
+    loaded(set, official::up_head(set.config()).unwrap().init(&Device::flex()), part)
 }
 
-pub(crate) fn fusion(set: &Set) -> skysense_model::Fusion {
-    loaded(set, official::fusion(set.config()).unwrap().init(&Device::flex()), "")
+pub(crate) fn fusion(set: &Set) -> Fusion {
+    loaded(set, official::fusion(set.config()).unwrap().init(&Device::flex()), Part::Fusion)
 }
 
 pub(crate) fn encoder(set: &Set) -> SkySense {
-    loaded(set, official::encoder(set.config()).unwrap().init(&Device::flex()).unwrap(), "")
+    let mut config = official::encoder(set.config()).unwrap();
+    for (series, name) in [(&mut config.s2, "backbone_s2"), (&mut config.s1, "backbone_s1")] {
+        if let Some((vit, _)) = series {
+            slot(vit, &set.config()[name], set.shape_of(&format!("{name}.pos_embed")));
+        }
+    }
+    // Without days there is nothing to look up in a calendar.
+    if set.data("input.s2_ct").is_none() {
+        config.fusion.calendar = Calendar::None;
+    } else if let Some(&[1, days, _]) = set.shape_of("ctpe") {
+        config.fusion.days = days;
+    }
+    loaded(set, config.init(&Device::flex()).unwrap(), Part::Full)
 }
 
-/// The largest error over all outputs.
-pub(crate) fn check(set: &Set) -> f64 {
-    let module = set.module();
-    if module.starts_with("swin") {
-        let model = swin(set);
-        let maps = model.forward(tensor(set, "input.x"));
-        let stages = model.config().out_stages.clone();
-        stages.iter().zip(maps).map(|(stage, map)| hold(set, &format!("output.{stage}"), map)).fold(0.0, f64::max)
-    } else if module.starts_with("vit") {
-        let levels = set.levels();
-        let maps = vit(set).forward_layers(tensor(set, "input.x"), &levels);
-        levels.iter().zip(maps).map(|(layer, map)| hold(set, &format!("output.{layer}"), map)).fold(0.0, f64::max)
-    } else if module.starts_with("uphead") {
-        hold(set, "output", up_head(set).forward(tensor(set, "input.x")))
-    } else if module.starts_with("fusion") {
-        hold(set, "output", fusion(set).forward_sequences(tensor(set, "input.x"), None))
-    } else if module.starts_with("encoder") {
-        hold(set, "output", encoder(set).forward(inputs(set)).unwrap())
-    } else {
-        panic!("{}: a module named {module} is not known", set.name);
+/// Where a configuration does not say whether the position table has a slot for the class token, its length does.
+fn slot(config: &mut VitConfig, words: &serde_json::Value, table: Option<&[usize]>) {
+    if words.get("pos_has_cls").is_none()
+        && let Some(&[_, rows, _]) = table
+    {
+        config.position_of_class = rows == config.positions[0] * config.positions[1] + 1;
     }
 }
 
-fn tensor<const D: usize>(set: &Set, name: &str) -> Tensor<D> {
-    let (shape, values) = set.tensor(name);
+/// What the module gives for the inputs of the set, under the names of the stored outputs.
+pub(crate) fn outputs(set: &Set) -> Vec<(String, Shaped)> {
+    match set.kind() {
+        Kind::Swin => {
+            let model = swin(set);
+            let (stages, count) = (model.config().out_stages.clone(), model.config().depths.len());
+            let maps = model.forward(input(set));
+            let named = stages.iter().zip(maps).map(|(stage, map)| (set.level_name(*stage, count), shaped(map)));
+            named.collect()
+        }
+        Kind::Vit => {
+            let model = vit(set);
+            let (levels, count) = levels(set, &model);
+            let maps = model.forward_layers(input(set), &levels);
+            levels.iter().zip(maps).map(|(level, map)| (set.level_name(*level, count), shaped(map))).collect()
+        }
+        Kind::UpHead => vec![("output".into(), shaped(up_head(set).forward(input(set))))],
+        Kind::Fusion => {
+            let model = fusion(set);
+            let layers = || model.forward_layers(input(set), extra(set)).into_iter().map(shaped).collect();
+            fused(set, || shaped(model.forward_sequences(input(set), None)), layers)
+        }
+        Kind::Encoder => vec![("output".into(), shaped(encoder(set).forward(inputs(set)).unwrap()))],
+    }
+}
+
+/// Layers whose outputs are given, and how many there are.
+pub(crate) fn levels(set: &Set, model: &Vit) -> (Vec<usize>, usize) {
+    let count = model.config().layers;
+    (official::out_levels(set.config(), count).unwrap(), count)
+}
+
+/// Whether a fusion puts its extra token in front.
+pub(crate) fn extra(set: &Set) -> bool {
+    set.config()["with_cls_token"].as_bool() != Some(false)
+}
+
+/// The outputs of a fusion: what its extra token holds, or, where more axes are stored, its first tokens, after the last
+/// layer or after the layer that stands last in the output's name.
+pub(crate) fn fused(set: &Set, first: impl Fn() -> Shaped, layers: impl Fn() -> Vec<Shaped>) -> Vec<(String, Shaped)> {
+    let output = |name: &str| {
+        let stored = set.data(name).map(|(shape, _)| shape).unwrap_or_default();
+        let &[_, wanted, _] = &stored[..] else { return first() };
+        let layers = layers();
+        let digits = name.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+        let layer = digits.parse().unwrap_or(layers.len() - 1);
+        let (shape, values) = layers.get(layer).unwrap_or_else(|| panic!("{}: {name} is of no layer", set.name));
+        let (tokens, channels) = (shape[1], shape[2]);
+        let taken = wanted.min(tokens);
+        let kept = values.chunks_exact(tokens * channels).flat_map(|sequence| &sequence[..taken * channels]);
+        (vec![shape[0], taken, channels], kept.copied().collect())
+    };
+    set.outputs().into_iter().map(|name| (name.to_string(), output(name))).collect()
+}
+
+fn input<const D: usize>(set: &Set) -> Tensor<D> {
+    let (shape, values) = set.input();
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-fn hold<const D: usize>(set: &Set, name: &str, ours: Tensor<D>) -> f64 {
-    let shape = ours.dims();
-    let values: Vec<f32> = ours.into_data().iter::<f32>().collect();
-    set.hold(name, &shape, &values)
+fn shaped<const D: usize>(tensor: Tensor<D>) -> Shaped {
+    let shape = tensor.dims().to_vec();
+    (shape, tensor.into_data().iter::<f32>().collect())
 }
 
 fn inputs(set: &Set) -> Inputs {
+    let tensor = |(shape, values): Shaped| TensorData::new(values, shape);
     let series = |name: &str, days: &str| {
-        set.data(name).map(|_| {
-            let pixels = tensor::<5>(set, name).permute([0, 2, 1, 3, 4]);
+        set.data(name).map(|data| {
+            let pixels = Tensor::<5>::from_data(tensor(data), &Device::flex()).permute([0, 2, 1, 3, 4]);
             let [batch, time, ..] = pixels.dims();
             let days = TensorData::new(set.days(days, batch * time), [batch, time]);
             Series { pixels, day: Tensor::<2, Int>::from_data(days, &Device::flex()), present: None }
         })
     };
     Inputs {
-        hr: set.data("input.hr").map(|_| tensor(set, "input.hr")),
+        hr: set.data("input.hr").map(|data| Tensor::from_data(tensor(data), &Device::flex())),
         s2: series("input.s2", "input.s2_ct"),
         s1: series("input.s1", "input.s1_ct"),
         ..Inputs::default()

@@ -5,50 +5,58 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 use skysense_model::{
-    Calendar, Normalisation, PixelType, export_fusion, export_hr, export_hr_levels, export_series,
-    export_series_levels, export_up_head,
+    Calendar, Normalisation, PixelType, export_fusion, export_fusion_levels, export_hr, export_hr_levels,
+    export_series, export_series_levels, export_up_head,
 };
 
 use crate::burn;
-use crate::set::{Set, Shaped};
+use crate::set::{Kind, Set, Shaped};
 
-/// The largest error over all outputs.
-pub(crate) fn check(set: &Set, environment: &Environment) -> f64 {
-    let module = set.module();
-    let levels = |graph: &[u8], levels: &[usize]| {
-        let (shape, x) = set.tensor("input.x");
-        let maps = run(environment, graph, &[("pixels", &shape, &x)]);
+/// What the graphs give for the inputs of the set, under the names of the stored outputs.
+pub(crate) fn outputs(set: &Set, environment: &Environment) -> Vec<(String, Shaped)> {
+    let named = |maps: Vec<Shaped>, levels: &[usize], count: usize| {
         assert_eq!(maps.len(), levels.len(), "{}: outputs of the graph", set.name);
-        let held = levels.iter().zip(&maps).map(|(level, map)| set.hold(&format!("output.{level}"), &map.0, &map.1));
-        held.fold(0.0, f64::max)
+        levels.iter().zip(maps).map(|(level, map)| (set.level_name(*level, count), map)).collect()
     };
-    if module.starts_with("swin") {
-        let model = burn::swin(set);
-        let (shape, _) = set.tensor("input.x");
-        let graph = export_hr_levels(&model, &identity(shape[1]), PixelType::F32, [shape[2], shape[3]]);
-        levels(&graph, &model.config().out_stages)
-    } else if module.starts_with("vit") {
-        let (shape, _) = set.tensor("input.x");
-        let size = [shape[2], shape[3]];
-        let given = set.levels();
-        levels(&export_series_levels(&burn::vit(set), &identity(shape[1]), PixelType::F32, size, &given), &given)
-    } else if module.starts_with("uphead") {
-        let (shape, x) = set.tensor("input.x");
-        let graph = export_up_head(&burn::up_head(set), [shape[2], shape[3]]);
-        let (shape, raised) = one(run(environment, &graph, &[("features", &shape, &x)]));
-        set.hold("output", &shape, &raised)
-    } else if module.starts_with("fusion") {
-        let (shape, x) = set.tensor("input.x");
-        let tokens = (vec![shape[0], shape[1], shape[2], 1, 1], x);
-        let days = vec![0; shape[0] * shape[1]];
-        let graph = export_fusion(&burn::fusion(set), [1, 1]);
-        let (shape, fused) = fuse(environment, &graph, &tokens, &days, &vec![0.0; days.len()]);
-        set.hold("output", &shape[..2], &fused)
-    } else if module.starts_with("encoder") {
-        let (shape, fused) = encoder(set, environment);
-        set.hold("output", &shape, &fused)
-    } else {
-        panic!("{}: a module named {module} is not known", set.name);
+    let output = |shaped: Shaped| vec![("output".to_string(), shaped)];
+    match set.kind() {
+        Kind::Swin => {
+            let model = burn::swin(set);
+            let (shape, x) = set.input();
+            let graph = export_hr_levels(&model, &identity(shape[1]), PixelType::F32, [shape[2], shape[3]]);
+            let config = model.config();
+            named(run(environment, &graph, &[("pixels", &shape, &x)]), &config.out_stages, config.depths.len())
+        }
+        Kind::Vit => {
+            let model = burn::vit(set);
+            let (shape, x) = set.input();
+            let (levels, count) = burn::levels(set, &model);
+            let size = [shape[2], shape[3]];
+            let graph = export_series_levels(&model, &identity(shape[1]), PixelType::F32, size, &levels);
+            named(run(environment, &graph, &[("pixels", &shape, &x)]), &levels, count)
+        }
+        Kind::UpHead => {
+            let (shape, x) = set.input();
+            let graph = export_up_head(&burn::up_head(set), [shape[2], shape[3]]);
+            output(one(run(environment, &graph, &[("features", &shape, &x)])))
+        }
+        Kind::Fusion => {
+            let model = burn::fusion(set);
+            let (shape, x) = set.input();
+            let first = || {
+                let tokens = (vec![shape[0], shape[1], shape[2], 1, 1], x.clone());
+                let days = vec![0; shape[0] * shape[1]];
+                let graph = export_fusion(&model, [1, 1]);
+                let (shape, fused) = fuse(environment, &graph, &tokens, &days, &vec![0.0; days.len()]);
+                (shape[..2].to_vec(), fused)
+            };
+            let layers = || {
+                let graph = export_fusion_levels(&model, burn::extra(set));
+                run(environment, &graph, &[("tokens", &shape, &x)])
+            };
+            burn::fused(set, first, layers)
+        }
+        Kind::Encoder => output(encoder(set, environment)),
     }
 }
 
@@ -77,7 +85,7 @@ fn encoder(set: &Set, environment: &Environment) -> Shaped {
         let x = swap_band_and_time(&x, [batch, band, time, height * width]);
         let graph = export_series(backbone, head, &identity(band), PixelType::F32, [height, width]);
         let (_, features) = one(run(environment, &graph, &[("pixels", &vec![batch * time, band, height, width], &x)]));
-        let (rows, columns) = (height.div_ceil(4) * head.scale(), width.div_ceil(4) * head.scale());
+        let [rows, columns] = [height, width].map(|side| side.div_ceil(backbone.config().patch) * head.scale());
         let channels = features.len() / (batch * time * rows * columns);
         let days = set.days(days, batch * time);
         let shaped = (vec![batch, time, channels, rows, columns], features);

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use serde::Serialize;
 
 use super::assembly::{Assembly, Ignored, Part, PartFile, Unexpected};
-use super::module::parameters;
+use super::module::{LoadReport, load_stored, parameters};
 use super::names::{CALENDAR, MODULES, module};
 use super::shapes::{self, ShapeSettings};
 use super::stored::{Element, Stored};
@@ -200,6 +201,30 @@ impl Import {
         let _previous = self.tensors.insert(name, taken);
         Ok(())
     }
+}
+
+/// Sets the parameters of a module whose configuration is known, from files whose keys may have every spelling, prefix and
+/// addition that an import takes. `prefix` is the module's name in the whole model, or empty for the whole model.
+///
+/// A calendar table is left out where the module has no place for it.
+///
+/// # Errors
+/// A file that cannot be used or read.
+pub fn load_files<M: Module>(
+    module: M,
+    prefix: &str,
+    files: &[(Part, PathBuf)],
+    variant: Option<&str>,
+) -> Result<(M, LoadReport)> {
+    let assembly = Assembly::open(files, variant)?;
+    let mut tensors: BTreeMap<String, Stored> =
+        assembly.tensors.into_iter().map(|(name, (_, stored))| (name, stored)).collect();
+    if parameters(&module, prefix).iter().all(|(name, _)| name != CALENDAR) {
+        let _unused = tensors.remove(CALENDAR);
+    }
+    let (module, mut report) = load_stored(module, prefix, &tensors)?;
+    report.unexpected.extend(assembly.unexpected.into_iter().map(|unexpected| unexpected.key));
+    Ok((module, report))
 }
 
 impl ImportReport {

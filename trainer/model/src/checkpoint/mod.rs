@@ -29,7 +29,7 @@ mod zip;
 pub use assembly::{Ignored, Part, PartFile, Unexpected};
 pub use error::CheckpointError;
 pub use file::{Found, WeightFile};
-pub use import::{Import, ImportReport, Loaded, Mismatched, Missing, ModuleReport};
+pub use import::{Import, ImportReport, Loaded, Mismatched, Missing, ModuleReport, load_files};
 pub use module::{LoadReport, lacking, load, load_stored, parameters, save, write_module};
 pub use shapes::ShapeSettings;
 pub use stored::{Element, Stored};

@@ -84,7 +84,12 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
         Some(rows / (vit.patch * vit.patch))
     };
     let heads = [("head_s2", &s2), ("head_s1", &s1)];
-    let heads = heads.iter().find_map(|(name, vit)| head(name, vit.as_ref()?));
+    // A fusion's tokens are the heads' where its width leaves a square of them, for a head may raise by another number
+    // than the patch; else an up head undoes the patches.
+    let raised = |width: usize| heads.iter().any(|(name, _)| scale(assembly, name, width).is_some());
+    let heads = projected
+        .filter(|width| raised(*width))
+        .or_else(|| heads.iter().find_map(|(name, vit)| head(name, vit.as_ref()?)));
     let like = guess.map(|guess| guess.fusion.channels_in);
     let Some(width) = last.or(heads).or(projected).or(like).filter(|width| *width > 0) else {
         return Err(fault(
@@ -94,19 +99,33 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
             "name the file of the up head or of the fusion",
         ));
     };
-    let up = |vit: VitConfig| {
-        let up = UpHeadConfig { channels_in: vit.channels, channels_out: width, scale: vit.patch };
+    let up = |vit: VitConfig, head: &str| {
+        let scale = scale(assembly, head, width).unwrap_or(vit.patch);
+        let up = UpHeadConfig { channels_in: vit.channels, channels_out: width, scale };
         (vit, up)
     };
     let channels = s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels);
     let fusion = shapes.fusion(width, channels)?;
-    let config = SkySenseConfig { hr, s2: s2.map(up), s1: s1.map(up), fusion, geo_context: None };
+    let config = SkySenseConfig {
+        hr,
+        s2: s2.map(|vit| up(vit, "head_s2")),
+        s1: s1.map(|vit| up(vit, "head_s1")),
+        fusion,
+        geo_context: None,
+    };
     let preset = matching(&config);
     let mut config = config;
     if let Some(name) = preset {
         rates(&mut config, name);
     }
     Ok(Inferred { config, preset, choices: shapes.choices })
+}
+
+/// What an up head multiplies the sides by, given the width of its tokens: it has a row for each token and channel.
+fn scale(assembly: &Assembly, head: &str, width: usize) -> Option<usize> {
+    let rows = *assembly.shape(&format!("{head}.decoder.0.weight"))?.first()?;
+    let places = (width > 0 && rows.is_multiple_of(width)).then(|| rows / width)?;
+    Some(places.isqrt()).filter(|scale| *scale > 0 && scale * scale == places)
 }
 
 struct Shapes<'a> {
@@ -146,6 +165,7 @@ impl Shapes<'_> {
             pretrained_windows: self.pretrained(stages, window)?,
             heads,
             window,
+            windows: Vec::new(),
             pad_small_map: self.settings.pad_small_map,
             bias_hidden,
             mlp_ratio: ratio(NAME, widened, channels)?,
@@ -235,7 +255,7 @@ impl Shapes<'_> {
     /// The fusion; where the files have none, as a preset of the same encoders has it, else as wide as these.
     fn fusion(&mut self, channels_in: usize, channels: Option<usize>) -> Result<FusionConfig> {
         const NAME: &str = "fusion";
-        let calendar = self.calendar(channels_in);
+        let (calendar, days) = self.calendar(channels_in);
         let like = |config: SkySenseConfig| Some((config.fusion.channels, config.fusion.layers, config.fusion.heads));
         let (channels, layers, mlp_ratio) = if self.assembly.has(NAME) {
             let [_, _, channels] = self.sides(NAME, "cls_token")?;
@@ -260,18 +280,23 @@ impl Shapes<'_> {
             epsilon: 1e-5,
             drop_path: 0.0,
             calendar,
+            days,
         })
     }
 
-    fn calendar(&mut self, channels_in: usize) -> Calendar {
-        let table = self.assembly.shape(CALENDAR).is_some_and(|shape| shape == [1, DAYS, channels_in]);
-        let (calendar, from) = match (self.settings.calendar, table) {
+    /// Which tokens carry the calendar encoding, and the rows of its table.
+    fn calendar(&mut self, channels_in: usize) -> (Calendar, usize) {
+        let table = self.assembly.shape(CALENDAR).and_then(|shape| match *shape {
+            [1, days, width] if days > 0 && width == channels_in => Some(days),
+            _ => None,
+        });
+        let (calendar, from) = match (self.settings.calendar, table.is_some()) {
             (Some(calendar), _) => (calendar, "the setting"),
             (None, true) => (Calendar::S2Only, "the official code, as the files have a table"),
             (None, false) => (Calendar::None, "the files, which have no table"),
         };
         self.note("fusion.calendar", format!("{calendar:?}"), from);
-        calendar
+        (calendar, table.unwrap_or(DAYS))
     }
 
     fn heads(

@@ -100,7 +100,7 @@ pub fn swin_v2(config: &SwinV2Config, size: [usize; 2]) -> Flops {
     let first = sizes.first().map_or(0, |[rows, columns]| rows * columns);
     let embed = Flops::of_data([first, pixels, config.channels]);
     let stages = sizes.iter().enumerate().map(|(stage, &[rows, columns])| {
-        let (tokens, c, window) = (rows * columns, config.stage_channels(stage), config.window);
+        let (tokens, c, window) = (rows * columns, config.stage_channels(stage), config.stage_window(stage));
         // Windows that reach over the map are full of padding there, which is multiplied like the rest.
         let padded = rows.next_multiple_of(window) * columns.next_multiple_of(window);
         let block = Flops::product([padded, c, 4 * c])

@@ -185,7 +185,8 @@ pub fn swin_v2(mode: Mode, config: &SwinV2Config, size: [usize; 2], batch: u64) 
     let ratio = config.mlp_ratio as u64;
     let mut sum = Activations::default();
     for (stage, &[rows, columns]) in config.stage_sizes(size).iter().enumerate() {
-        let (window, c, heads) = (config.window, config.stage_channels(stage) as u64, config.heads[stage] as u64);
+        let (window, c, heads) =
+            (config.stage_window(stage), config.stage_channels(stage) as u64, config.heads[stage] as u64);
         let padded = (rows.next_multiple_of(window) * columns.next_multiple_of(window)) as u64 * batch;
         let map = (rows * columns) as u64 * batch * c;
         let (windowed, pairs) = (padded * c, (window * window) as u64);

@@ -1,6 +1,6 @@
 //! Counting parameters from a configuration.
 
-use crate::calendar::{Calendar, DAYS};
+use crate::calendar::Calendar;
 use crate::encoder::SkySenseConfig;
 use crate::fusion::FusionConfig;
 use crate::geo_context::GeoContextConfig;
@@ -56,7 +56,7 @@ pub fn fusion(config: &FusionConfig) -> usize {
 
 /// The table of the calendar encoding, where it is on.
 pub fn calendar(config: &FusionConfig) -> usize {
-    if config.calendar == Calendar::None { 0 } else { DAYS * config.channels_in }
+    if config.calendar == Calendar::None { 0 } else { config.days * config.channels_in }
 }
 
 /// Parameters of the prototypes.

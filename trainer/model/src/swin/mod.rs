@@ -36,6 +36,9 @@ pub struct SwinV2Config {
     pub heads: Vec<usize>,
     /// Side of an attention window in tokens.
     pub window: usize,
+    /// The same for each stage, where stages differ; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<usize>,
     /// Window of pre-training in each stage, 0 where it is the same.
     pub pretrained_windows: Vec<usize>,
     /// A norm at the end of every so many blocks of a stage; 0 for none.
@@ -83,6 +86,11 @@ impl SwinV2Config {
         self.channels << stage
     }
 
+    /// Side of an attention window of a stage in tokens.
+    pub fn stage_window(&self, stage: usize) -> usize {
+        self.windows.get(stage).copied().unwrap_or(self.window)
+    }
+
     /// Rows and columns of tokens in each stage for an image.
     pub fn stage_sizes(&self, [height, width]: [usize; 2]) -> Vec<[usize; 2]> {
         let first = [height.div_ceil(self.patch), width.div_ceil(self.patch)];
@@ -102,8 +110,9 @@ impl SwinV2Config {
     /// A stage whose map is smaller than the window.
     pub fn check_size(&self, size: [usize; 2]) -> Result<()> {
         for (stage, [height, width]) in self.stage_sizes(size).into_iter().enumerate() {
-            if height.min(width) < self.window && !self.pad_small_map {
-                return Err(ModelError::SmallMap { stage, height, width, window: self.window });
+            let window = self.stage_window(stage);
+            if height.min(width) < window && !self.pad_small_map {
+                return Err(ModelError::SmallMap { stage, height, width, window });
             }
         }
         Ok(())
@@ -120,6 +129,20 @@ impl SwinV2Config {
                 "depths, heads and pretrained_windows must have one entry for each stage: {stages}, {} and {}",
                 self.heads.len(),
                 self.pretrained_windows.len()
+            )));
+        }
+        if !self.windows.is_empty() && self.windows.len() != stages {
+            return Err(ModelError::Config(format!(
+                "windows must be empty or have one entry for each of {stages} stages, found {}",
+                self.windows.len()
+            )));
+        }
+        // Distances are divided by one less than the window.
+        if (0..stages).any(|stage| self.stage_window(stage) < 2) || self.pretrained_windows.contains(&1) {
+            return Err(ModelError::Config(format!(
+                "windows {:?} of stages and {:?} of pre-training must be 2 or more (pre-training: or 0)",
+                (0..stages).map(|stage| self.stage_window(stage)).collect::<Vec<_>>(),
+                self.pretrained_windows
             )));
         }
         for (stage, &heads) in self.heads.iter().enumerate() {
@@ -153,9 +176,9 @@ impl SwinV2Config {
         let block = |index: usize| BlockConfig {
             channels,
             heads: self.heads[stage],
-            window: self.window,
+            window: self.stage_window(stage),
             pretrained_window: self.pretrained_windows[stage],
-            shift: if index % 2 == 1 { self.window / 2 } else { 0 },
+            shift: if index % 2 == 1 { self.stage_window(stage) / 2 } else { 0 },
             pad_small_map: self.pad_small_map,
             bias_hidden: self.bias_hidden,
             mlp_ratio: self.mlp_ratio,
