@@ -64,6 +64,17 @@ pub(super) struct Inferred {
     /// The preset whose sizes these are.
     pub(super) preset: Option<&'static str>,
     pub(super) choices: BTreeMap<String, String>,
+    /// Where the files hold one encoder and no fusion.
+    pub(super) alone: Option<Alone>,
+}
+
+/// An encoder without a fusion behind it: what it gives is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alone {
+    /// Name of the encoder in checkpoints.
+    pub module: &'static str,
+    /// Whether its up head is there.
+    pub raised: bool,
 }
 
 /// What the tensors of an assembly are the weights of.
@@ -88,6 +99,14 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
             hint,
         ));
     }
+    let there = [("backbone_hr", hr.is_some(), ""), ("backbone_s2", s2.is_some(), "head_s2")];
+    let there = there.into_iter().chain([("backbone_s1", s1.is_some(), "head_s1")]).filter(|(_, there, _)| *there);
+    let alone = match there.collect::<Vec<_>>()[..] {
+        [(module, _, head)] if !assembly.has("fusion") => {
+            Some(Alone { module, raised: !head.is_empty() && assembly.has(head) })
+        }
+        _ => None,
+    };
     // The width of the tokens: what the encoders give, for they are what a fusion must fit.
     let projected = assembly.shape("fusion.porj_linear.weight").and_then(|shape| shape.get(1).copied());
     let last = hr.as_ref().map(|hr| hr.stage_channels(hr.depths.len() - 1));
@@ -97,7 +116,10 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
     };
     let heads = [("head_s2", &s2), ("head_s1", &s1)];
     let heads = heads.iter().find_map(|(name, vit)| head(name, vit.as_ref()?));
-    let like = guess.map(|guess| guess.fusion.channels_in);
+    let like = match alone {
+        Some(_) => s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels),
+        None => guess.map(|guess| guess.fusion.channels_in),
+    };
     let Some(width) = last.or(heads).or(projected).or(like).filter(|width| *width > 0) else {
         return Err(fault(
             "fusion",
@@ -111,14 +133,17 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
         (vit, up)
     };
     let channels = s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels);
-    let fusion = shapes.fusion(width, channels)?;
+    let fusion = match alone {
+        Some(alone) => shapes.no_fusion(alone, width),
+        None => shapes.fusion(width, channels)?,
+    };
     let config = SkySenseConfig { hr, s2: s2.map(up), s1: s1.map(up), fusion, geo_context: None };
     let preset = matching(&config);
     let mut config = config;
     if let Some(name) = preset {
         rates(&mut config, name);
     }
-    Ok(Inferred { config, preset, choices: shapes.choices })
+    Ok(Inferred { config, preset, choices: shapes.choices, alone })
 }
 
 /// What was found where no encoder is: a module that cannot run by itself, or keys that nothing knows.
@@ -255,6 +280,22 @@ impl Shapes<'_> {
             epsilon: 1e-6,
             drop_path: 0.0,
         })
+    }
+
+    /// The place of the fusion where there is none: no layer, and it is never made.
+    fn no_fusion(&mut self, alone: Alone, channels: usize) -> FusionConfig {
+        let gives = if alone.raised { "its up head" } else { "its last layer" };
+        self.note("fusion", "none", &format!("{} alone: features are those of {gives}", alone.module));
+        FusionConfig {
+            channels_in: channels,
+            channels,
+            layers: 0,
+            heads: 1,
+            mlp_ratio: 1,
+            epsilon: 1e-5,
+            drop_path: 0.0,
+            calendar: Calendar::None,
+        }
     }
 
     /// The fusion; where the files have none, as a preset of the same encoders has it, else as wide as these.
