@@ -154,10 +154,15 @@ impl Model {
             .map(|m| (*m, options.dates.get(m).copied().unwrap_or(usize::MAX).min(contract.modalities[m].dates)))
             .collect();
         let mut graphs = BTreeMap::new();
-        let fusion = open(&package, &build, Module::Fusion)?;
-        let token_channels = check_fusion(&fusion, contract)?;
+        let fused = contract.graphs.contains_key(&Module::Fusion);
+        let fusion = fused.then(|| open(&package, &build, Module::Fusion)).transpose()?;
+        let token_channels = match &fusion {
+            Some(fusion) => check_fusion(fusion, contract)?,
+            // An encoder alone: its tokens are the features.
+            None => contract.channels,
+        };
         if keep == Keep::All {
-            graphs.insert(Module::Fusion, fusion);
+            graphs.extend(fusion.map(|fusion| (Module::Fusion, fusion)));
             for (modality, bands) in &inputs {
                 graphs.insert(Module::from(*modality), encoder(&package, &build, *modality, bands)?);
             }
@@ -315,6 +320,10 @@ impl Model {
     fn fuse(&self, tokens: &Tokens) -> Result<Vec<f32>, InferError> {
         let (batch, time, size) = (tokens.batch, tokens.time, self.package.contract().chip_size);
         let of = Module::Fusion;
+        if !self.package.contract().graphs.contains_key(&of) {
+            // One date, as the contract holds.
+            return Ok(tokens.values.clone());
+        }
         let inputs = vec![
             ("tokens", tensor(of, vec![batch, time, self.token_channels, size, size], &tokens.values)?),
             ("day", tensor(of, vec![batch, time], &tokens.day)?),

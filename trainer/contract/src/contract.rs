@@ -31,7 +31,8 @@ pub struct Contract {
     pub regions: Option<usize>,
     /// What the head gives; a package without one gives features only.
     pub head: Option<Head>,
-    /// ONNX graphs by module.
+    /// ONNX graphs by module. Where there is no fusion, the model is one encoder, takes one date, and gives what the
+    /// encoder gives.
     pub graphs: BTreeMap<Module, GraphFile>,
     /// Probe batch with expected output.
     pub probe: Probe,

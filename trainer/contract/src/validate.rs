@@ -37,10 +37,11 @@ impl Contract {
             self.input_faults(*modality, &mut faults);
         }
         self.head_faults(&mut faults);
-        for module in [Module::Fusion].into_iter().chain(self.head.as_ref().map(|_| Module::Head)) {
-            if !self.graphs.contains_key(&module) {
-                faults.add("graphs", format!("has no {module}"));
-            }
+        if self.head.is_some() && !self.graphs.contains_key(&Module::Head) {
+            faults.add("graphs", "has no head");
+        }
+        if !self.graphs.contains_key(&Module::Fusion) {
+            self.alone_faults(&mut faults);
         }
         match (self.regions, self.graphs.contains_key(&Module::GeoContext)) {
             (Some(0), _) => faults.add("regions", "is 0"),
@@ -102,6 +103,20 @@ impl Contract {
         }
         if !self.graphs.contains_key(&Module::from(modality)) {
             faults.add("graphs", format!("has no {modality}, an input of this model"));
+        }
+    }
+
+    /// Without a fusion, a model is one encoder, and has one date.
+    fn alone_faults(&self, faults: &mut Faults) {
+        if self.modalities.len() > 1 {
+            faults.add("graphs", "has no fusion, which brings several modalities together");
+        }
+        for (modality, input) in self.modalities.iter().filter(|(_, input)| input.dates > 1) {
+            let message = format!("is {}, and graphs has no fusion, which brings dates together", input.dates);
+            faults.add(format!("modalities.{modality}.dates"), message);
+        }
+        if self.graphs.contains_key(&Module::GeoContext) {
+            faults.add("graphs", "has a geo_context and no fusion, whose features it reads");
         }
     }
 
@@ -167,6 +182,20 @@ mod tests {
             contract.regions = regions;
             assert_eq!(fields(&contract), ["regions"]);
         }
+    }
+
+    #[test]
+    fn a_model_without_a_fusion_is_one_encoder_with_one_date() {
+        let mut contract = sample();
+        contract.graphs.remove(&crate::Module::Fusion);
+        let told = |contract: &crate::Contract| contract.faults().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(told(&contract)[0].contains("modalities.s2.dates: is 8"), "{:?}", told(&contract));
+        let s2 = contract.modalities.get_mut(&crate::Modality::S2).unwrap();
+        s2.dates = 1;
+        let s2 = s2.clone();
+        assert_eq!(told(&contract), Vec::<String>::new());
+        contract.modalities.insert(crate::Modality::S1, s2);
+        assert!(told(&contract).iter().any(|fault| fault.contains("several modalities")), "{:?}", told(&contract));
     }
 
     #[test]

@@ -109,6 +109,44 @@ fn series(
     map_output(graph, "features", &features, [head.channels(), side(size[0]), side(size[1])]);
 }
 
+/// As [`export_series`] without an up head: a token's features stand on all pixels of its patch.
+pub fn export_vit(backbone: &Vit, normalisation: &Normalisation, pixels: PixelType, size: [usize; 2]) -> Vec<u8> {
+    let mut graph = Graph::new("encoder");
+    spread(&mut graph, backbone, normalisation, pixels, size);
+    graph.into_bytes()
+}
+
+/// As [`export_vit`], with the weights in the file `data`, which must come to lie beside the graph.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn export_vit_beside(
+    backbone: &Vit,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+    data: &Path,
+) -> Result<Vec<u8>> {
+    let mut graph = Graph::beside("encoder", data)?;
+    spread(&mut graph, backbone, normalisation, pixels, size);
+    graph.finish()
+}
+
+fn spread(graph: &mut Graph, backbone: &Vit, normalisation: &Normalisation, pixels: PixelType, size: [usize; 2]) {
+    let config = backbone.config();
+    let input = normalised(graph, normalisation, pixels, [config.bands, size[0], size[1]]);
+    let features = backbone.onnx(graph, &input, size);
+    let patch = config.patch;
+    let [rows, columns] = size.map(|side| side.div_ceil(patch));
+    let along = graph.reshape(&features, &[0, 0, rows as i64, columns as i64, 1]);
+    let along = graph.concat(&vec![&along; patch], 4);
+    let lines = graph.reshape(&along, &[0, 0, rows as i64, 1, (columns * patch) as i64]);
+    let lines = graph.concat(&vec![&lines; patch], 3);
+    let sides = [rows * patch, columns * patch];
+    let map = graph.reshape(&lines, &[0, 0, sides[0] as i64, sides[1] as i64]);
+    map_output(graph, "features", &map, [config.channels, sides[0], sides[1]]);
+}
+
 /// `tokens`, `day`, `calendar`, `present` → `features` `[batch, channel, height, width]`.
 pub fn export_fusion(fusion: &Fusion, size: [usize; 2]) -> Vec<u8> {
     let mut graph = Graph::new("fusion");

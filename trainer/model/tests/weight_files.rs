@@ -5,6 +5,7 @@
 #[path = "support/pth.rs"]
 mod pth;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pth::{Pickle, Shape, Zip, rows, state, write, write_legacy};
@@ -92,6 +93,114 @@ fn parallel_training_and_variants_are_taken_away_from_keys() {
     // One alone needs no choice.
     let path = written(folder.path(), &[], &["teacher.a.weight"]);
     assert_eq!(read(&path, None).unwrap()[0].0, "a.weight");
+}
+
+#[test]
+fn what_wrappers_put_around_weights_is_gone_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = |path: &Path| read(path, None).unwrap().into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    for key in ["model.a.weight", "module.model.a.weight", "_orig_mod.a.weight", "model.module.a.weight"] {
+        let path = written(folder.path(), &["state_dict"], &[key]);
+        assert_eq!(keys(&path), ["a.weight"], "{key}");
+    }
+    // Containers of other names, when there is one alone; and a dict for each module.
+    for containers in [&["weights"][..], &["net", "inner"], &["model", "params"]] {
+        assert_eq!(keys(&written(folder.path(), containers, &["a.weight", "b"])), ["a.weight", "b"], "{containers:?}");
+    }
+    let path = written(folder.path(), &["model", "backbone_s2"], &["pos_embed"]);
+    assert_eq!(keys(&path), ["backbone_s2.pos_embed"]);
+    // A counter beside the container is not taken for the weights.
+    let mut pickle = Pickle::new();
+    pickle.code(b"}(").text("iter").tensor("0", "FloatStorage", &[], &[], 6).text("model").code(b"}").text("a");
+    let pickle = pickle.tensor("1", "FloatStorage", &[2, 3], &[3, 1], 6).code(b"su").end();
+    let path = folder.path().join("iter.pth");
+    archive(&path, &pickle, &[&floats(&values(0)), &floats(&values(1))]);
+    assert_eq!(read(&path, None).unwrap(), [("a".to_string(), values(1))]);
+}
+
+#[test]
+fn averages_of_mmcv_are_a_variant_where_their_keys_lead_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path(), &["state_dict"], &["a.b_c", "d", "ema_a_b_c", "ema_d"]);
+    assert_eq!(read(&path, None).unwrap(), [("a.b_c".to_string(), values(0)), ("d".to_string(), values(1))]);
+    assert_eq!(WeightFile::open(&path, None).unwrap().found().variants, ["ema"]);
+    assert_eq!(read(&path, Some("ema")).unwrap(), [("a.b_c".to_string(), values(2)), ("d".to_string(), values(3))]);
+    // Two keys become one: there is no way back, and one line says so.
+    let path = written(folder.path(), &[], &["a.b_c", "a_b.c", "ema_a_b_c"]);
+    let file = WeightFile::open(&path, None).unwrap();
+    assert_eq!(file.tensors().count(), 2);
+    assert!(file.found().left[0].starts_with("1 averages"), "{:?}", file.found());
+    assert!(read(&path, Some("ema")).is_err());
+}
+
+#[test]
+fn harmless_things_beside_weights_are_stepped_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beside.pth");
+    let tensor = |pickle: &mut Pickle| {
+        let _same = pickle.tensor("0", "FloatStorage", &[2, 3], &[3, 1], 6);
+    };
+    let beside: [&[u8]; 5] = [
+        b"ccollections\nCounter\n}K\x01K\x02s\x85R",
+        b"ccollections\nCounter\n)R",
+        b"ccollections\ndefaultdict\ncbuiltins\nlist\n\x85R",
+        b"cbuiltins\nset\n](K\x01K\x02e\x85R",
+        b"c__builtin__\nfrozenset\n)R",
+    ];
+    for code in beside {
+        let mut pickle = Pickle::new();
+        pickle.code(b"}(").text("w");
+        tensor(&mut pickle);
+        let pickle = pickle.text("x").code(code).code(b"u").end();
+        archive(&path, &pickle, &[&floats(&values(0))]);
+        assert_eq!(read(&path, None).unwrap(), [("w".to_string(), values(0))]);
+    }
+    // Tensors and parameters with attributes.
+    let plain = "ctorch._utils\n_rebuild_tensor_v2\n";
+    for kind in ["ctorch\nTensor\n", "ctorch.nn.parameter\nParameter\n"] {
+        let mut pickle = Pickle::new();
+        pickle.code(b"}").text("w").code(format!("ctorch._tensor\n_rebuild_from_type_v2\n({plain}{kind}").as_bytes());
+        let begin = pickle.0.len();
+        tensor(&mut pickle);
+        // The arguments of the maker stand between its name and its call.
+        let arguments = pickle.0.split_off(begin)[plain.len()..].to_vec();
+        let pickle = pickle.code(&arguments[..arguments.len() - 1]).code(b"}tRs").end();
+        archive(&path, &pickle, &[&floats(&values(0))]);
+        assert_eq!(read(&path, None).unwrap(), [("w".to_string(), values(0))], "{kind}");
+    }
+    let mut pickle = Pickle::new();
+    pickle.code(b"}").text("w").code(b"ctorch._utils\n_rebuild_parameter_with_state\n(");
+    tensor(&mut pickle);
+    let pickle = pickle.code(b"\x88}}tRs").end();
+    archive(&path, &pickle, &[&floats(&values(0))]);
+    assert_eq!(read(&path, None).unwrap(), [("w".to_string(), values(0))]);
+    // The way with attributes calls makers of tensors alone.
+    let pickle = b"\x80\x02}ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._tensor\n_rebuild_from_type_v2\nctorch\nTensor\n)}tR.";
+    archive(&path, pickle, &[]);
+    assert!(refused(&path).contains("a call of Attributed"));
+}
+
+#[test]
+fn types_that_are_never_read_are_an_error_only_where_they_are_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f8.pth");
+    let with = |bytes: u8, count: u8| {
+        let mut pickle = Pickle::new();
+        pickle.code(b"}(").text("w").tensor("0", "FloatStorage", &[2, 3], &[3, 1], 6).text("f");
+        pickle.code(b"ctorch._utils\n_rebuild_tensor_v3\n((").text("storage");
+        pickle.code(b"ctorch.storage\nUntypedStorage\n").text("1").text("cpu").code(&[b'K', bytes]);
+        pickle.code(b"tQK\x00").code(&[b'K', count]).code(b"\x85K\x01\x85\x89}ctorch\nuint16\n}tRu").end()
+    };
+    archive(&path, &with(6, 3), &[&floats(&values(0)), &[0; 6]]);
+    let file = WeightFile::open(&path, None).unwrap();
+    let found: BTreeMap<_, _> = file.tensors().collect();
+    assert_eq!(found["w"].floats().unwrap(), values(0));
+    assert_eq!(found["f"].shape(), [3]);
+    let error = found["f"].floats().unwrap_err().to_string();
+    assert!(error.contains("Other(2)"), "{error}");
+    // Four values of two bytes do not lie in six.
+    archive(&path, &with(6, 4), &[&floats(&values(0)), &[0; 6]]);
+    assert!(refused(&path).contains("3 values"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use skysense_contract::{Dtype, Input, Modality, Module as Part, PackageWriter};
 use skysense_model::{
     Fusion, Normalisation, PixelType, SwinV2, UpHead, Vit, export_fusion, export_fusion_beside, export_hr,
-    export_hr_beside, export_series, export_series_beside,
+    export_hr_beside, export_series, export_series_beside, export_vit, export_vit_beside,
 };
 
 use crate::TrainError;
@@ -52,6 +52,18 @@ impl Graphs<'_> {
         }
         let data = self.writer.data_path(Part::from(modality));
         let graph = export_series_beside((backbone, head), &normalisation, pixels, size, &data)?;
+        Ok(self.writer.graph_beside(Part::from(modality), &graph)?)
+    }
+
+    /// The graph of a series encoder without an up head.
+    pub(crate) fn vit(&mut self, modality: Modality, backbone: &Vit, input: &Input) -> Result<(), TrainError> {
+        let (normalisation, pixels, size) = self.input(input);
+        if self.fits(skysense_model::cost::parameters::vit(backbone.config())) {
+            let graph = export_vit(backbone, &normalisation, pixels, size);
+            return Ok(self.writer.graph(Part::from(modality), &graph, None)?);
+        }
+        let data = self.writer.data_path(Part::from(modality));
+        let graph = export_vit_beside(backbone, &normalisation, pixels, size, &data)?;
         Ok(self.writer.graph_beside(Part::from(modality), &graph)?)
     }
 

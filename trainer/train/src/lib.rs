@@ -13,6 +13,7 @@
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 
 mod adamw;
+mod alone;
 mod augment;
 mod batch;
 mod checkpoint;

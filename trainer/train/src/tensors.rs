@@ -8,6 +8,7 @@ use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
 use skysense_model::{Calendar as ModelCalendar, ModelError, SkySenseConfig, preset};
 
 use crate::TrainError;
+use crate::alone::AloneSizes;
 use crate::network::{HEAD, segmentation_head};
 
 /// Precisions whose packages keep the whole checkpoint.
@@ -21,6 +22,12 @@ const PATCHES: &str = "patch_embed.projection.weight";
 /// A preset that is not known, or sizes that make no model.
 pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainError> {
     let contract = package.contract();
+    if AloneSizes::of(contract)?.is_some() {
+        return Err(TrainError::Incomplete {
+            found: format!("package {} is an encoder alone, without a fusion", contract.name),
+            hint: "import it together with a fusion, or with --full, for what trains or exports whole models",
+        });
+    }
     let mut config: SkySenseConfig = match contract.architecture.clone() {
         Some(stated) => serde_json::from_value(stated).map_err(|error| {
             TrainError::Model(format!("the package states an architecture of another program: {error}"))
@@ -59,10 +66,14 @@ pub(crate) fn holds_checkpoint(contract: &Contract) -> bool {
 /// Weights that cannot be opened, or sizes that make no model.
 pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
     let contract = package.contract();
-    let config = architecture(package)?;
     let device = Device::default();
-    let mut wanted: BTreeMap<String, Vec<usize>> = parameters(&config.init(&device)?, "").into_iter().collect();
-    if let Some(head) = &contract.head {
+    let alone = AloneSizes::of(contract)?;
+    let mut wanted: BTreeMap<String, Vec<usize>> = match &alone {
+        Some(alone) => alone.parameters()?.into_iter().collect(),
+        None => parameters(&architecture(package)?.init(&device)?, "").into_iter().collect(),
+    };
+    if let Some(head) = contract.head.as_ref().filter(|_| alone.is_none()) {
+        let config = architecture(package)?;
         let (channels, classes) = (contract.channels, head.classes.len());
         let sizes = skysense_model::SegmentationHeadConfig { channels, ..segmentation_head(&config, classes) };
         wanted.extend(parameters(&sizes.init(&device), HEAD));

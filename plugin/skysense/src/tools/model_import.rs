@@ -72,6 +72,15 @@ pub(crate) struct Arguments {
     /// Heads of the series encoders and the fusion, where no preset tells.
     #[serde(default)]
     heads: Option<usize>,
+    /// Heads of the Sentinel-2 encoder, where they are others than `heads`.
+    #[serde(default)]
+    s2_heads: Option<usize>,
+    /// Heads of the Sentinel-1 encoder, where they are others than `heads`.
+    #[serde(default)]
+    s1_heads: Option<usize>,
+    /// Heads of the fusion, where they are others than `heads`.
+    #[serde(default)]
+    fusion_heads: Option<usize>,
     /// Side of an attention window of the high-resolution encoder, where the file does not tell.
     #[serde(default)]
     window: Option<usize>,
@@ -147,6 +156,9 @@ impl Arguments {
             variant: self.variant,
             shapes: ShapeSettings {
                 heads: self.heads,
+                s2_heads: self.s2_heads,
+                s1_heads: self.s1_heads,
+                fusion_heads: self.fusion_heads,
                 window: self.window,
                 pretrained_windows: self.pretrained_windows,
                 class_token: self.class_token,

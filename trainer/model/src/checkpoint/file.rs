@@ -1,10 +1,12 @@
 //! A file of weights: its format is told from its bytes, and the weights are found in it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::error::{CheckpointError, Result};
+use super::names::MODULES;
 use super::source::Source;
 use super::stored::Stored;
 use super::tree::Tree;
@@ -19,8 +21,10 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("teacher", &["teacher", "teacher_state_dict", "model_teacher"]),
     ("student", &["student", "student_state_dict", "model_student"]),
 ];
-/// What data-parallel training puts before every key.
-const PARALLEL: &str = "module.";
+/// What data-parallel training, compilation and classes around a model put before every key.
+const AROUND: &[&str] = &["module.", "model.", "_orig_mod."];
+/// What averaging by a hook of mmcv puts before a key, whose dots it makes underscores.
+const AVERAGED: &str = "ema_";
 /// Containers in containers that are gone through.
 const DEPTH: usize = 4;
 
@@ -42,6 +46,9 @@ pub struct Found {
     pub prefixes: Vec<String>,
     /// Other versions of the weights in the file, which `--variant` takes.
     pub variants: Vec<String>,
+    /// Keys that were left out together, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 impl WeightFile {
@@ -117,11 +124,11 @@ fn choose(path: &Path, tree: &Tree, variant: Option<&str>) -> Result<WeightFile>
             (at, wanted) = (child, None);
             continue;
         }
-        if at.has_tensors() {
+        // Beside a container, single tensors are counters or states of random numbers.
+        let plain = CONTAINERS.iter().find_map(|name| Some((*name, at.child(name).filter(|c| c.tensors(DEPTH) > 0)?)));
+        if at.has_tensors() && plain.is_none() && sole(at).is_none() {
             break;
         }
-        let plain =
-            CONTAINERS.iter().find_map(|name| Some((*name, at.child(name).filter(|c| !c.children().is_empty())?)));
         let next = match (plain, &beside[..]) {
             (Some((name, child)), _) => {
                 found.variants.extend(beside.iter().map(|(known, _)| known.clone()));
@@ -134,15 +141,27 @@ fn choose(path: &Path, tree: &Tree, variant: Option<&str>) -> Result<WeightFile>
             }
             _ => None,
         };
+        let modules = at.children().iter().any(|(name, child)| MODULES.contains(&name.as_str()) && child.has_tensors());
+        let next = next.or_else(|| sole(at).filter(|_| !modules && wanted.is_none()));
         let Some((name, child)) = next else { break };
         found.containers.push(name);
         at = child;
     }
-    let tensors = at.children().iter().filter_map(|(key, child)| match child {
-        Tree::Tensor(stored) => Some((key.clone(), stored.clone())),
-        _ => None,
-    });
-    let tensors = strip(path, tensors.collect(), wanted, &mut found)?;
+    let mut tensors = Vec::new();
+    for (key, child) in at.children() {
+        match child {
+            Tree::Tensor(stored) => tensors.push((key.clone(), stored.clone())),
+            // A dict for each module.
+            Tree::Dict(children) if MODULES.contains(&key.as_str()) => {
+                tensors.extend(children.iter().filter_map(|(name, child)| match child {
+                    Tree::Tensor(stored) => Some((format!("{key}.{name}"), stored.clone())),
+                    _ => None,
+                }));
+            }
+            _ => {}
+        }
+    }
+    let tensors = strip(path, tensors, wanted, &mut found)?;
     if tensors.is_empty() {
         let names: Vec<_> = at.children().iter().take(12).map(|(name, _)| name.as_str()).collect();
         return Err(CheckpointError::Format {
@@ -154,6 +173,15 @@ fn choose(path: &Path, tree: &Tree, variant: Option<&str>) -> Result<WeightFile>
         });
     }
     Ok(WeightFile { tensors, found })
+}
+
+/// The child of a dict that alone holds tensors, and more of them than the dict itself.
+fn sole(tree: &Tree) -> Option<(String, &Tree)> {
+    let mut holding =
+        tree.children().iter().filter(|(_, child)| matches!(child, Tree::Dict(_)) && child.tensors(DEPTH) > 0);
+    let (name, child) = holding.next().filter(|_| holding.next().is_none())?;
+    let own = tree.children().iter().filter(|(_, child)| matches!(child, Tree::Tensor(_))).count();
+    (child.tensors(DEPTH) > own).then(|| (name.clone(), child))
 }
 
 /// The variants among the children of a dict: their name, and the name of the child.
@@ -177,8 +205,9 @@ fn strip(
     for (key, stored) in tensors {
         let (mut rest, mut variant) = (key.as_str(), None);
         loop {
-            if let Some(after) = rest.strip_prefix(PARALLEL) {
-                note(found, PARALLEL);
+            let around = AROUND.iter().find_map(|prefix| Some((*prefix, rest.strip_prefix(prefix)?)));
+            if let Some((prefix, after)) = around {
+                note(found, prefix);
                 rest = after;
             } else if let Some((name, after)) =
                 names.iter().find_map(|(name, prefix)| Some((*name, rest.strip_prefix(prefix.as_str())?)))
@@ -191,6 +220,7 @@ fn strip(
         }
         stripped.push((variant, rest.to_string(), stored));
     }
+    averaged(&mut stripped, wanted, found);
     let mut known: Vec<&str> = stripped.iter().filter_map(|entry| entry.0).collect();
     known.sort_unstable();
     known.dedup();
@@ -213,6 +243,49 @@ fn strip(
     }
     found.variants.extend(known.iter().filter(|name| Some(**name) != kept).map(ToString::to_string));
     Ok(stripped.into_iter().filter(|entry| entry.0 == kept).map(|(_, key, stored)| (key, stored)).collect())
+}
+
+/// Brings the keys of averages that mmcv writes back to those of the weights beside them; where that is not possible without
+/// doubt, they are left out.
+fn averaged(stripped: &mut Vec<(Option<&str>, String, Stored)>, wanted: Option<&str>, found: &mut Found) {
+    const EMA: &str = "ema";
+    let is_average = |key: &str| key.starts_with(AVERAGED) && !key.contains('.');
+    let mut plain: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for (variant, key, _) in stripped.iter() {
+        if variant.is_none() && !is_average(key) {
+            let mangled = format!("{AVERAGED}{}", key.replace('.', "_"));
+            // Two keys that become one give no way back.
+            let _entry = plain.entry(mangled).and_modify(|known| *known = None).or_insert_with(|| Some(key.clone()));
+        }
+    }
+    let averages = stripped.iter().filter(|(variant, key, _)| variant.is_none() && is_average(key)).count();
+    let weights = plain.len();
+    if averages == 0 || weights == 0 {
+        return;
+    }
+    let back = |key: &str| plain.get(key).cloned().flatten();
+    let clear = stripped.iter().all(|(variant, key, _)| variant.is_some() || !is_average(key) || back(key).is_some());
+    if !clear {
+        let why = "which cannot be brought back to the keys beside them";
+        found.left.push(format!("{averages} averages, keys {AVERAGED}…, {why}"));
+        stripped.retain(|(variant, key, _)| variant.is_some() || !is_average(key));
+        return;
+    }
+    if wanted != Some(EMA) {
+        found.variants.push(EMA.into());
+        stripped.retain(|(variant, key, _)| variant.is_some() || !is_average(key));
+        return;
+    }
+    // What has no average, such as a buffer, is the same in both versions.
+    let have: BTreeSet<String> =
+        stripped.iter().filter(|entry| is_average(&entry.1)).filter_map(|entry| back(&entry.1)).collect();
+    stripped.retain(|(variant, key, _)| variant.is_some() || !have.contains(key));
+    for entry in stripped.iter_mut().filter(|entry| entry.0.is_none()) {
+        if let Some(key) = back(&entry.1) {
+            entry.1 = key;
+        }
+        entry.0 = Some(EMA);
+    }
 }
 
 fn note(found: &mut Found, prefix: &str) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::assembly::{Assembly, Ignored, Part, PartFile, Unexpected};
 use super::module::{LoadReport, load_stored, parameters};
 use super::names::{CALENDAR, MODULES, module};
-use super::shapes::{self, ShapeSettings};
+use super::shapes::{self, Alone, ShapeSettings};
 use super::stored::{Element, Stored};
 use crate::Result;
 use crate::calendar::Calendar;
@@ -19,8 +19,11 @@ use crate::encoder::SkySenseConfig;
 /// A model in files: what it looks like, where its tensors lie, and what was found. Nothing is read yet.
 #[derive(Debug)]
 pub struct Import {
-    /// What the model looks like.
+    /// What the model looks like. Of an encoder alone, the fusion has no layer, and an up head that no file has is no
+    /// part of the model.
     pub config: SkySenseConfig,
+    /// Where the files hold one encoder and no fusion.
+    pub alone: Option<Alone>,
     /// The preset whose sizes these are, if any.
     pub preset: Option<&'static str>,
     /// Every tensor that fits, by its published name in the whole model.
@@ -117,12 +120,13 @@ impl Import {
             && let Some((_, stored)) = assembly.tensors.remove(CALENDAR)
         {
             let reason = match settings.calendar {
+                _ if inferred.alone.is_some() => "a calendar table, and there is no fusion".to_string(),
                 Some(_) => "the calendar encoding is switched off".to_string(),
                 None => format!("its shape {:?} is not that of a table of the fusion", stored.shape()),
             };
             assembly.leave(&stored, &reason);
         }
-        let wanted = wanted(&config)?;
+        let wanted = wanted(&config, inferred.alone)?;
         let mut report = ImportReport {
             files: assembly.files.clone(),
             choices: inferred.choices,
@@ -165,7 +169,7 @@ impl Import {
             .collect();
         report.modules = modules(&wanted, &tensors);
         (report.unexpected, report.ignored) = (assembly.unexpected, assembly.ignored);
-        Ok(Self { config, preset: inferred.preset, tensors, report })
+        Ok(Self { config, alone: inferred.alone, preset: inferred.preset, tensors, report })
     }
 }
 
@@ -246,7 +250,7 @@ fn fits(found: &[usize], wanted: &[usize]) -> bool {
 }
 
 /// Names and shapes of all parameters; none is made.
-fn wanted(config: &SkySenseConfig) -> Result<Vec<(String, Vec<usize>)>> {
+fn wanted(config: &SkySenseConfig, alone: Option<Alone>) -> Result<Vec<(String, Vec<usize>)>> {
     let device = Device::default();
     let mut all = Vec::new();
     if let Some(hr) = &config.hr {
@@ -255,10 +259,14 @@ fn wanted(config: &SkySenseConfig) -> Result<Vec<(String, Vec<usize>)>> {
     for (name, head, series) in [("backbone_s2", "head_s2", &config.s2), ("backbone_s1", "head_s1", &config.s1)] {
         if let Some((vit, up)) = series {
             all.extend(parameters(&vit.init(&device), name));
-            all.extend(parameters(&up.init(&device), head));
+            if alone.is_none_or(|alone| alone.raised) {
+                all.extend(parameters(&up.init(&device), head));
+            }
         }
     }
-    all.extend(parameters(&config.fusion.init(&device), "fusion"));
+    if alone.is_none() {
+        all.extend(parameters(&config.fusion.init(&device), "fusion"));
+    }
     Ok(all)
 }
 

@@ -31,6 +31,6 @@ pub use error::CheckpointError;
 pub use file::{Found, WeightFile};
 pub use import::{Import, ImportReport, Loaded, Mismatched, Missing, ModuleReport, load_files};
 pub use module::{LoadReport, lacking, load, load_stored, parameters, save, write_module};
-pub use shapes::ShapeSettings;
+pub use shapes::{Alone, ShapeSettings};
 pub use stored::{Element, Stored};
 pub use write::{Planned, Values, WEIGHTS_STEM, WeightsWriter, write_weights};

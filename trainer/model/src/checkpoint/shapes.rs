@@ -31,8 +31,14 @@ const LAYERS: usize = 4096;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShapeSettings {
-    /// Heads of the series encoders and the fusion.
+    /// Heads of the series encoders and the fusion, where the next three say nothing.
     pub heads: Option<usize>,
+    /// Heads of the Sentinel-2 encoder.
+    pub s2_heads: Option<usize>,
+    /// Heads of the Sentinel-1 encoder.
+    pub s1_heads: Option<usize>,
+    /// Heads of the fusion.
+    pub fusion_heads: Option<usize>,
     /// Side of an attention window of the high-resolution encoder.
     pub window: Option<usize>,
     /// Window of pre-training in each stage, 0 where it is the same.
@@ -58,6 +64,17 @@ pub(super) struct Inferred {
     /// The preset whose sizes these are.
     pub(super) preset: Option<&'static str>,
     pub(super) choices: BTreeMap<String, String>,
+    /// Where the files hold one encoder and no fusion.
+    pub(super) alone: Option<Alone>,
+}
+
+/// An encoder without a fusion behind it: what it gives is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alone {
+    /// Name of the encoder in checkpoints.
+    pub module: &'static str,
+    /// Whether its up head is there.
+    pub raised: bool,
 }
 
 /// What the tensors of an assembly are the weights of.
@@ -69,13 +86,27 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
     let s1 = assembly.has("backbone_s1").then(|| shapes.vit("backbone_s1", settings.s1_positions)).transpose()?;
     for (head, encoder, there) in [("head_s2", "backbone_s2", s2.is_some()), ("head_s1", "backbone_s1", s1.is_some())] {
         if assembly.has(head) && !there {
-            return Err(fault(head, "no encoder before it", &format!("weights of {encoder}"), "name its file as well"));
+            let found = "an up head alone, which raises what an encoder gives";
+            return Err(fault(head, found, &format!("weights of {encoder}"), "name its file as well"));
         }
     }
     if hr.is_none() && s2.is_none() && s1.is_none() {
         let hint = "name a file with --hr, --s2, --s1 or --full";
-        return Err(fault("the model", "no encoder", "at least one of backbone_hr, backbone_s2, backbone_s1", hint));
+        return Err(fault(
+            "the model",
+            &unknown(assembly),
+            "at least one of backbone_hr, backbone_s2, backbone_s1",
+            hint,
+        ));
     }
+    let there = [("backbone_hr", hr.is_some(), ""), ("backbone_s2", s2.is_some(), "head_s2")];
+    let there = there.into_iter().chain([("backbone_s1", s1.is_some(), "head_s1")]).filter(|(_, there, _)| *there);
+    let alone = match there.collect::<Vec<_>>()[..] {
+        [(module, _, head)] if !assembly.has("fusion") => {
+            Some(Alone { module, raised: !head.is_empty() && assembly.has(head) })
+        }
+        _ => None,
+    };
     // The width of the tokens: what the encoders give, for they are what a fusion must fit.
     let projected = assembly.shape("fusion.porj_linear.weight").and_then(|shape| shape.get(1).copied());
     let last = hr.as_ref().map(|hr| hr.stage_channels(hr.depths.len() - 1));
@@ -90,7 +121,10 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
     let heads = projected
         .filter(|width| raised(*width))
         .or_else(|| heads.iter().find_map(|(name, vit)| head(name, vit.as_ref()?)));
-    let like = guess.map(|guess| guess.fusion.channels_in);
+    let like = match alone {
+        Some(_) => s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels),
+        None => guess.map(|guess| guess.fusion.channels_in),
+    };
     let Some(width) = last.or(heads).or(projected).or(like).filter(|width| *width > 0) else {
         return Err(fault(
             "fusion",
@@ -105,7 +139,10 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
         (vit, up)
     };
     let channels = s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels);
-    let fusion = shapes.fusion(width, channels)?;
+    let fusion = match alone {
+        Some(alone) => shapes.no_fusion(alone, width),
+        None => shapes.fusion(width, channels)?,
+    };
     let config = SkySenseConfig {
         hr,
         s2: s2.map(|vit| up(vit, "head_s2")),
@@ -118,7 +155,20 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
     if let Some(name) = preset {
         rates(&mut config, name);
     }
-    Ok(Inferred { config, preset, choices: shapes.choices })
+    Ok(Inferred { config, preset, choices: shapes.choices, alone })
+}
+
+/// What was found where no encoder is: a module that cannot run by itself, or keys that nothing knows.
+fn unknown(assembly: &Assembly) -> String {
+    const SHOWN: usize = 6;
+    if assembly.has("fusion") {
+        return "a fusion alone, which reads what encoders give".into();
+    }
+    if assembly.unexpected.is_empty() {
+        return "no encoder".into();
+    }
+    let keys = assembly.unexpected.iter().take(SHOWN).map(|left| left.key.as_str());
+    format!("no encoder among {} keys, such as {}", assembly.unexpected.len(), keys.collect::<Vec<_>>().join(", "))
 }
 
 /// What an up head multiplies the sides by, given the width of its tokens: it has a row for each token and channel.
@@ -252,6 +302,23 @@ impl Shapes<'_> {
         })
     }
 
+    /// The place of the fusion where there is none: no layer, and it is never made.
+    fn no_fusion(&mut self, alone: Alone, channels: usize) -> FusionConfig {
+        let gives = if alone.raised { "its up head" } else { "its last layer" };
+        self.note("fusion", "none", &format!("{} alone: features are those of {gives}", alone.module));
+        FusionConfig {
+            channels_in: channels,
+            channels,
+            layers: 0,
+            heads: 1,
+            mlp_ratio: 1,
+            epsilon: 1e-5,
+            drop_path: 0.0,
+            calendar: Calendar::None,
+            days: crate::calendar::DAYS,
+        }
+    }
+
     /// The fusion; where the files have none, as a preset of the same encoders has it, else as wide as these.
     fn fusion(&mut self, channels_in: usize, channels: Option<usize>) -> Result<FusionConfig> {
         const NAME: &str = "fusion";
@@ -309,7 +376,12 @@ impl Shapes<'_> {
             let (c, l, heads) = like(preset)?;
             (c == channels && l == layers).then_some((heads, name))
         });
-        let (heads, from) = match (self.settings.heads, known) {
+        let (own, option) = match name {
+            "backbone_s2" => (self.settings.s2_heads, "mend --s2-heads or --heads"),
+            "backbone_s1" => (self.settings.s1_heads, "mend --s1-heads or --heads"),
+            _ => (self.settings.fusion_heads, "mend --fusion-heads or --heads"),
+        };
+        let (heads, from) = match (own.or(self.settings.heads), known) {
             (Some(heads), _) => (heads, "the setting".to_string()),
             (None, Some((heads, preset))) => (heads, format!("preset {preset}")),
             (None, None) if channels > 0 && channels % HEAD_WIDTH == 0 => {
@@ -317,12 +389,17 @@ impl Shapes<'_> {
             }
             (None, None) => {
                 let found = format!("{channels} channels, which are of no preset and no multiple of {HEAD_WIDTH}");
-                return Err(fault(name, &found, "a known number of heads", "say it with --heads"));
+                return Err(fault(
+                    name,
+                    &found,
+                    "a known number of heads",
+                    "say it with --heads, or --s2-heads, --s1-heads and --fusion-heads",
+                ));
             }
         };
         if heads == 0 || channels % heads != 0 {
             let found = format!("{heads} heads for {channels} channels");
-            return Err(fault(name, &found, "heads that divide the channels", "mend --heads"));
+            return Err(fault(name, &found, "heads that divide the channels", option));
         }
         self.note(&format!("{name}.heads"), heads, &from);
         Ok(heads)

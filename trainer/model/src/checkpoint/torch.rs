@@ -164,7 +164,7 @@ impl Reader<'_> {
 
     /// A tensor, when everything that it reaches lies inside its storage.
     fn stored(&self, tensor: &Rebuilt, key: &str) -> Result<Stored> {
-        let Rebuilt { storage, offset, shape, strides } = tensor;
+        let Rebuilt { storage, element, offset, shape, strides } = tensor;
         let Place { start, length, checksum } = (self.place)(storage)?;
         let count = shape.iter().try_fold(1_u64, |count, side| count.checked_mul(*side));
         let span = shape.iter().zip(strides).try_fold(0_u64, |span, (side, stride)| {
@@ -174,36 +174,38 @@ impl Reader<'_> {
             Some(0) => Some(0),
             _ => span.and_then(|span| span.checked_add(1)?.checked_add(*offset)),
         };
-        let bytes = storage.element.bytes();
+        let bytes = element.bytes();
+        // A storage of bytes holds fewer values than it counts.
+        let values = storage.count.saturating_mul(storage.element.bytes()) / bytes;
         let stored = Stored {
             source: Arc::clone(self.source),
             key: key.into(),
-            element: storage.element,
+            element: *element,
             shape: Vec::new(),
             strides: None,
             offset: 0,
             checksum,
             inputs: None,
         };
-        let whole = storage.count.checked_mul(bytes).is_some_and(|needed| needed <= length);
-        let inside = whole && end.is_some_and(|end| end <= storage.count);
+        let whole = storage.count.checked_mul(storage.element.bytes()).is_some_and(|needed| needed <= length);
+        let inside = whole && end.is_some_and(|end| end <= values);
         if !inside {
             let found = format!("shape {shape:?} with strides {strides:?} from value {offset}");
-            let expected = format!("a place within its storage of {} values in {length} bytes", storage.count);
+            let expected = format!("a place within its storage of {values} values in {length} bytes");
             let hint = "the file is damaged: fetch it again and compare its checksum";
             return Err(stored.fault(found, expected, hint));
         }
         // Now that it lies inside, all of it fits a machine word, but for a view that shows one value many times.
-        let count = count.filter(|count| *count <= storage.count);
+        let count = count.filter(|count| *count <= values);
         let (Some(_), Some(sides), Some(steps)) = (count, words(shape), words(strides)) else {
-            let found = format!("shape {shape:?} over {} values", storage.count);
+            let found = format!("shape {shape:?} over {values} values");
             return Err(stored.fault(found, "a tensor with values of its own", VIEW));
         };
         let plain = row_by_row(&sides, &steps);
         Ok(Stored {
             shape: sides,
             strides: (!plain).then_some(steps),
-            offset: start + offset.min(&storage.count) * bytes,
+            offset: start + offset.min(&values) * bytes,
             ..stored
         })
     }

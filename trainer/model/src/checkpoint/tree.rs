@@ -31,4 +31,14 @@ impl Tree {
     pub(super) fn has_tensors(&self) -> bool {
         self.children().iter().any(|(_, child)| matches!(child, Self::Tensor(_)))
     }
+
+    /// Tensors in a dict and in dicts of it, so many levels down.
+    pub(super) fn tensors(&self, levels: usize) -> usize {
+        let count = |child: &Self| match child {
+            Self::Tensor(_) => 1,
+            Self::Dict(_) if levels > 0 => child.tensors(levels - 1),
+            _ => 0,
+        };
+        self.children().iter().map(|(_, child)| count(child)).sum()
+    }
 }

@@ -13,12 +13,12 @@ use crate::normalise::published;
 pub(super) fn inputs(
     names: &BTreeMap<Modality, Vec<String>>,
     config: &ImportConfig,
+    [s2_dates, s1_dates]: [usize; 2],
 ) -> Result<BTreeMap<Modality, Input>, TrainError> {
     if config.chip_size == 0 || config.chip_size > 1024 {
         let value = config.chip_size.to_string();
         return Err(TrainError::Setting { setting: "chip_size", value, expected: "1 to 1024".into() });
     }
-    let [s2_dates, s1_dates] = config.dates;
     let mut inputs = BTreeMap::new();
     for (&modality, bands) in names {
         let (unit, dtype, dates, scale) = match modality {

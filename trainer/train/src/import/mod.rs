@@ -21,6 +21,7 @@ use skysense_model::checkpoint::{Import, ImportReport, Missing, Values, WEIGHTS_
 use skysense_model::{Calendar as ModelCalendar, ModelError};
 
 use crate::TrainError;
+use crate::alone::AloneSizes;
 use crate::graphs::Graphs;
 use crate::normalise::NIR;
 pub use config::{ImportConfig, ImportFiles};
@@ -49,8 +50,10 @@ pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainErr
         return Err(incomplete(&opened.report));
     }
     let bands = bands::convert(&mut opened, &config.bands)?;
-    let Import { config: model, preset, tensors, report } = opened;
-    let inputs = inputs::inputs(&bands.names, config)?;
+    let Import { config: model, alone, preset, tensors, report } = opened;
+    // Without a fusion nothing brings several dates together.
+    let dates = if alone.is_some() { [1, 1] } else { config.dates };
+    let inputs = inputs::inputs(&bands.names, config, dates)?;
     if let Some(hr) = &model.hr {
         hr.check_size([32 * config.chip_size; 2])?;
     }
@@ -59,7 +62,7 @@ pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainErr
     let mut writer = PackageWriter::new(folder)?;
     let mut modules = Modules::new(&tensors, config.seed);
     let mut graphs = Graphs { writer: &mut writer, inside: config.graph_limit, chip_size: config.chip_size };
-    let probe = probe::run(&model, &inputs, &mut modules, &mut graphs)?;
+    let probe = probe::run((&model, alone), &inputs, &mut modules, &mut graphs)?;
     let fresh = modules.into_fresh();
     let named = tensors.iter().map(|(name, stored)| (name.clone(), stored.shape().to_vec(), Values::Stored(stored)));
     let drawn = fresh.iter().map(|(name, (shape, values))| (name.clone(), shape.clone(), Values::Floats(values)));
@@ -91,7 +94,10 @@ pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainErr
         licence: config.licence.clone(),
         weights_sha256: String::new(),
         weights_shards: Vec::new(),
-        architecture: Some(serde_json::to_value(&model).map_err(|error| TrainError::Model(error.to_string()))?),
+        architecture: Some(match alone {
+            Some(alone) => AloneSizes::new(alone, &model).stated()?,
+            None => serde_json::to_value(&model).map_err(|error| TrainError::Model(error.to_string()))?,
+        }),
         notes: notes(&report, &bands),
     };
     let package = writer.finish(contract, &MlmContext { parameters: Some(parameters), ..MlmContext::default() })?;

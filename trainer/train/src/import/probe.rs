@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use skysense_contract::{Dtype, Input, Modality, Value};
+use skysense_model::checkpoint::Alone;
 use skysense_model::{Calendar, Normalisation, SkySenseConfig, Tokens, UpHeadConfig, VitConfig};
 
 use super::modules::Modules;
@@ -37,7 +38,7 @@ struct Piece {
 
 /// Makes one module after the other, writes its graph, and carries a batch through.
 pub(super) fn run(
-    model: &SkySenseConfig,
+    (model, alone): (&SkySenseConfig, Option<Alone>),
     inputs: &BTreeMap<Modality, Input>,
     modules: &mut Modules<'_>,
     graphs: &mut Graphs<'_>,
@@ -58,11 +59,16 @@ pub(super) fn run(
             }
             (Modality::S2, SkySenseConfig { s2: Some(series), .. })
             | (Modality::S1, SkySenseConfig { s1: Some(series), .. }) => {
-                series_maps(*modality, series, normalised, input, modules, graphs)?
+                let raised = alone.is_none_or(|alone| alone.raised);
+                series_maps((*modality, raised), series, normalised, input, modules, graphs)?
             }
             _ => continue,
         };
         let [time, channel, rows, columns] = maps.dims();
+        if alone.is_some() {
+            pieces.push(Piece { modality: *modality, days, shape, pixels, features: maps.clone().unsqueeze_dim(0) });
+            return file(inputs, &pieces, maps);
+        }
         let features = maps.reshape([1, time, channel, rows, columns]);
         pieces.push(Piece { modality: *modality, days, shape, pixels, features });
     }
@@ -73,7 +79,7 @@ pub(super) fn run(
 }
 
 fn series_maps(
-    modality: Modality,
+    (modality, raised): (Modality, bool),
     (vit, up): &(VitConfig, UpHeadConfig),
     pixels: Tensor<4>,
     input: &Input,
@@ -82,6 +88,14 @@ fn series_maps(
 ) -> Result<Tensor<4>, TrainError> {
     let device = pixels.device();
     let backbone = modules.make(&format!("backbone_{modality}"), &device, || Ok(vit.init(&device)))?;
+    if !raised {
+        graphs.vit(modality, &backbone, input)?;
+        let maps = backbone.forward(pixels);
+        let [batch, channel, rows, columns] = maps.dims();
+        let parts = maps.reshape([batch, channel, rows, 1, columns, 1]);
+        let spread = parts.repeat_dim(3, vit.patch).repeat_dim(5, vit.patch);
+        return Ok(spread.reshape([batch, channel, rows * vit.patch, columns * vit.patch]));
+    }
     let head = modules.make(&format!("head_{modality}"), &device, || Ok(up.init(&device)))?;
     graphs.series(modality, &backbone, &head, input)?;
     Ok(head.forward(backbone.forward(pixels)))

@@ -15,7 +15,7 @@ pub(super) struct Cost {
     #[arg(long, value_name = "NAME")]
     preset: String,
     /// Modalities of the model, of hr, s2 and s1, with commas between; all if left out
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = ["hr", "s2", "s1"])]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     modalities: Vec<String>,
     /// Side of a chip in pixels of 10 m, 16 if left out; high resolution has 32 times as many

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::super::error::{CheckpointError, Result};
+use super::super::stored::Element;
 use super::globals::{Global, known};
 use super::value::{Rebuilt, Storage, Value};
 
@@ -484,10 +485,21 @@ impl<'a> Machine<'a> {
 
     fn call(&mut self) -> Result<()> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
-        let arguments = self.values(&arguments)?;
         let Value::Global(global) = callee else { return Err(self.broken(callee.kind(), "a global to call")) };
+        self.apply(global, &arguments)
+    }
+
+    fn apply(&mut self, global: Global, arguments: &Value) -> Result<()> {
+        let arguments = self.values(arguments)?;
         match (global, &arguments[..]) {
             (Global::Dict, []) => self.dict(Vec::new()),
+            // What a `defaultdict` makes of keys that it lacks.
+            (Global::Dict, [Value::Global(_) | Value::Nothing]) => self.dict(Vec::new()),
+            (Global::Dict, [counts @ Value::Dict(_)]) => {
+                let pairs = self.pickle.dict(counts).map(<[_]>::to_vec).unwrap_or_default();
+                self.count(pairs.len())?;
+                self.dict(pairs)
+            }
             // Python 2 gives its pairs as a list of lists.
             (Global::Dict, [rows]) => {
                 let mut pairs = Vec::new();
@@ -499,26 +511,64 @@ impl<'a> Machine<'a> {
                 }
                 self.dict(pairs)
             }
+            (Global::List, []) => self.list(Vec::new()),
+            (Global::List, [row]) => {
+                let values = self.values(row)?;
+                self.list(values)
+            }
             (Global::Sides, [sides]) => self.push(sides.clone()),
             (Global::Parameter, [tensor @ Value::Tensor(_), ..]) => self.push(tensor.clone()),
+            // Only makers of tensors are called this way, so that nothing can call itself.
+            (
+                Global::Attributed,
+                [
+                    Value::Global(maker @ (Global::Tensor | Global::TensorOfType | Global::Parameter)),
+                    Value::Global(Global::Plain),
+                    inner,
+                    ..,
+                ],
+            ) => self.apply(*maker, inner),
             (Global::Tensor, [Value::Storage(storage), Value::Int(offset), shape, strides, ..]) => {
-                let (shape, strides) = (self.sides(shape)?, self.sides(strides)?);
-                let offset = u64::try_from(*offset)
-                    .map_err(|_| self.broken(format!("offset {offset}"), "an offset in a storage"))?;
-                if shape.len() != strides.len() || shape.len() > 16 {
-                    let found = format!("{} sides and {} strides", shape.len(), strides.len());
-                    return Err(self.broken(found, "one stride for each side, at most 16"));
-                }
-                self.pickle.tensors.push(Rebuilt { storage: Rc::clone(storage), offset, shape, strides });
-                self.push(Value::Tensor(self.pickle.tensors.len() - 1))
+                self.tensor(storage, storage.element, *offset, [shape, strides])
             }
+            (
+                Global::TensorOfType,
+                [
+                    Value::Storage(storage),
+                    Value::Int(offset),
+                    shape,
+                    strides,
+                    _,
+                    _,
+                    Value::Global(Global::Type(bytes)),
+                    ..,
+                ],
+            ) => self.tensor(storage, Element::Other(*bytes), *offset, [shape, strides]),
             (Global::Plain, _) => self.push(Value::Nothing),
             (global, arguments) => {
-                let kinds: Vec<_> = arguments.iter().take(6).map(Value::kind).collect();
+                let kinds: Vec<_> = arguments.iter().take(7).map(Value::kind).collect();
                 Err(self
                     .broken(format!("a call of {global:?} with {}", kinds.join(", ")), "the arguments of torch.save"))
             }
         }
+    }
+
+    fn tensor(
+        &mut self,
+        storage: &Rc<Storage>,
+        element: Element,
+        offset: i64,
+        [shape, strides]: [&Value; 2],
+    ) -> Result<()> {
+        let (shape, strides) = (self.sides(shape)?, self.sides(strides)?);
+        let offset =
+            u64::try_from(offset).map_err(|_| self.broken(format!("offset {offset}"), "an offset in a storage"))?;
+        if shape.len() != strides.len() || shape.len() > 16 {
+            let found = format!("{} sides and {} strides", shape.len(), strides.len());
+            return Err(self.broken(found, "one stride for each side, at most 16"));
+        }
+        self.pickle.tensors.push(Rebuilt { storage: Rc::clone(storage), element, offset, shape, strides });
+        self.push(Value::Tensor(self.pickle.tensors.len() - 1))
     }
 
     fn sides(&mut self, tuple: &Value) -> Result<Vec<u64>> {

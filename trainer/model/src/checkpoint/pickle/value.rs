@@ -46,6 +46,8 @@ pub(in super::super) struct Storage {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Rebuilt {
     pub(in super::super) storage: Rc<Storage>,
+    /// Type of its values, which a storage of bytes does not say.
+    pub(in super::super) element: Element,
     /// Of the first value, in values.
     pub(in super::super) offset: u64,
     pub(in super::super) shape: Vec<u64>,

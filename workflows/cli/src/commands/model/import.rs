@@ -83,6 +83,18 @@ pub(crate) struct Import {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     heads: Option<usize>,
+    /// Heads of the Sentinel-2 encoder, where they are others than --heads says
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s2_heads: Option<usize>,
+    /// Heads of the Sentinel-1 encoder, where they are others than --heads says
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s1_heads: Option<usize>,
+    /// Heads of the fusion, where they are others than --heads says
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fusion_heads: Option<usize>,
     /// Side of an attention window of the high-resolution encoder; 8 if neither this nor the file tells
     #[arg(long, value_name = "TOKENS")]
     #[serde(skip_serializing_if = "Option::is_none")]
