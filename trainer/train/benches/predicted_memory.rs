@@ -7,7 +7,7 @@
 //! `cargo bench --workspace --bench predicted_memory`. Chips of 16 px with high resolution, 4 dates of Sentinel-2, 2 of Sentinel-1.
 
 #[path = "../tests/measure/mod.rs"]
-#[allow(dead_code, reason = "shared with the test of the same name")]
+#[allow(dead_code, clippy::panic, reason = "shared with the test of the same name")]
 mod measure;
 
 use measure::{Case, if_child, possible, trains};

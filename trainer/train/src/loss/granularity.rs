@@ -6,7 +6,7 @@
 //!   centres
 //! - image: `1 / T Σ_t L` over the means of all pixels
 //!
-//! with `L` of [`super::self_distillation`]. All three work on projected features. Both views show the same pixels: a
+//! with `L` of [`self_distillation()`]. All three work on projected features. Both views show the same pixels: a
 //! view that was turned is turned back before. Pixels that do not count weigh nothing, and a date without one that does
 //! has no object and no image.
 //!
