@@ -1,7 +1,7 @@
 //! Addresses without what opens them: user, password, token and signature.
 //!
 //! What is shown, stored or hashed names a place. How one gets in there is nobody's business, and changes with every
-//! new token while the place stays the same. [`redact`] leaves `***` where something was, for messages; [`unsigned`]
+//! new token while the place stays the same. [`redact()`] leaves `***` where something was, for messages; [`unsigned()`]
 //! and [`unsigned_text`] leave nothing, for outputs and hashes.
 
 mod redact;
