@@ -123,6 +123,11 @@ pub(crate) fn infer(error: &InferError) -> NodeError {
     with_hint(code, error)
 }
 
+/// Faults that come up again while a node runs, as one error.
+pub(crate) fn joined(code: &str, faults: &[Fault]) -> NodeError {
+    NodeError::new(code, faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join("; "))
+}
+
 /// An error of training.
 pub(crate) fn train(error: &TrainError) -> NodeError {
     match error {

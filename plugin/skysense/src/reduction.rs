@@ -71,7 +71,7 @@ pub(crate) fn reduce(
         precision: precision.to_string(),
         batch_dependent: precision.batch_dependent(),
         from_weights_sha256: package.contract().weights_sha256.clone(),
-        from_bytes: Reduction::bytes(package),
+        from_bytes: package.bytes(),
         calibration: calibration.clone(),
         largest_difference: likeness.largest_difference,
         feature_cosine: likeness.feature_cosine,
@@ -85,7 +85,7 @@ pub(crate) fn reduce(
     Ok(Answer {
         precision: note.precision,
         bytes_before: note.from_bytes,
-        bytes_after: Reduction::bytes(&written),
+        bytes_after: written.bytes(),
         graphs: modules.map(|module| (*module, [size(package, module), size(&written, module)])).collect(),
         likeness,
         tolerance: written.contract().probe.absolute,

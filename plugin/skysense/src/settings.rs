@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use skysense_abi::Fault;
+use skysense_abi::{Fault, NodeError};
 use skysense_catalog::{Area, CatalogError};
 
 use crate::errors;
@@ -63,6 +64,15 @@ pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
         (part || edits <= wanted.chars().count().max(other.chars().count()) / 3).then_some((edits, name))
     });
     near.min().map(|(_, name)| format!("did you mean `{name}`?"))
+}
+
+/// What a node kept of its plan, or its facts.
+///
+/// # Errors
+/// It was planned by another version.
+pub(crate) fn planned<T: DeserializeOwned>(kept: Value) -> Result<T, NodeError> {
+    serde_json::from_value(kept)
+        .map_err(|error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again"))
 }
 
 /// A path or URL of the workflow; relative paths are relative to its folder.

@@ -10,6 +10,7 @@ mod model_inspect;
 mod model_list;
 mod model_reduce;
 mod model_verify;
+mod package;
 mod picture;
 mod score;
 mod simulate;

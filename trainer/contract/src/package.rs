@@ -99,6 +99,12 @@ impl Package {
         if self.contract.weights_shards.is_empty() { WEIGHTS_FILE } else { WEIGHTS_INDEX_FILE }
     }
 
+    /// Bytes of graphs and weights.
+    pub fn bytes(&self) -> u64 {
+        let weights = fs::metadata(self.weights()).map_or(0, |about| about.len());
+        self.sized_files().map(|(_, size, _)| size).sum::<u64>() + weights
+    }
+
     /// Path of the probe.
     pub fn probe(&self) -> PathBuf {
         self.folder.join(&self.contract.probe.path)

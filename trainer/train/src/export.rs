@@ -130,7 +130,7 @@ fn notes(trained: &Trained) -> Result<BTreeMap<String, Json>, TrainError> {
     let fault = |error: serde_json::Error| TrainError::Model(error.to_string());
     let settings = serde_json::to_value(config).map_err(fault)?;
     let scores = json!({"training": trained.training, "validation": trained.validation});
-    let split = format!("blocks of {} pixels, share {}", config.block, config.validation);
+    let split = format!("blocks of {} pixels, share {}", config.recipe.block, config.recipe.validation);
     Ok(BTreeMap::from([
         ("settings".into(), settings),
         ("scores".into(), scores),
@@ -160,12 +160,7 @@ mod tests {
         let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 1, size: 16 };
         let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
         let config = FinetuneConfig::new("shards", vec![class(1), class(2)]);
-        let setup = setup(
-            &[],
-            &BTreeMap::from([(Modality::S2, offer)]),
-            (&config.start, config.normalisation, config.calendar),
-        )
-        .unwrap();
+        let setup = setup(&[], &BTreeMap::from([(Modality::S2, offer)]), &config.recipe).unwrap();
         let network = Network::random(&setup, 2, 0, &Device::flex()).unwrap();
         let read = |names: &[String], folder: &Path| -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
             let file = WeightFile::open(&folder.join(names.last().unwrap()), None).unwrap();

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use skysense_contract::{Modality, Offer, sha256_bytes};
-use skysense_model::{Checkpointing, Tape};
+use skysense_model::{Checkpointing, Precision, Tape};
 
 use crate::batch::stack;
 use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, mark, prepare};
@@ -18,7 +18,7 @@ use crate::network::{Network, seeded};
 use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
-use crate::steps::{Learner, step_seed};
+use crate::steps::{self, Learner, step_seed};
 use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained};
 
 /// Trains a model on labelled chips.
@@ -38,17 +38,18 @@ pub fn finetune(
 ) -> Result<Trained, TrainError> {
     config.check()?;
     let device = config.device.open(config.precision)?;
-    let setup = setup(samples, offers, (&config.start, config.normalisation, config.calendar))?;
+    let setup = setup(samples, offers, &config.recipe)?;
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
-    let blocks = labelled_blocks(samples, &ready, config.block);
-    let split = Split::new(config.block, config.validation, &blocks, config.seed);
+    let blocks = labelled_blocks(samples, &ready, config.recipe.block);
+    let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
     mark(samples, &mut ready, &split);
     let run = Run::new(samples, ready, setup, config, device.autodiff())?;
     let started = Instant::now();
-    let (network, state) = config.pace().run(&run, &run.identity, hooks)?;
+    let (network, state) = steps::run(&config.recipe, &run, &run.identity, hooks)?;
     let network = network.valid().to_device(&Device::flex());
-    let (training, validation) = score(&network, &run.ready, &run.setup.inputs, config.classes.len(), config.batch);
+    let (training, validation) =
+        score(&network, &run.ready, &run.setup.inputs, config.classes.len(), config.recipe.batch);
     Ok(Trained {
         training,
         validation: split.any().then_some(validation),
@@ -105,6 +106,10 @@ impl Learner for Run<'_> {
         self.setup.network(self.config, &self.device)
     }
 
+    fn precision(&self) -> Precision {
+        self.config.precision
+    }
+
     fn step(
         &self,
         network: Network,
@@ -115,14 +120,14 @@ impl Learner for Run<'_> {
         let draw = Draw {
             ready: &self.ready,
             training: &self.labelled,
-            batch: self.config.batch,
-            seed: self.config.seed,
-            augmentation: &self.config.augmentation,
+            batch: self.config.recipe.batch,
+            seed: self.config.recipe.seed,
+            augmentation: &self.config.recipe.augmentation,
         };
         let samples: Vec<Prepared> = draw.step(step).into_iter().map(|(_, sample, _)| sample).collect();
         let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
         // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let seed = step_seed(self.config.seed, step);
+        let seed = step_seed(self.config.recipe.seed, step);
         let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
         let diverged = || TrainError::Diverged { step, rate };
         let (value, gradients) = seeded(&self.device, seed, || {

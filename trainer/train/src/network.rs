@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use rand::RngExt;
-use skysense_contract::{Calendar, Class, Modality, Package};
+use skysense_contract::{Calendar, Class, Input, Modality, Package};
 use skysense_model::{
     Calendar as ModelCalendar, ModelError, PRESETS, Precision, SegmentationHead, SegmentationHeadConfig, SkySense,
     SkySenseConfig, Tape, Tokens, checkpoint,
@@ -73,10 +73,32 @@ impl From<ModelError> for TrainError {
     }
 }
 
-/// Sizes of the encoder for the inputs of a run: its bands, and no module for what it does not see.
+/// Sizes of the encoder for the inputs of a run.
 fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
     let mut config = setup.architecture()?;
-    let bands = |modality: Modality| setup.inputs.get(&modality).map(|input| input.bands.len());
+    fit(&mut config, &setup.inputs, setup.calendar);
+    if let Some(hr) = &config.hr {
+        hr.check_size([32 * setup.chip_size; 2])?;
+    }
+    Ok(config)
+}
+
+/// Sizes of a model: those that its package states, else the preset's.
+///
+/// # Errors
+/// What is stated is of another program, or the preset is not known.
+pub(crate) fn sizes(stated: Option<serde_json::Value>, name: &str) -> Result<SkySenseConfig, TrainError> {
+    match stated {
+        Some(stated) => serde_json::from_value(stated).map_err(|error| {
+            TrainError::Model(format!("the package states an architecture of another program: {error}"))
+        }),
+        None => Ok(skysense_model::preset(name)?),
+    }
+}
+
+/// Sizes for the inputs that a model has: their bands, and no module for what it does not see.
+pub(crate) fn fit(config: &mut SkySenseConfig, inputs: &BTreeMap<Modality, Input>, calendar: Calendar) {
+    let bands = |modality: Modality| inputs.get(&modality).map(|input| input.bands.len());
     match (bands(Modality::Hr), &mut config.hr) {
         (Some(bands), Some(hr)) => hr.bands = bands,
         _ => config.hr = None,
@@ -87,15 +109,11 @@ fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
             _ => *series = None,
         }
     }
-    config.fusion.calendar = match setup.calendar {
+    config.fusion.calendar = match calendar {
         Calendar::None => ModelCalendar::None,
         Calendar::S2Only => ModelCalendar::S2Only,
         Calendar::All => ModelCalendar::All,
     };
-    if let Some(hr) = &config.hr {
-        hr.check_size([32 * setup.chip_size; 2])?;
-    }
-    Ok(config)
 }
 
 /// An encoder with random weights for the inputs of a run.

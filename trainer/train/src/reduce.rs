@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use skysense_contract::{ContractError, GraphFile, MLM_FILE, MlmContext, Module, Package, PackageWriter, Reduced};
 use skysense_model::reduce as graphs;
@@ -50,16 +50,6 @@ impl Reduction {
     /// With weights in files of at most so many bytes.
     pub fn with_shard_limit(self, shard_limit: u64) -> Self {
         Self { shard_limit, ..self }
-    }
-
-    /// Bytes of graphs and weights of a package.
-    pub fn bytes(package: &Package) -> u64 {
-        let size = |path: PathBuf| fs::metadata(path).map_or(0, |about| about.len());
-        let contract = package.contract();
-        let data = |graph: &GraphFile| graph.data.as_ref().map_or(0, |data| data.size);
-        let graphs: u64 = contract.graphs.values().map(|graph| graph.size + data(graph)).sum();
-        let shards: u64 = contract.weights_shards.iter().map(|shard| shard.size).sum();
-        graphs + shards + size(package.weights())
     }
 
     /// The same package, whose graphs also show the range of each product's input.

@@ -8,9 +8,9 @@ use skysense_contract::{BandRule, CONTRACT_VERSION, Calendar, Contract, Head, In
 use skysense_model::{SkySense, SkySenseConfig, preset};
 
 use crate::dataset::Bands;
-use crate::network::{Network, load_encoder, preset_names, random_encoder};
+use crate::network::{Network, load_encoder, preset_names, random_encoder, sizes};
 use crate::normalise::{Normalisation, measured, published};
-use crate::{FinetuneConfig, Sample, Start, TrainError};
+use crate::{FinetuneConfig, Recipe, Sample, Start, TrainError};
 
 /// What a run starts from.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ pub(crate) struct Setup {
 pub(crate) fn setup(
     samples: &[Sample],
     offers: &BTreeMap<Modality, Offer>,
-    (start, normalisation, calendar): (&Start, Normalisation, Calendar),
+    recipe: &Recipe,
 ) -> Result<Setup, TrainError> {
-    match start {
-        Start::Preset(preset) => from_preset(preset, samples, offers, (normalisation, calendar)),
+    match &recipe.start {
+        Start::Preset(name) => from_preset(name, samples, offers, recipe),
         Start::Package(path) => from_package(Package::open(path)?, offers),
     }
 }
@@ -45,13 +45,13 @@ fn from_preset(
     preset: &str,
     samples: &[Sample],
     offers: &BTreeMap<Modality, Offer>,
-    (normalisation, calendar): (Normalisation, Calendar),
+    recipe: &Recipe,
 ) -> Result<Setup, TrainError> {
     if !preset_names().iter().any(|known| known == preset) {
         return Err(TrainError::Preset { name: preset.into(), known: preset_names() });
     }
     let chip_size = chip_size(offers)?;
-    let (statistics, normalisation) = match normalisation {
+    let (statistics, normalisation) = match recipe.normalisation {
         Normalisation::Samples => (measured(samples, offers), "valid pixels of the samples"),
         Normalisation::Skysense => (published(offers)?, "constants of the official code"),
     };
@@ -76,7 +76,7 @@ fn from_preset(
         inputs: offers.iter().map(input).collect(),
         bands: offers.iter().map(bands).collect(),
         chip_size,
-        calendar,
+        calendar: recipe.calendar,
         preset: preset.into(),
         package: None,
         normalisation: normalisation.into(),
@@ -105,12 +105,7 @@ pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>)
 impl Setup {
     /// Sizes of the modules: those that the package states, else the preset's.
     pub(crate) fn architecture(&self) -> Result<SkySenseConfig, TrainError> {
-        match self.package.as_ref().and_then(|package| package.contract().architecture.clone()) {
-            Some(stated) => serde_json::from_value(stated).map_err(|error| {
-                TrainError::Model(format!("the package states an architecture of another program: {error}"))
-            }),
-            None => Ok(preset(&self.preset)?),
-        }
+        sizes(self.package.as_ref().and_then(|package| package.contract().architecture.clone()), &self.preset)
     }
 
     /// The contract of a model that starts from this, without what comes with the run: normalisation, graphs, probe,
@@ -157,7 +152,7 @@ impl Setup {
     /// It is made on the CPU, so that a seed gives the same weights on every device.
     pub(crate) fn network(&self, config: &FinetuneConfig, device: &Device) -> Result<Network, TrainError> {
         let cpu = Device::flex().autodiff();
-        let network = Network::random(self, config.classes.len(), config.seed, &cpu)?;
+        let network = Network::random(self, config.classes.len(), config.recipe.seed, &cpu)?;
         let network = match &self.package {
             Some(package) => network.load(package, &config.classes)?,
             None => network,

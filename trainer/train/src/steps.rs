@@ -1,19 +1,16 @@
-//! The loop of steps that every kind of training shares: schedule, time budget, checkpoints, progress, cancellation.
+//! The loop of steps that every kind of training shares: time budget, checkpoints, progress, cancellation.
 
 use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
-
 use skysense_model::Precision;
 
-use crate::augment::Augmentation;
 use crate::checkpoint::{Checkpoints, State};
 use crate::loss_scale::LossScale;
 use crate::optimiser::adamw;
-use crate::schedule::Schedule;
-use crate::{Hooks, Progress, TrainError};
+use crate::{Hooks, Progress, Recipe, TrainError};
 
 /// Steps after which the number of steps is fitted to a time budget, again and again: a machine that slows down
 /// must still keep to it. The first step is not timed, for it also warms up.
@@ -27,8 +24,13 @@ pub(crate) trait Learner: Sync {
     /// The network with its weights at the start.
     fn network(&self) -> Result<Self::Network, TrainError>;
 
-    /// One step at a learning rate, with the loss scaled for half precision; gives the network and the loss. It depends on the step's number alone, so that a
-    /// run that goes on does what it would have done.
+    /// What is computed in.
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+
+    /// One step at a learning rate, with the loss scaled for half precision; gives the network and the loss. It depends
+    /// on the step's number alone, so that a run that goes on does what it would have done.
     fn step(
         &self,
         network: Self::Network,
@@ -38,121 +40,65 @@ pub(crate) trait Learner: Sync {
     ) -> Result<(Self::Network, f32), TrainError>;
 }
 
-/// The settings that every kind of training has.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace<'a> {
-    pub(crate) steps: usize,
-    pub(crate) seconds: Option<f64>,
-    pub(crate) batch: usize,
-    pub(crate) learning_rate: f64,
-    pub(crate) weight_decay: f64,
-    pub(crate) warm_up: f64,
-    pub(crate) clip: f64,
-    pub(crate) augmentation: &'a Augmentation,
-    pub(crate) validation: f64,
-    pub(crate) block: usize,
-    pub(crate) checkpoint: Option<&'a Path>,
-    pub(crate) every: usize,
-    pub(crate) precision: Precision,
-}
-
-impl Pace<'_> {
-    /// Checks the ranges.
-    pub(crate) fn check(&self) -> Result<(), TrainError> {
-        let fault = |setting, value: String, expected: &str| {
-            Err(TrainError::Setting { setting, value, expected: expected.into() })
-        };
-        let share = |value: f64| (0.0..=1.0).contains(&value);
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        if self.steps == 0 || self.batch == 0 || self.block == 0 {
-            let value = format!("{}, {}, {}", self.steps, self.batch, self.block);
-            return fault("steps, batch, block", value, "1 or more");
-        }
-        if !positive(self.learning_rate) || !positive(self.clip) {
-            let value = format!("{}, {}", self.learning_rate, self.clip);
-            return fault("learning_rate, clip", value, "more than 0");
-        }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return fault("weight_decay", self.weight_decay.to_string(), "0 or more");
-        }
-        if !share(self.warm_up) || !(0.0..1.0).contains(&self.validation) {
-            return fault("warm_up, validation", format!("{}, {}", self.warm_up, self.validation), "shares of 1");
-        }
-        let Augmentation { dates, modality_dropout, .. } = *self.augmentation;
-        if !share(dates) || !share(modality_dropout) {
-            return fault("augmentation", format!("{dates}, {modality_dropout}"), "shares of 1");
-        }
-        if self.seconds.is_some_and(|seconds| !positive(seconds)) {
-            return fault("seconds", format!("{:?}", self.seconds), "more than 0");
-        }
-        Ok(())
+/// Takes all steps, or goes on from the checkpoint of a run with this identity.
+pub(crate) fn run<L: Learner>(
+    recipe: &Recipe,
+    learner: &L,
+    identity: &str,
+    hooks: &mut dyn Hooks,
+) -> Result<(L::Network, State), TrainError> {
+    let started = Instant::now();
+    let checkpoints = recipe.checkpoint.as_deref().map(Checkpoints::new);
+    let mut network = learner.network()?;
+    let mut optimiser = adamw(&network, recipe.weight_decay, recipe.clip);
+    let mut state = State {
+        identity: identity.into(),
+        step: 0,
+        steps: recipe.steps,
+        scale: LossScale::new(learner.precision()),
+        losses: Vec::new(),
+    };
+    if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
+        (network, optimiser) = load(network, &path, |network| adamw(network, recipe.weight_decay, recipe.clip))?;
+        tracing::info!(step = found.step, "going on from a checkpoint");
+        state = found;
     }
-
-    /// Takes all steps, or goes on from the checkpoint of a run with this identity.
-    pub(crate) fn run<L: Learner>(
-        &self,
-        learner: &L,
-        identity: &str,
-        hooks: &mut dyn Hooks,
-    ) -> Result<(L::Network, State), TrainError> {
-        let started = Instant::now();
-        let checkpoints = self.checkpoint.map(Checkpoints::new);
-        let mut network = learner.network()?;
-        let mut optimiser = adamw(&network, self.weight_decay, self.clip);
-        let mut state = State {
-            identity: identity.into(),
-            step: 0,
-            steps: self.steps,
-            scale: LossScale::new(self.precision),
-            losses: Vec::new(),
-        };
-        if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
-            (network, optimiser) = load(network, &path, |network| adamw(network, self.weight_decay, self.clip))?;
-            tracing::info!(step = found.step, "going on from a checkpoint");
-            state = found;
-        }
-        // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
-        // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
-        // takes up other work of its pool, and must not take up a step of another run while it holds the generator.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
-        let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
-        let mut timed = None;
-        while state.step < state.steps {
-            if hooks.cancelled() {
-                if let Some(checkpoints) = &checkpoints {
-                    checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
-                }
-                return Err(TrainError::Cancelled { step: state.step });
-            }
-            let rate = self.schedule(state.steps).rate(state.step);
-            let at = (state.step, rate);
-            let loss;
-            (network, loss) = pool.install(|| learner.step(network, &mut optimiser, &mut state.scale, at))?;
-            state.losses.push(loss);
-            state.step += 1;
-            let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));
-            if let Some(seconds) = self.seconds
-                && state.step > first
-                && (state.step - first).is_multiple_of(TIMED)
-            {
-                let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
-                let left = seconds - started.elapsed().as_secs_f64();
-                state.steps = fitted(state.step, one, left, self.steps);
-            }
-            hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
-            if let Some(checkpoints) = &checkpoints
-                && (state.step.is_multiple_of(self.every.max(1)) || state.step == state.steps)
-            {
+    // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
+    // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
+    // takes up other work of its pool, and must not take up a step of another run while it holds the generator.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+    let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
+    let mut timed = None;
+    while state.step < state.steps {
+        if hooks.cancelled() {
+            if let Some(checkpoints) = &checkpoints {
                 checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
             }
+            return Err(TrainError::Cancelled { step: state.step });
         }
-        Ok((network, state))
+        let rate = recipe.schedule(state.steps).rate(state.step);
+        let at = (state.step, rate);
+        let loss;
+        (network, loss) = pool.install(|| learner.step(network, &mut optimiser, &mut state.scale, at))?;
+        state.losses.push(loss);
+        state.step += 1;
+        let (since, first) = *timed.get_or_insert_with(|| (Instant::now(), state.step));
+        if let Some(seconds) = recipe.seconds
+            && state.step > first
+            && (state.step - first).is_multiple_of(TIMED)
+        {
+            let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
+            let left = seconds - started.elapsed().as_secs_f64();
+            state.steps = fitted(state.step, one, left, recipe.steps);
+        }
+        hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
+        if let Some(checkpoints) = &checkpoints
+            && (state.step.is_multiple_of(recipe.every.max(1)) || state.step == state.steps)
+        {
+            checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
+        }
     }
-
-    fn schedule(&self, steps: usize) -> Schedule {
-        let warm_up = (self.warm_up * steps as f64).ceil() as usize;
-        Schedule { peak: self.learning_rate, warm_up, steps }
-    }
+    Ok((network, state))
 }
 
 /// Seed of what a step draws from the device's generator, such as stochastic depth.

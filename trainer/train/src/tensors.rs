@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use skysense_contract::{Calendar, Contract, Modality, Package};
+use skysense_contract::{Contract, Package};
 use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
-use skysense_model::{Calendar as ModelCalendar, ModelError, SkySenseConfig, preset};
+use skysense_model::{ModelError, SkySenseConfig};
 
 use crate::TrainError;
 use crate::alone::AloneSizes;
-use crate::network::{HEAD, segmentation_head};
+use crate::network::{HEAD, fit, segmentation_head, sizes};
 
 /// Precisions whose packages keep the whole checkpoint.
 const WHOLE: [&str; 3] = ["f32", "fp16", "bf16"];
@@ -28,28 +28,8 @@ pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainErr
             hint: "import it together with a fusion, or with --full, for what trains or exports whole models",
         });
     }
-    let mut config: SkySenseConfig = match contract.architecture.clone() {
-        Some(stated) => serde_json::from_value(stated).map_err(|error| {
-            TrainError::Model(format!("the package states an architecture of another program: {error}"))
-        })?,
-        None => preset(&contract.preset)?,
-    };
-    let bands = |modality: Modality| contract.modalities.get(&modality).map(|input| input.bands.len());
-    match (bands(Modality::Hr), &mut config.hr) {
-        (Some(bands), Some(hr)) => hr.bands = bands,
-        _ => config.hr = None,
-    }
-    for (modality, series) in [(Modality::S2, &mut config.s2), (Modality::S1, &mut config.s1)] {
-        match (bands(modality), series.as_mut()) {
-            (Some(bands), Some((vit, _))) => vit.bands = bands,
-            _ => *series = None,
-        }
-    }
-    config.fusion.calendar = match contract.calendar {
-        Calendar::None => ModelCalendar::None,
-        Calendar::S2Only => ModelCalendar::S2Only,
-        Calendar::All => ModelCalendar::All,
-    };
+    let mut config = sizes(contract.architecture.clone(), &contract.preset)?;
+    fit(&mut config, &contract.modalities, contract.calendar);
     config.check()?;
     Ok(config)
 }

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use fields::{SIZE, Stop, config, offers, samples, weights};
+use fields::{SIZE, Stop, config, offers, samples, weights, with};
 use skysense_contract::{Dtype, MlmContext, Modality, Offer, Package, Unit, sha256_file};
 use skysense_train::{
-    DistillConfig, Distilled, FinetuneConfig, NoHooks, Sample, SampleSeries, Start, TrainError, distill, export,
-    export_student, finetune, planned_student,
+    DistillConfig, Distilled, NoHooks, Sample, SampleSeries, Start, TrainError, distill, export, export_student,
+    finetune, planned_student,
 };
 
 /// A radar series beside the optical one: a level for each crop, and noise.
@@ -41,7 +41,9 @@ fn teacher() -> &'static Path {
     static TEACHER: OnceLock<PathBuf> = OnceLock::new();
     TEACHER.get_or_init(|| {
         let folder = scratch("teacher");
-        let config = FinetuneConfig { start: Start::Preset("small".into()), licence: "CC-BY-4.0".into(), ..config(6) };
+        let config = with(config(6), |c| {
+            (c.recipe.start, c.licence) = (Start::Preset("small".into()), "CC-BY-4.0".into());
+        });
         let trained = finetune(&with_radar(samples(3)), &with_radar_offered(), &config, &mut NoHooks).unwrap();
         export(&trained, &folder, &MlmContext::default()).unwrap();
         folder
@@ -58,7 +60,8 @@ fn scratch(name: &str) -> PathBuf {
 
 fn lesson(steps: usize) -> DistillConfig {
     let mut config = DistillConfig::new("student", teacher());
-    (config.steps, config.batch, config.block, config.every, config.validation) = (steps, 3, 8, 2, 0.2);
+    (config.recipe.steps, config.recipe.batch, config.recipe.block, config.recipe.every, config.recipe.validation) =
+        (steps, 3, 8, 2, 0.2);
     config
 }
 
@@ -95,10 +98,10 @@ fn the_same_seed_gives_the_same_package_and_so_do_a_killed_run_and_one_that_hold
         let read = |package: &Package| std::fs::read(package.folder().join(&name)).unwrap();
         assert!(read(&whole) == read(&again), "{name:?} differs");
     }
-    let other = taught(&DistillConfig { seed: 1, ..lesson(5) });
+    let other = taught(&with(lesson(5), |c| c.recipe.seed = 1));
     assert!(weights(&write(&other, "other")) != weights(&whole), "another seed");
 
-    let checkpointed = DistillConfig { checkpoint: Some(folder.path().join("checkpoints")), ..lesson(5) };
+    let checkpointed = with(lesson(5), |c| c.recipe.checkpoint = Some(folder.path().join("checkpoints")));
     let stopped = distill(&samples(4), &offers(), &checkpointed, &mut Stop { at: 3, step: 0 });
     assert!(matches!(stopped.unwrap_err(), TrainError::Cancelled { step: 3 }));
     // Nothing held: the teacher is asked anew at every step, and answers the same.
@@ -131,7 +134,7 @@ fn a_student_names_its_teacher_and_fine_tuning_starts_from_it() {
     assert_eq!(theirs.count(), 0, "neither projections nor a head are the student's");
 
     let start = Start::Package(package.folder().to_path_buf());
-    let frozen = FinetuneConfig { start, frozen: true, ..config(2) };
+    let frozen = with(config(2), |c| (c.recipe.start, c.frozen) = (start, true));
     let tuned = finetune(&samples(4), &offers(), &frozen, &mut NoHooks).unwrap();
     let tuned = export(&tuned, &folder.path().join("tuned"), &MlmContext::default()).unwrap();
     let tuned = weights(&tuned);
@@ -177,7 +180,7 @@ fn what_does_not_fit_is_named() {
     assert!(unseen.contains("modalities is s1") && unseen.contains("what the chips have: s2"), "{unseen}");
     let missing = told(&offers(), &DistillConfig { teacher: "no/teacher".into(), ..lesson(1) });
     assert!(missing.contains("no/teacher/model.yaml"), "{missing}");
-    let preset = told(&offers(), &DistillConfig { start: Start::Preset("huge".into()), ..lesson(1) });
+    let preset = told(&offers(), &with(lesson(1), |c| c.recipe.start = Start::Preset("huge".into())));
     assert!(preset.contains("no preset is named \"huge\""), "{preset}");
     let negative = told(&offers(), &DistillConfig { encoders: -1.0, ..lesson(1) });
     assert!(negative.contains("encoders is -1"), "{negative}");

@@ -5,7 +5,7 @@
 #[path = "support/fields.rs"]
 mod fields;
 
-use fields::{Stop, config, offers, samples, weights};
+use fields::{Stop, config, offers, samples, weights, with};
 use skysense_contract::{MlmContext, Package};
 use skysense_train::{
     Checkpointing, FinetuneConfig, NoHooks, Sample, Start, TrainError, TrainingPrecision, export, finetune,
@@ -24,7 +24,7 @@ fn it_learns_what_can_be_learned() {
 #[test]
 fn sixteen_bits_learn_what_single_precision_learns() {
     let run = |precision| {
-        let config = FinetuneConfig { precision, learning_rate: 1e-3, ..config(60) };
+        let config = with(config(60), |c| (c.precision, c.recipe.learning_rate) = (precision, 1e-3));
         finetune(&samples(6), &offers(), &config, &mut NoHooks)
     };
     let single = run(TrainingPrecision::F32).unwrap();
@@ -72,16 +72,16 @@ fn the_same_seed_gives_the_same_package_and_a_killed_run_the_same_weights() {
         let read = |package: &Package| std::fs::read(package.folder().join(&name)).unwrap();
         assert!(read(&whole) == read(&again), "{name:?} differs");
     }
-    let other = finetune(&samples, &offers(), &FinetuneConfig { seed: 1, ..config(8) }, &mut NoHooks).unwrap();
+    let other = finetune(&samples, &offers(), &with(config(8), |c| c.recipe.seed = 1), &mut NoHooks).unwrap();
     assert!(weights(&export(&other, &at("other"), &context).unwrap()) != weights(&whole), "another seed");
 
-    let checkpointed = FinetuneConfig { checkpoint: Some(at("checkpoints")), ..config(8) };
+    let checkpointed = with(config(8), |c| c.recipe.checkpoint = Some(at("checkpoints")));
     let stopped = finetune(&samples, &offers(), &checkpointed, &mut Stop { at: 5, step: 0 });
     assert!(matches!(stopped.unwrap_err(), TrainError::Cancelled { step: 5 }));
     let resumed = finetune(&samples, &offers(), &checkpointed, &mut NoHooks).unwrap();
     assert_eq!(resumed.losses.len(), 8);
     assert!(weights(&export(&resumed, &at("resumed"), &context).unwrap()) == weights(&whole), "resumed");
-    let elsewhere = FinetuneConfig { learning_rate: 1e-4, ..checkpointed };
+    let elsewhere = with(checkpointed, |c| c.recipe.learning_rate = 1e-4);
     let refused = finetune(&samples, &offers(), &elsewhere, &mut NoHooks).unwrap_err().to_string();
     assert!(refused.contains("other settings or samples"), "{refused}");
 
@@ -98,7 +98,7 @@ fn a_package_can_be_trained_further_and_a_frozen_encoder_stays() {
     let first = export(&first, &at("first"), &context).unwrap();
     first.verify().unwrap();
     let start = Start::Package(first.folder().to_path_buf());
-    let config = FinetuneConfig { start, frozen: true, ..config(3) };
+    let config = with(config(3), |c| (c.recipe.start, c.frozen) = (start, true));
     let second = finetune(&samples(3), &offers(), &config, &mut NoHooks).unwrap();
     let second = export(&second, &at("second"), &context).unwrap();
     let tensors = |package: &Package| weights(package);
@@ -116,7 +116,7 @@ fn a_package_can_be_trained_further_and_a_frozen_encoder_stays() {
 
 #[test]
 fn a_time_budget_lowers_the_steps() {
-    let budget = FinetuneConfig { seconds: Some(1e-3), ..config(1000) };
+    let budget = with(config(1000), |c| c.recipe.seconds = Some(1e-3));
     let trained = finetune(&samples(2), &offers(), &budget, &mut NoHooks).unwrap();
     assert_eq!((trained.steps, trained.losses.len()), (5, 5), "the first fit comes after five steps");
 }
@@ -129,7 +129,7 @@ fn what_cannot_be_trained_is_said() {
     let mut blank = samples(1);
     blank[0].labels.fill(0);
     assert!(fault(&blank, &config(1)).contains("no sample has a labelled valid pixel"));
-    let unknown = FinetuneConfig { start: Start::Preset("huge".into()), ..config(1) };
+    let unknown = with(config(1), |c| c.recipe.start = Start::Preset("huge".into()));
     assert!(fault(&samples(1), &unknown).contains("no preset is named \"huge\""));
     let mut wrong = samples(1);
     wrong[0].labels[0] = 77;

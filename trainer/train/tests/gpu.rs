@@ -137,8 +137,8 @@ fn offers() -> BTreeMap<Modality, Offer> {
 fn config(device: TrainingDevice) -> FinetuneConfig {
     let class = |value: u8| Class { value, name: format!("crop {value}"), color: "00ff00".into() };
     let mut config = FinetuneConfig::new("gpu", (1..=2).map(class).collect());
-    (config.steps, config.batch, config.validation, config.device) = (4, 2, 0.0, device);
-    config.augmentation = Augmentation { dates: 1.0, modality_dropout: 0.0, ..Augmentation::default() };
+    (config.recipe.steps, config.recipe.batch, config.recipe.validation, config.device) = (4, 2, 0.0, device);
+    config.recipe.augmentation = Augmentation { dates: 1.0, modality_dropout: 0.0, ..Augmentation::default() };
     config
 }
 
@@ -176,7 +176,11 @@ impl Hooks for Stop {
 #[test]
 fn a_killed_run_goes_on_and_its_package_is_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let config = FinetuneConfig { checkpoint: Some(folder.path().join("checkpoints")), ..config(device()) };
+    let config = {
+        let mut config = config(device());
+        config.recipe.checkpoint = Some(folder.path().join("checkpoints"));
+        config
+    };
     let stopped = finetune(&samples(), &offers(), &config, &mut Stop(0)).unwrap_err();
     assert!(matches!(stopped, TrainError::Cancelled { step: 2 }), "{stopped}");
     let trained = finetune(&samples(), &offers(), &config, &mut NoHooks).unwrap();

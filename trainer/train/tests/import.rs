@@ -207,7 +207,7 @@ fn data_that_does_not_fit_the_package_is_named() {
     let good = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16 };
     let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
     let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
-    tuning.start = Start::Package(package.folder().to_path_buf());
+    tuning.recipe.start = Start::Package(package.folder().to_path_buf());
     let plan = |offers: Vec<(Modality, Offer)>| planned_contract(&offers.into_iter().collect(), &tuning);
     plan(vec![(Modality::S2, good.clone())]).unwrap();
     let s2 = |offer: Offer| vec![(Modality::S2, offer)];
@@ -250,8 +250,8 @@ fn an_imported_model_of_its_own_sizes_learns() {
     let sample = Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [0, 0] };
     let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
     let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
-    (tuning.steps, tuning.batch, tuning.block, tuning.frozen) = (2, 1, 8, true);
-    tuning.start = Start::Package(package.folder().to_path_buf());
+    (tuning.recipe.steps, tuning.recipe.batch, tuning.recipe.block, tuning.frozen) = (2, 1, 8, true);
+    tuning.recipe.start = Start::Package(package.folder().to_path_buf());
     let trained = finetune(&[sample], &BTreeMap::from([(Modality::S2, offer)]), &tuning, &mut NoHooks).unwrap();
     let tuned = export(&trained, &folder.path().join("tuned"), &MlmContext::default()).unwrap();
     assert_eq!(tuned.contract().architecture, package.contract().architecture);

@@ -23,7 +23,7 @@ pub fn reduced(package: &Package, precision: Precision, folder: &Path, options: 
         precision: precision.to_string(),
         batch_dependent: precision.batch_dependent(),
         from_weights_sha256: package.contract().weights_sha256.clone(),
-        from_bytes: Reduction::bytes(package),
+        from_bytes: package.bytes(),
         calibration: None,
         largest_difference: likeness.largest_difference,
         feature_cosine: likeness.feature_cosine,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use skysense_abi::{Fault, Host, PlanInputs};
+use skysense_abi::{Fault, Host, NodeError, PlanInputs};
 use skysense_contract::{BandRule, Binding, Contract, ContractError, Dtype, Modality, Offer, Package, Unit};
 use skysense_edges::{ChipFacts, ClassFacts, MapFacts, ModelFacts};
 
@@ -74,17 +74,25 @@ pub(crate) struct Fit {
     pub(crate) bytes: u64,
 }
 
+/// What the port `chips` brings.
+///
+/// # Errors
+/// Nothing is connected, or something that is not chips.
+pub(crate) fn chip_facts(inputs: &PlanInputs) -> Result<ChipFacts, Vec<Fault>> {
+    serde_json::from_value(inputs.require("chips")?.facts.clone()).map_err(|error| {
+        vec![
+            Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}"))
+                .hint("connect raster.chips"),
+        ]
+    })
+}
+
 /// Reads contract and facts, and holds them against each other.
 ///
 /// # Errors
 /// A model that cannot be read, or chips that do not fit it: every misfit.
 pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Result<Fit, Vec<Fault>> {
-    let chips: ChipFacts = serde_json::from_value(inputs.require("chips")?.facts.clone()).map_err(|error| {
-        vec![
-            Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}"))
-                .hint("connect raster.chips"),
-        ]
-    })?;
+    let chips = chip_facts(inputs)?;
     let (contract, path, place, bytes) = match (&settings.model, inputs.get("model")) {
         (Some(_), Some(_)) => {
             return Err(Fault::new(
@@ -101,15 +109,8 @@ pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Resu
         }
         (Some(setting), None) => {
             let package = Package::open(path(&host.about().base, setting)).map_err(|error| model_fault(&error))?;
-            let bytes = std::fs::read_dir(package.folder())
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter_map(|entry| entry.metadata().ok())
-                .map(|found| found.len())
-                .sum();
             let place = Some(package.folder().display().to_string());
-            (package.contract().clone(), Some(package.folder().to_path_buf()), place, bytes)
+            (package.contract().clone(), Some(package.folder().to_path_buf()), place, package.bytes())
         }
         (None, Some(port)) => {
             let contract = serde_json::from_value::<Contract>(port.facts["contract"].clone());
@@ -160,6 +161,14 @@ pub(crate) fn offers(chips: &ChipFacts) -> Result<BTreeMap<Modality, Offer>, Vec
         offers.insert(modality, Offer { bands: facts.bands.clone(), unit, dtype, dates: facts.dates, size });
     }
     Ok(offers)
+}
+
+/// As [`offers`], of chips that were planned with.
+///
+/// # Errors
+/// As [`offers`].
+pub(crate) fn planned_offers(chips: &ChipFacts) -> Result<BTreeMap<Modality, Offer>, NodeError> {
+    offers(chips).map_err(|faults| errors::joined("facts.invalid", &faults))
 }
 
 /// Facts of the edge behind a model.

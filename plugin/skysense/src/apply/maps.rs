@@ -13,8 +13,9 @@ use skysense_edges::{
 use skysense_grid::GeoBox;
 use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Series};
 
-use super::fit::{ModelState, Settings, offers};
+use super::fit::{ModelState, Settings, planned_offers};
 use crate::errors;
+use crate::settings::planned;
 
 /// Chips that are run at once, where the workflow does not say.
 pub(crate) const BATCH: usize = 8;
@@ -64,18 +65,14 @@ pub(crate) fn run(
     mut inputs: RunInputs,
     host: Host,
 ) -> Result<BatchStream, NodeError> {
-    let invalid =
-        |error: serde_json::Error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again");
-    let state: ModelState = serde_json::from_value(plan.state).map_err(invalid)?;
-    let facts: MapFacts = serde_json::from_value(plan.facts).map_err(invalid)?;
+    let state: ModelState = planned(plan.state)?;
+    let facts: MapFacts = planned(plan.facts)?;
     let folder = match state.path {
         Some(path) => path,
         None => model_path(inputs.require("model")?)?,
     };
     let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
-    let offers = offers(&facts.chips).map_err(|faults| {
-        NodeError::new("facts.invalid", faults.into_iter().map(|f| f.message).collect::<Vec<_>>().join("; "))
-    })?;
+    let offers = planned_offers(&facts.chips)?;
     let binding = package.contract().bind(&offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
     let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
     let options = Options {

@@ -1,7 +1,5 @@
 //! `skysense.distill`: teaches a small model to give the features of a large one.
 
-use std::path::Path;
-
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,10 +12,12 @@ use skysense_contract::{Modality, Package};
 use skysense_edges::{ChipFacts, model_schema};
 use skysense_train::{DistillConfig, Distilled, Start, TrainError, distill, export_student, planned_student};
 
-use crate::apply::offers;
+use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
-use crate::settings::path;
-use crate::training::{Holdout, Place, Teller, model_row, place, taken, training_chips, unlabelled};
+use crate::settings::{path, planned};
+use crate::training::{
+    Holdout, Place, Teller, finished, model_row, place, sample_bytes, taken, training_chips, unlabelled,
+};
 
 const DOC: &str = "\
 Trains a student, a small SkySense model, to give the features that a teacher, a larger one, gives for the same chips, \
@@ -182,12 +182,7 @@ impl Node for SkysenseDistill {
     }
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
-        let chips: ChipFacts = serde_json::from_value(inputs.require("chips")?.facts.clone()).map_err(|error| {
-            vec![
-                Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}"))
-                    .hint("connect raster.chips"),
-            ]
-        })?;
+        let chips = chip_facts(inputs)?;
         let config = config(&settings, host);
         let planned = planned_student(&offers(&chips)?, &config).map_err(|error| vec![fault(&settings, &error)])?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
@@ -195,31 +190,22 @@ impl Node for SkysenseDistill {
             return Err(fault.into());
         }
         let samples = training_chips(&chips, settings.holdout.as_ref());
-        let pixels: usize = chips
-            .modalities
-            .values()
-            .map(|m| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2))
-            .sum();
-        // Samples are held as they came and as they are fed, and a step holds a few times its batch.
-        let of_samples = (3 * samples * pixels + 40 * settings.batch * pixels) as u64 + (384 << 20);
+        let of_samples = sample_bytes(&chips, samples, settings.batch);
         let held = (samples as u64 * planned.feature_bytes).min(config.hold);
-        let of_teacher = 3 * folder_bytes(&config.teacher) + (40 * settings.batch as u64 + 64) * planned.feature_bytes;
+        let of_teacher = 3 * Package::open(&config.teacher).map_or(0, |teacher| teacher.bytes())
+            + (40 * settings.batch as u64 + 64) * planned.feature_bytes;
         let facts = json!({"contract": planned.contract, "path": out});
         Ok(NodePlan::new(model_schema())
             .facts(facts)
             .cost("training_chips", samples as f64, "")
-            .cost("training_steps", config.steps as f64, "")
+            .cost("training_steps", config.recipe.steps as f64, "")
             .memory(of_samples + held + of_teacher, 1 << 20)
             .state(json!(chips)))
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
-        let chips: ChipFacts = serde_json::from_value(plan.state)
-            .map_err(|error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again"))?;
-        let mut work = Some((settings, chips, inputs.require("chips")?, host));
-        Ok(Box::new(std::iter::from_fn(move || {
-            work.take().map(|(settings, facts, chips, host)| teach(&settings, &facts, chips, &host))
-        })))
+        let (facts, chips): (ChipFacts, _) = (planned(plan.state)?, inputs.require("chips")?);
+        Ok(Box::new(std::iter::once_with(move || teach(&settings, &facts, chips, &host))))
     }
 }
 
@@ -227,7 +213,7 @@ impl Node for SkysenseDistill {
 fn config(settings: &Settings, host: &Host) -> DistillConfig {
     let base = host.about().base;
     let mut config = DistillConfig::new(&settings.name, path(&base, &settings.teacher.package));
-    config.start = match &settings.start {
+    config.recipe.start = match &settings.start {
         Some(start) => Start::Package(path(&base, start)),
         None => Start::Preset(settings.preset.clone()),
     };
@@ -235,13 +221,13 @@ fn config(settings: &Settings, host: &Host) -> DistillConfig {
     config.encoders = settings.encoders;
     config.hold = settings.hold.saturating_mul(1 << 20);
     // With a time budget alone, time and not a count of steps is the limit.
-    let open = if settings.seconds.is_some() { 5000 } else { config.steps };
-    config.steps = settings.steps.unwrap_or(open);
-    config.seconds = settings.seconds;
-    config.batch = settings.batch;
-    config.learning_rate = settings.learning_rate.unwrap_or(config.learning_rate);
-    config.seed = settings.seed;
-    config.validation = settings.validation;
+    let open = if settings.seconds.is_some() { 5000 } else { config.recipe.steps };
+    config.recipe.steps = settings.steps.unwrap_or(open);
+    config.recipe.seconds = settings.seconds;
+    config.recipe.batch = settings.batch;
+    config.recipe.learning_rate = settings.learning_rate.unwrap_or(config.recipe.learning_rate);
+    config.recipe.seed = settings.seed;
+    config.recipe.validation = settings.validation;
     config.licence.clone_from(&settings.licence);
     config
 }
@@ -260,19 +246,9 @@ fn fault(settings: &Settings, error: &TrainError) -> Fault {
     Fault { field: field.into(), ..Fault::from(errors::train(error)) }
 }
 
-/// Bytes of the files of a package; 0 where it cannot be read, which its contract has told already.
-fn folder_bytes(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|found| found.len()).sum()
-}
-
 fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
     let target = place(settings.out.as_deref(), host)?;
-    // A run that goes on after it was killed finds the package that it had finished itself.
-    if host.about().resumed
-        && let Ok(package) = Package::open(&target)
-        && package.contract().name == settings.name
-    {
+    if let Some(package) = finished(&target, &settings.name, host) {
         return model_row(&package);
     }
     let samples = unlabelled(chips, facts, settings.holdout.as_ref(), host)?;
@@ -282,10 +258,8 @@ fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
             .hint("make the holdout smaller, or search items of the area"));
     }
     let mut config = config(settings, host);
-    config.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
-    let offers = offers(facts).map_err(|faults| {
-        NodeError::new("facts.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
-    })?;
+    config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
+    let offers = planned_offers(facts)?;
     let student = distill(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
     drop(samples);
     tell(&student, host);

@@ -11,18 +11,18 @@ use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
 use skysense_catalog::{Access, Exists};
-use skysense_contract::{Class, Package};
+use skysense_contract::Class;
 use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
 use skysense_train::{FinetuneConfig, Start, TrainError, Trained, TrainingDevice, export, finetune, planned_contract};
 
-use crate::apply::offers;
+use crate::apply::{chip_facts, offers, planned_offers};
 use crate::chips::item_rows;
 use crate::errors;
-use crate::settings::path;
+use crate::settings::{path, planned};
 use crate::training::{
-    Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, classes, label_sources, model_row,
-    place, samples, taken, training_chips, unused,
+    Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, classes, finished, label_sources,
+    model_row, place, sample_bytes, samples, taken, training_chips, unused,
 };
 
 const DOC: &str = "\
@@ -164,12 +164,7 @@ impl Node for SkysenseFinetune {
     }
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
-        let chips: ChipFacts = serde_json::from_value(inputs.require("chips")?.facts.clone()).map_err(|error| {
-            vec![
-                Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}"))
-                    .hint("connect raster.chips"),
-            ]
-        })?;
+        let chips = chip_facts(inputs)?;
         let labels = inputs.require("labels")?;
         let facts: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
         let access = Access::new(facts.allow_paths.into_iter().map(PathBuf::from));
@@ -191,34 +186,24 @@ impl Node for SkysenseFinetune {
         if let Some(fault) = out.as_deref().and_then(|out| taken(out, settings.exists)) {
             return Err(fault.into());
         }
-        let pixels: usize = chips
-            .modalities
-            .values()
-            .map(|m| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2))
-            .sum();
         let held: Option<[f64; 4]> =
             settings.holdout.and_then(|holdout| holdout.window(&chips.geobox)).and_then(|strip| {
                 let strip = chips.geobox.window(&strip).ok()?;
                 skysense_raster::footprint(&strip).ok().map(|outline| outline.bbox)
             });
-        // Samples are held as they came and as they are fed, and a step holds a few times its batch.
-        let working = (3 * samples * pixels + 40 * settings.batch * pixels) as u64 + (384 << 20);
+        let working = sample_bytes(&chips, samples, settings.batch);
         let facts = json!({"contract": contract, "path": out, "holdout": held});
         Ok(NodePlan::new(model_schema())
             .facts(facts)
             .cost("training_chips", samples as f64, "")
-            .cost("training_steps", config.steps as f64, "")
+            .cost("training_steps", config.recipe.steps as f64, "")
             .memory(working, 1 << 20)
             .state(json!(State { chips, labels: sources, classes })))
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
-        let state: State = serde_json::from_value(plan.state)
-            .map_err(|error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again"))?;
-        let mut work = Some((settings, state, inputs.require("chips")?, host));
-        Ok(Box::new(std::iter::from_fn(move || {
-            work.take().map(|(settings, state, chips, host)| train(&settings, state, chips, &host))
-        })))
+        let (state, chips) = (planned(plan.state)?, inputs.require("chips")?);
+        Ok(Box::new(std::iter::once_with(move || train(&settings, state, chips, &host))))
     }
 }
 
@@ -237,18 +222,18 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
     }
     let ignored = unused(classes).map_err(|message| vec![Fault::new("/ignore", "label.classes", message)])?;
     let mut config = FinetuneConfig::new(&settings.name, classes.to_vec());
-    config.start = match &settings.start {
+    config.recipe.start = match &settings.start {
         Some(start) => Start::Package(path(&host.about().base, start)),
         None => Start::Preset(settings.preset.clone()),
     };
     config.ignore = vec![ignored];
     let of_epochs = |epochs: f64| ((epochs * samples as f64 / settings.batch.max(1) as f64).ceil() as usize).max(1);
     // With a time budget alone, time and not a count of steps is the limit.
-    let open = if settings.seconds.is_some() { 5000 } else { config.steps };
-    config.steps = settings.steps.or(settings.epochs.map(of_epochs)).unwrap_or(open);
-    config.seconds = settings.seconds;
-    config.batch = settings.batch;
-    config.learning_rate = settings.learning_rate.unwrap_or(config.learning_rate);
+    let open = if settings.seconds.is_some() { 5000 } else { config.recipe.steps };
+    config.recipe.steps = settings.steps.or(settings.epochs.map(of_epochs)).unwrap_or(open);
+    config.recipe.seconds = settings.seconds;
+    config.recipe.batch = settings.batch;
+    config.recipe.learning_rate = settings.learning_rate.unwrap_or(config.recipe.learning_rate);
     config.class_weights = match settings.class_weights {
         Weights::Equal => ClassWeights::Equal,
         Weights::Balanced => ClassWeights::MedianFrequency,
@@ -261,8 +246,8 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
     });
     config.device =
         device.map_err(|error| vec![Fault { field: "/device".into(), ..Fault::from(errors::train(&error)) }])?;
-    config.seed = settings.seed;
-    config.validation = settings.validation;
+    config.recipe.seed = settings.seed;
+    config.recipe.validation = settings.validation;
     config.licence.clone_from(&settings.licence);
     Ok(config)
 }
@@ -270,11 +255,7 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
 fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
     let scratch = host.scratch();
     let target = place(settings.out.as_deref(), host)?;
-    // A run that goes on after it was killed finds the package that it had finished itself.
-    if host.about().resumed
-        && let Ok(package) = Package::open(&target)
-        && package.contract().name == settings.name
-    {
+    if let Some(package) = finished(&target, &settings.name, host) {
         return model_row(&package);
     }
     let labels = LabelReader::open(&state.labels, &state.classes)?;
@@ -284,13 +265,10 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
         return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout")
             .hint("make the holdout smaller, or check that labels and chips lie at the same place"));
     }
-    let mut config = config(settings, &state.classes, samples.len(), host).map_err(|faults| {
-        NodeError::new("settings.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
-    })?;
-    config.checkpoint = scratch.map(|scratch| scratch.join("checkpoints"));
-    let offers = offers(&state.chips).map_err(|faults| {
-        NodeError::new("facts.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
-    })?;
+    let config = config(settings, &state.classes, samples.len(), host);
+    let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
+    config.recipe.checkpoint = scratch.map(|scratch| scratch.join("checkpoints"));
+    let offers = planned_offers(&state.chips)?;
     let trained = finetune(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
     drop(samples);
     tell(&trained, host);

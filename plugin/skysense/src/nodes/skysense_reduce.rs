@@ -10,14 +10,15 @@ use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
 use skysense_contract::{BandRule, Package};
-use skysense_edges::{ChipBatch, ChipFacts, ModelBuilder, model_schema};
+use skysense_edges::{ChipBatch, ChipFacts, model_schema};
 use skysense_infer::{Model, ModuleRanges, Options};
 use skysense_train::Precision;
 
-use crate::apply::{self, chip_input, fit, offers};
+use crate::apply::{self, chip_input, fit, planned_offers};
 use crate::errors;
 use crate::reduction::{of_files, reduce, widen};
-use crate::settings::path;
+use crate::settings::{path, planned};
+use crate::training::model_row;
 
 const DOC: &str = "\
 Writes a package with integer products (`int8-static`) from one with f32 graphs. The inputs of the products are scaled by \
@@ -95,12 +96,8 @@ impl Node for SkysenseReduce {
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
-        let facts: ChipFacts = serde_json::from_value(plan.state)
-            .map_err(|error| NodeError::from_error("plan.invalid", &error).hint("plan the workflow again"))?;
-        let mut work = Some((settings, facts, inputs.require("chips")?, host));
-        Ok(Box::new(std::iter::from_fn(move || {
-            work.take().map(|(settings, facts, chips, host)| made(&settings, &facts, chips, &host))
-        })))
+        let (facts, chips): (ChipFacts, _) = (planned(plan.state)?, inputs.require("chips")?);
+        Ok(Box::new(std::iter::once_with(move || made(&settings, &facts, chips, &host))))
     }
 }
 
@@ -114,7 +111,7 @@ fn made(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) ->
     if let Some(finished) =
         finished.filter(|made| made.contract().reduced().is_some_and(|note| note.from_weights_sha256 == *from))
     {
-        return row(&finished);
+        return model_row(&finished);
     }
     let answer = reduce(&package, Precision::Int8Static, out.clone(), host, |watched| {
         let (mut seen, _) = of_files(watched, &[watched.probe()])?;
@@ -126,7 +123,7 @@ fn made(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) ->
         Ok((seen, format!("least and largest values of inputs; chips of a workflow: {count}, probe: 1")))
     })?;
     host.log(Level::Info, format!("{} of {}", answer.precision, answer.calibration.as_deref().unwrap_or_default()));
-    row(&Package::open(&out).map_err(|error| errors::contract(&error))?)
+    model_row(&Package::open(&out).map_err(|error| errors::contract(&error))?)
 }
 
 /// Runs chips through the watched graphs; gives how many, or `None` where there were none.
@@ -138,9 +135,7 @@ fn see(
     host: &Host,
     seen: &mut ModuleRanges,
 ) -> Result<Option<usize>, NodeError> {
-    let offers = offers(facts).map_err(|faults| {
-        NodeError::new("facts.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
-    })?;
+    let offers = planned_offers(facts)?;
     let binding = watched.contract().bind(&offers, BandRule::All).map_err(|error| errors::contract(&error))?;
     let options = Options {
         threads: host.about().threads,
@@ -168,11 +163,4 @@ fn see(
     }
     widen(seen, model.ranges());
     Ok((count > 0).then_some(count))
-}
-
-fn row(package: &Package) -> Result<RecordBatch, NodeError> {
-    let contract =
-        serde_json::to_string(package.contract()).map_err(|error| NodeError::from_error("model.invalid", &error))?;
-    let path = std::path::absolute(package.folder()).unwrap_or_else(|_| package.folder().to_path_buf());
-    ModelBuilder { path: path.display().to_string(), contract }.finish().map_err(|error| errors::edge(&error))
 }

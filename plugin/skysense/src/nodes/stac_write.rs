@@ -134,10 +134,8 @@ impl Node for StacWrite {
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
         let kind = plan.state["kind"].as_str().unwrap_or_default().to_owned();
-        let job = Job::new(&settings, &kind, plan.state["facts"].clone(), &host).map_err(|faults| {
-            NodeError::new("plan.invalid", faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
-                .hint("plan the workflow again")
-        })?;
+        let job = Job::new(&settings, &kind, plan.state["facts"].clone(), &host)
+            .map_err(|faults| errors::joined("plan.invalid", &faults).hint("plan the workflow again"))?;
         let maps = inputs.require("maps")?;
         let model = inputs.take("model");
         let mut work = Some((job, maps, model, settings, host));

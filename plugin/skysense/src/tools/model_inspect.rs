@@ -1,23 +1,12 @@
 //! `model.inspect`: what a model package promises, and whether its files and its probe hold.
 
-use std::path::PathBuf;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use skysense_abi::{Host, NodeError, Tool};
 use skysense_contract::{Contract, Package};
 use skysense_infer::{Model, Options, ProbeReport};
 
+use super::package::PackageArguments;
 use crate::errors;
-use crate::settings::path;
-
-/// What is asked.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Arguments {
-    /// Folder of the package.
-    model: PathBuf,
-}
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -38,12 +27,11 @@ pub(crate) struct ModelInspect;
 impl Tool for ModelInspect {
     const NAME: &'static str = "model.inspect";
     const SUMMARY: &'static str = "Shows the contract of a model package, checks its files and runs its probe";
-    type Arguments = Arguments;
+    type Arguments = PackageArguments;
     type Answer = Answer;
 
-    fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
-        let folder = path(&host.about().base, &arguments.model.display().to_string());
-        let package = Package::open(folder).map_err(|error| errors::contract(&error))?;
+    fn call(arguments: PackageArguments, host: &Host) -> Result<Answer, NodeError> {
+        let package = Package::open(arguments.folder(host)).map_err(|error| errors::contract(&error))?;
         let checked = package
             .verify()
             .map_err(|error| errors::contract(&error).message)

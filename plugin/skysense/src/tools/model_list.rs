@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_abi::{Host, NodeError, Tool};
 use skysense_contract::{CONTRACT_FILE, Modality, Module, Package};
-use skysense_train::Reduction;
 
 use crate::errors;
 use crate::settings::path;
@@ -132,6 +131,6 @@ fn listed(package: &Package) -> Listed {
         classes: classes.map(|class| class.name.clone()).collect(),
         precision: contract.precision(),
         licence: contract.licence.clone(),
-        bytes: Reduction::bytes(package),
+        bytes: package.bytes(),
     }
 }

@@ -1,24 +1,13 @@
 //! `model.verify`: everything that is wrong with a model package.
 
-use std::path::PathBuf;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use skysense_abi::{Host, NodeError, Tool};
 use skysense_contract::{Module, Package};
 use skysense_infer::{Model, Options, ProbeReport};
 use skysense_train::check_weights;
 
+use super::package::PackageArguments;
 use crate::errors;
-use crate::settings::path;
-
-/// What is asked.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Arguments {
-    /// Folder of the package.
-    model: PathBuf,
-}
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -44,12 +33,11 @@ pub(crate) struct ModelVerify;
 impl Tool for ModelVerify {
     const NAME: &'static str = "model.verify";
     const SUMMARY: &'static str = "Checks the files, the weights' shapes, the graphs and the probe of a model package, and names all that is wrong";
-    type Arguments = Arguments;
+    type Arguments = PackageArguments;
     type Answer = Answer;
 
-    fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
-        let folder = path(&host.about().base, &arguments.model.display().to_string());
-        let package = Package::read(folder).map_err(|error| errors::contract(&error))?;
+    fn call(arguments: PackageArguments, host: &Host) -> Result<Answer, NodeError> {
+        let package = Package::read(arguments.folder(host)).map_err(|error| errors::contract(&error))?;
         let mut problems: Vec<String> = package.damage().iter().map(|error| errors::contract(error).message).collect();
         let files = problems.is_empty();
         host.check_cancelled()?;

@@ -24,6 +24,12 @@ pub(crate) fn place(out: Option<&str>, host: &Host) -> Result<PathBuf, NodeError
     }
 }
 
+/// The package that a run finished before it was killed, where it goes on now.
+pub(crate) fn finished(target: &Path, name: &str, host: &Host) -> Option<Package> {
+    let package = host.about().resumed.then(|| Package::open(target).ok())??;
+    (package.contract().name == name).then_some(package)
+}
+
 /// Where a package goes.
 pub(crate) struct Place<'a> {
     pub(crate) target: &'a Path,

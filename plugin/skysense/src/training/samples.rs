@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use skysense_abi::{Host, NodeError, RunInput};
 use skysense_contract::Modality;
-use skysense_edges::{ChipBatch, ChipFacts};
+use skysense_edges::{ChipBatch, ChipFacts, ModalityFacts};
+use skysense_grid::Window;
 use skysense_train::{Sample, SampleSeries};
 
 use super::{Holdout, LabelReader};
@@ -22,6 +23,33 @@ pub(crate) fn samples(
     holdout: Option<&Holdout>,
     host: &Host,
 ) -> Result<Vec<Sample>, NodeError> {
+    gather(chips, facts, holdout, host, |window| {
+        let values = labels.read(&facts.geobox, window)?;
+        Ok(values.iter().any(|&value| value != labels.ignored()).then_some(values))
+    })
+}
+
+/// Chips without labels. Chips that touch the holdout, or that have no pixels, give no sample.
+///
+/// # Errors
+/// Chips that cannot be read, and cancellation.
+pub(crate) fn unlabelled(
+    chips: RunInput,
+    facts: &ChipFacts,
+    holdout: Option<&Holdout>,
+    host: &Host,
+) -> Result<Vec<Sample>, NodeError> {
+    gather(chips, facts, holdout, host, |window| Ok(Some(vec![0; window.area()])))
+}
+
+/// Samples of the chips whose window `labels` gives something for.
+fn gather(
+    chips: RunInput,
+    facts: &ChipFacts,
+    holdout: Option<&Holdout>,
+    host: &Host,
+    labels: impl Fn(&Window) -> Result<Option<Vec<u8>>, NodeError>,
+) -> Result<Vec<Sample>, NodeError> {
     let mut samples = Vec::new();
     for batch in chips {
         host.check_cancelled()?;
@@ -35,38 +63,20 @@ pub(crate) fn samples(
             if series.is_empty() {
                 continue;
             }
-            let values = labels.read(&facts.geobox, &window)?;
-            if values.iter().any(|&value| value != labels.ignored()) {
-                samples.push(Sample { series, labels: values, origin: [window.x, window.y] });
+            if let Some(labels) = labels(&window)? {
+                samples.push(Sample { series, labels, origin: [window.x, window.y] });
             }
         }
     }
     Ok(samples)
 }
 
-/// Chips without labels. Chips that touch the holdout, or that have no pixels, give no sample.
-///
-/// # Errors
-/// Chips that cannot be read, and cancellation.
-pub(crate) fn unlabelled(
-    chips: RunInput,
-    facts: &ChipFacts,
-    holdout: Option<&Holdout>,
-    host: &Host,
-) -> Result<Vec<Sample>, NodeError> {
-    let mut samples = Vec::new();
-    for batch in chips {
-        host.check_cancelled()?;
-        let chips = ChipBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?;
-        for row in 0..chips.len() {
-            let window = chips.window(row).map_err(|error| errors::edge(&error))?;
-            let series = series(&chips, row);
-            if !series.is_empty() && holdout.is_none_or(|holdout| holdout.trains(&facts.geobox, &window)) {
-                samples.push(Sample { series, labels: vec![0; window.area()], origin: [window.x, window.y] });
-            }
-        }
-    }
-    Ok(samples)
+/// Bytes that so many samples take while training goes on: they are held as they came and as they are fed, and a step
+/// holds a few times its batch.
+pub(crate) fn sample_bytes(chips: &ChipFacts, samples: usize, batch: usize) -> u64 {
+    let of = |m: &ModalityFacts| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2);
+    let pixels: usize = chips.modalities.values().map(of).sum();
+    (3 * samples * pixels + 40 * batch * pixels) as u64 + (384 << 20)
 }
 
 fn series(chips: &ChipBatch, row: usize) -> BTreeMap<Modality, SampleSeries> {

@@ -45,7 +45,7 @@ fn notes(distilled: &Distilled) -> Result<BTreeMap<String, Json>, TrainError> {
     let teacher = distilled.plan.package.contract();
     let settings = serde_json::to_value(config).map_err(|error| TrainError::Model(error.to_string()))?;
     let levels: Vec<String> = distilled.plan.levels.iter().map(ToString::to_string).collect();
-    let split = format!("blocks of {} pixels, share {}", config.block, config.validation);
+    let split = format!("blocks of {} pixels, share {}", config.recipe.block, config.recipe.validation);
     let from = json!({
         "teacher": teacher.name,
         "teacher_preset": teacher.preset,

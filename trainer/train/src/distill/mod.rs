@@ -34,7 +34,7 @@ use crate::loss::feature_loss;
 use crate::loss_scale::LossScale;
 use crate::network::seeded;
 use crate::split::Split;
-use crate::steps::{Learner, step_seed};
+use crate::steps::{self, Learner, step_seed};
 use crate::{Hooks, Sample, TrainError};
 
 pub use config::DistillConfig;
@@ -84,8 +84,8 @@ pub fn distill(
     let plan = plan(samples, offers, config)?;
     let ready = samples.iter().enumerate().map(|(index, sample)| prepared(sample, index, &plan.student));
     let mut ready = ready.collect::<Result<Vec<_>, _>>()?;
-    let blocks = labelled_blocks(samples, &ready, config.block);
-    mark(samples, &mut ready, &Split::new(config.block, config.validation, &blocks, config.seed));
+    let blocks = labelled_blocks(samples, &ready, config.recipe.block);
+    mark(samples, &mut ready, &Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed));
     let teacher = Teacher::new(samples, &plan, (&mut ready, config.hold), hooks)?;
     let training: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
     let Some(first) = training.first() else {
@@ -95,7 +95,7 @@ pub fn distill(
     let device = Device::flex().autodiff();
     let run = Run { config, plan: &plan, teacher, ready, training, device };
     let before = run.held_out(&run.network()?.valid())?;
-    let (student, state) = config.pace().run(&run, &run.identity(), hooks)?;
+    let (student, state) = steps::run(&config.recipe, &run, &run.identity(), hooks)?;
     let student = student.valid();
     let held_out = run.held_out(&student)?;
     let samples = run.training.len();
@@ -130,7 +130,7 @@ impl Learner for Run<'_> {
 
     fn network(&self) -> Result<Student, TrainError> {
         let width = |level| self.teacher.standards.get(&level).map_or(0, |standard| standard.mean.len());
-        Student::new(self.plan, width, self.config.seed, &self.device)
+        Student::new(self.plan, width, self.config.recipe.seed, &self.device)
     }
 
     fn step(
@@ -141,7 +141,7 @@ impl Learner for Run<'_> {
         (step, rate): (usize, f64),
     ) -> Result<(Student, f32), TrainError> {
         let Self { config, ready, training, .. } = self;
-        let (batch, seed, augmentation) = (config.batch, config.seed, &config.augmentation);
+        let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
         let drawn = Draw { ready, training, batch, seed, augmentation }.step(step);
         let features =
             drawn.iter().map(|(place, ..)| self.teacher.features(*place)).collect::<Result<Vec<_>, TrainError>>()?;
@@ -155,7 +155,8 @@ impl Learner for Run<'_> {
         let samples: Vec<Prepared> = drawn.iter().map(|(_, sample, _)| sample.clone()).collect();
         let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
         // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let found = seeded(&self.device, step_seed(config.seed, step), || student.features(&batch, &self.plan.levels));
+        let found =
+            seeded(&self.device, step_seed(config.recipe.seed, step), || student.features(&batch, &self.plan.levels));
         let loss = self.loss(found, &lessons);
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {

@@ -43,7 +43,7 @@ pub(super) fn plan(
     let package = Package::open(&config.teacher)?;
     let teacher = from_package(package.clone(), offers)?;
     let seen = seen(offers, config)?;
-    let student = setup(samples, &seen, (&config.start, config.normalisation, config.calendar))?;
+    let student = setup(samples, &seen, &config.recipe)?;
     if let Some(regions) = student.package.as_ref().and_then(|package| package.contract().regions) {
         return Err(TrainError::Setting {
             setting: "start",

@@ -165,10 +165,10 @@ fn train(case: Case, mode: memory::Mode, samples: &[Sample]) -> f64 {
     ]);
     let class = |value: usize| Class { value: value as u8, name: value.to_string(), color: "00ff00".into() };
     let mut config = FinetuneConfig::new("measured", (1..=CLASSES).map(class).collect());
-    config.start = Start::Preset(case.preset.into());
-    (config.steps, config.batch, config.validation) = (3, case.batch, 0.0);
+    config.recipe.start = Start::Preset(case.preset.into());
+    (config.recipe.steps, config.recipe.batch, config.recipe.validation) = (3, case.batch, 0.0);
     // Every step sees every date and modality.
-    (config.augmentation.dates, config.augmentation.modality_dropout) = (1.0, 0.0);
+    (config.recipe.augmentation.dates, config.recipe.augmentation.modality_dropout) = (1.0, 0.0);
     (config.precision, config.checkpointing) = (mode.precision, mode.checkpointing);
     let mut steps = Steps::default();
     finetune(samples, &offers, &config, &mut steps).expect("it trains");

@@ -47,8 +47,14 @@ pub(crate) fn offers() -> BTreeMap<Modality, Offer> {
 pub(crate) fn config(steps: usize) -> FinetuneConfig {
     let class = |value: u8| Class { value, name: format!("crop {value}"), color: "00ff00".into() };
     let mut config = FinetuneConfig::new("synthetic", (1..=3).map(class).collect());
-    (config.steps, config.batch, config.block, config.every) = (steps, 3, 8, 3);
-    config.augmentation = Augmentation { dates: 1.0, ..Augmentation::default() };
+    (config.recipe.steps, config.recipe.batch, config.recipe.block, config.recipe.every) = (steps, 3, 8, 3);
+    config.recipe.augmentation = Augmentation { dates: 1.0, ..Augmentation::default() };
+    config
+}
+
+/// Settings with something else.
+pub(crate) fn with<C>(mut config: C, change: impl FnOnce(&mut C)) -> C {
+    change(&mut config);
     config
 }
 
