@@ -20,6 +20,9 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Channels of the features of any model that could be run.
+const MOST_CHANNELS: usize = 1 << 20;
+
 impl Contract {
     /// Every contradiction in this contract; empty when it is sound.
     pub fn faults(&self) -> Vec<Fault> {
@@ -27,11 +30,11 @@ impl Contract {
         if self.modalities.is_empty() {
             faults.add("modalities", "is empty, a model needs at least one of hr, s2, s1");
         }
-        if self.chip_size == 0 || 2 * self.margin >= self.chip_size {
+        if self.chip_size == 0 || self.margin >= self.chip_size.div_ceil(2) {
             faults.add("chip_size", format!("{} with margin {} leaves no pixel", self.chip_size, self.margin));
         }
-        if self.channels == 0 {
-            faults.add("channels", "is 0");
+        if !(1..=MOST_CHANNELS).contains(&self.channels) {
+            faults.add("channels", format!("is {}, expected 1 to {MOST_CHANNELS}", self.channels));
         }
         for modality in self.modalities.keys() {
             self.input_faults(*modality, &mut faults);

@@ -101,7 +101,9 @@ impl PackageWriter {
     pub fn take(&self, from: &Path) -> Result<String, ContractError> {
         let name = from.file_name().unwrap_or_default();
         let path = self.temporary.join(name);
-        fs::hard_link(from, &path)
+        // A link to a symbolic link would lead to nowhere from its new folder.
+        fs::canonicalize(from)
+            .and_then(|file| fs::hard_link(file, &path))
             .or_else(|_| fs::copy(from, &path).map(drop))
             .map_err(|source| ContractError::Write { path, source })?;
         Ok(name.to_string_lossy().into_owned())

@@ -131,12 +131,11 @@ impl SkySenseConfig {
             true => Ok(()),
             false => Err(ModelError::Config(format!("{name} gives {channels} channels, the fusion takes {wanted}"))),
         };
-        // A package states the sizes of its model, so they are as good as whoever wrote them.
+        self.fusion.check()?;
         if let Some(hr) = &self.hr {
+            hr.check()?;
             let last = hr.depths.len().saturating_sub(1);
-            let sizes = [("bands", hr.bands), ("patch", hr.patch), ("channels", hr.channels), ("window", hr.window)];
-            positive("hr", &sizes)?;
-            if hr.depths.is_empty() || !hr.out_stages.contains(&last) {
+            if !hr.out_stages.contains(&last) {
                 return Err(ModelError::Config(format!(
                     "hr has {} stages and gives {:?}: the fusion reads the last one",
                     hr.depths.len(),
@@ -145,14 +144,10 @@ impl SkySenseConfig {
             }
             fits("hr", hr.stage_channels(last))?;
         }
-        divides("fusion", self.fusion.heads, self.fusion.channels)?;
         for (name, series) in [("s2", &self.s2), ("s1", &self.s1)] {
             if let Some((vit, up)) = series {
-                let [rows, columns] = vit.positions;
-                let table = [("rows of positions", rows), ("columns of positions", columns)];
-                positive(name, &[("bands", vit.bands), ("patch", vit.patch), ("scale of the up head", up.scale)])?;
-                positive(name, &table)?;
-                divides(name, vit.heads, vit.channels)?;
+                vit.check(name)?;
+                up.check(name)?;
                 fits(name, up.channels_out)?;
                 if vit.channels != up.channels_in {
                     return Err(ModelError::Config(format!(
@@ -167,25 +162,10 @@ impl SkySenseConfig {
                 "prototypes have {} channels, the fused features {}",
                 context.channels, self.fusion.channels
             ))),
-            _ => Ok(()),
+            Some(context) => context.check(),
+            None => Ok(()),
         }
     }
-}
-
-/// Refuses sizes of zero.
-fn positive(part: &str, sizes: &[(&str, usize)]) -> Result<()> {
-    match sizes.iter().find(|(_, size)| *size == 0) {
-        None => Ok(()),
-        Some((name, _)) => Err(ModelError::Config(format!("{part}: {name} is 0, expected 1 or more"))),
-    }
-}
-
-/// Refuses attention heads that do not share the channels evenly.
-fn divides(part: &str, heads: usize, channels: usize) -> Result<()> {
-    if heads > 0 && channels > 0 && channels.is_multiple_of(heads) {
-        return Ok(());
-    }
-    Err(ModelError::Config(format!("{part}: {heads} heads do not divide {channels} channels")))
 }
 
 impl SkySense {

@@ -81,8 +81,7 @@ impl FusionConfig {
             layers: (0..self.layers)
                 .map(|layer| TransformerLayer::new(widths, self.drop_path * layer as f64 / last, device))
                 .collect(),
-            ctpe: (self.calendar != Calendar::None)
-                .then(|| normal.init([1, self.days.max(1), self.channels_in], device)),
+            ctpe: (self.calendar != Calendar::None).then(|| normal.init([1, self.days, self.channels_in], device)),
             config: self.clone(),
         }
     }

@@ -31,6 +31,7 @@ mod position;
 mod precision;
 mod preset;
 pub mod reduce;
+mod sizes;
 mod swin;
 mod tape;
 mod transformer;

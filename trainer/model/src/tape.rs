@@ -78,7 +78,7 @@ impl Tape {
         M: Module + 'static,
         F: Fn(&M, Tensor<I>) -> Tensor<O> + 'static,
     {
-        let seed = self.seed.map(|seed| seed.wrapping_add(self.count.get()));
+        let seed = self.seed.map(|seed| block_seed(seed, self.count.get()));
         self.count.set(self.count.get() + 1);
         reseed(&x, seed);
         if !self.recomputes {
@@ -107,6 +107,12 @@ impl Tape {
         }
         sum
     }
+}
+
+/// The seed of a block of a step. Steps and blocks are multiplied by other numbers: were the blocks of a step numbered on
+/// from its seed, a block would draw what the next one drew a step before.
+fn block_seed(seed: u64, block: u64) -> u64 {
+    seed.wrapping_add(block.wrapping_mul(0xD1B5_4A32_D192_ED03))
 }
 
 fn reseed<const D: usize>(x: &Tensor<D>, seed: Option<u64>) {

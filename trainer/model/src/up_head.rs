@@ -3,7 +3,7 @@
 //! Source: the official family's `up_head.py`: a 1 × 1 convolution and a pixel shuffle,
 //! `out[c, y·r + i, x·r + j] = conv[c·r² + i·r + j, y, x]`.
 
-use burn::module::{Initializer, Module, Param};
+use burn::module::{Initializer, Module, Param, ParamId};
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -39,15 +39,19 @@ impl UpHeadConfig {
     /// lay a checkerboard over the features that short training does not remove (after Aitken et al., 2017,
     /// arXiv:1707.02937, who start them alike; the tenth is our choice).
     pub fn init(&self, device: &Device) -> UpHead {
-        let (inner, pixels) = (self.channels_in, self.scale * self.scale);
-        let rows = self.channels_out * pixels;
-        let draw = |pixels: usize, share: f64| {
-            let spread = Distribution::Normal(0.0, (share / inner as f64).sqrt());
-            Tensor::<3>::random([self.channels_out, pixels, inner], spread, device)
+        let (inner, pixels, outputs) = (self.channels_in, self.scale * self.scale, self.channels_out);
+        let rows = outputs * pixels;
+        let draw = move |device: &Device| {
+            let part = |pixels: usize, share: f64| {
+                let spread = Distribution::Normal(0.0, (share / inner as f64).sqrt());
+                Tensor::<3>::random([outputs, pixels, inner], spread, device)
+            };
+            (part(1, 1.0 - APART) + part(pixels, APART)).reshape([rows, inner])
         };
-        let weight = draw(1, 1.0 - APART) + draw(pixels, APART);
+        // Drawn when it is first used, as the weights of all other layers.
+        let first = move |device: &Device, learns: bool| draw(device).set_require_grad(learns);
         UpHead {
-            weight: Param::from_tensor(weight.reshape([rows, inner])),
+            weight: Param::uninitialized(ParamId::new(), first, device.clone(), true, [rows, inner].into()),
             bias: Initializer::Zeros.init([rows], device),
             scale: self.scale,
         }

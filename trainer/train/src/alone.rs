@@ -48,9 +48,11 @@ impl AloneSizes {
             all.extend(parameters(&hr.init(&device)?, &self.alone));
         }
         if let Some(vit) = &self.series {
+            vit.check(&self.alone)?;
             all.extend(parameters(&vit.init(&device), &self.alone));
         }
         if let Some(up) = &self.up_head {
+            up.check(&self.alone)?;
             all.extend(parameters(&up.init(&device), &self.alone.replace("backbone", "head")));
         }
         Ok(all)

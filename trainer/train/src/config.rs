@@ -1,6 +1,6 @@
 //! Settings of a fine-tuning run.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use skysense_contract::Class;
 use skysense_model::{Checkpointing, Precision};
 
@@ -8,7 +8,7 @@ use crate::loss::ClassWeights;
 use crate::{Recipe, TrainError, TrainingDevice};
 
 /// Settings of a fine-tuning run for segmentation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FinetuneConfig {
     /// Start, steps, rate, what is varied, what validates.
     #[serde(flatten)]

@@ -133,6 +133,7 @@ fn notes(trained: &Trained) -> Result<BTreeMap<String, Json>, TrainError> {
     let split = format!("blocks of {} pixels, share {}", config.recipe.block, config.recipe.validation);
     Ok(BTreeMap::from([
         ("settings".into(), settings),
+        ("start".into(), trained.setup.start()),
         ("scores".into(), scores),
         ("split".into(), json!(split)),
         ("steps".into(), json!(trained.steps)),

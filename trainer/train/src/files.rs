@@ -13,7 +13,7 @@ use crate::TrainError;
 use crate::graphs::{Graphs, INSIDE, SHARD};
 use crate::import::check_grid;
 use crate::network::{HEAD, segmentation_head};
-use crate::tensors::{architecture, holds_checkpoint};
+use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
 
 /// Files of weights as they are published: the module of a whole checkpoint, the stem of its file, and the modules of a
 /// package that it belongs to. The calendar table goes with the fusion.
@@ -178,12 +178,4 @@ fn filled<M: burn::module::Module>(made: M, prefix: &str, tensors: &BTreeMap<Str
     report.unexpected.clear();
     report.strict()?;
     Ok(made.no_grad())
-}
-
-fn lacks_weights(package: &Package) -> TrainError {
-    let contract = package.contract();
-    TrainError::Incomplete {
-        found: format!("package {} ({}) does not hold the weights of its modules", contract.name, contract.precision()),
-        hint: "export from the float model: packages in 8 bit keep the patch embeddings alone",
-    }
 }

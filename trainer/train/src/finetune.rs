@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use skysense_contract::{Modality, Offer, sha256_bytes};
 use skysense_model::{Checkpointing, Precision, Tape};
 
@@ -130,19 +130,25 @@ impl Learner for Run<'_> {
         let seed = step_seed(self.config.recipe.seed, step);
         let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
         let diverged = || TrainError::Diverged { step, rate };
-        let (value, gradients) = seeded(&self.device, seed, || {
-            // Nothing of a frozen encoder is kept anyway.
-            let tape = Tape::new(if frozen { Checkpointing::Off } else { checkpointing }, seed);
+        // Nothing of a frozen encoder is kept anyway.
+        let checkpointing = if frozen { Checkpointing::Off } else { checkpointing };
+        let forward = || {
+            let tape = Tape::new(checkpointing, seed);
             let logits = network.logits_on(&tape, &batch, precision, frozen);
-            let loss = cross_entropy(logits, batch.classes, batch.weights);
+            let loss = cross_entropy(logits, batch.classes.clone(), batch.weights.clone());
             let value = loss.clone().into_scalar::<f32>();
-            if !value.is_finite() {
-                return Err(diverged());
-            }
+            if value.is_finite() { Ok((tape, loss, value)) } else { Err(diverged()) }
+        };
+        let backward = |(tape, loss, value): (Tape, Tensor<1>, f32)| {
             let loss = scale.scale(loss);
             let gradients = if frozen { tape.backward(&loss, &network.head) } else { tape.backward(&loss, &network) };
-            Ok((value, gradients))
-        })?;
+            (value, gradients)
+        };
+        // Blocks that are run again draw again; otherwise others need not wait for the backward pass.
+        let (value, gradients) = match checkpointing {
+            Checkpointing::Off => backward(seeded(&self.device, seed, forward)?),
+            Checkpointing::Blocks => seeded(&self.device, seed, || forward().map(backward))?,
+        };
         // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
         let network = match scale.unscale(gradients, &network) {
             Some(gradients) => optimiser.step(rate, network, gradients),
@@ -156,7 +162,7 @@ impl Learner for Run<'_> {
 /// Checksum of all that decides the weights.
 fn identity(ready: &[Prepared], setup: &Setup, config: &FinetuneConfig) -> String {
     let mut bytes = serde_json::to_vec(config).unwrap_or_default();
-    bytes.extend(format!("{:?} {}", setup.inputs, setup.chip_size).bytes());
+    bytes.extend(format!("{} {:?} {}", setup.start(), setup.inputs, setup.chip_size).bytes());
     ready.iter().for_each(|sample| sample.tell(&mut bytes));
     sha256_bytes(&bytes)
 }

@@ -77,23 +77,11 @@ impl From<ModelError> for TrainError {
 fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
     let mut config = setup.architecture()?;
     fit(&mut config, &setup.inputs, setup.calendar);
+    config.check()?;
     if let Some(hr) = &config.hr {
         hr.check_size([32 * setup.chip_size; 2])?;
     }
     Ok(config)
-}
-
-/// Sizes of a model: those that its package states, else the preset's.
-///
-/// # Errors
-/// What is stated is of another program, or the preset is not known.
-pub(crate) fn sizes(stated: Option<serde_json::Value>, name: &str) -> Result<SkySenseConfig, TrainError> {
-    match stated {
-        Some(stated) => serde_json::from_value(stated).map_err(|error| {
-            TrainError::Model(format!("the package states an architecture of another program: {error}"))
-        }),
-        None => Ok(skysense_model::preset(name)?),
-    }
 }
 
 /// Sizes for the inputs that a model has: their bands, and no module for what it does not see.

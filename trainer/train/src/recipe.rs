@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use skysense_contract::Calendar;
 
 use crate::TrainError;
@@ -11,9 +11,10 @@ use crate::normalise::Normalisation;
 use crate::schedule::Schedule;
 
 /// The settings that every kind of training has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recipe {
-    /// What the weights are at the start.
+    /// What the weights are at the start. A package is told by its name and checksum, not by where it lies.
+    #[serde(skip)]
     pub start: Start,
     /// Steps of the optimiser.
     pub steps: usize,
@@ -52,8 +53,7 @@ pub struct Recipe {
 }
 
 /// What the weights are at the start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// Drawn at random for an architecture, such as `tiny`.
     Preset(String),

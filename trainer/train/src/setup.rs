@@ -8,8 +8,9 @@ use skysense_contract::{BandRule, CONTRACT_VERSION, Calendar, Contract, Head, In
 use skysense_model::{SkySense, SkySenseConfig, preset};
 
 use crate::dataset::Bands;
-use crate::network::{Network, load_encoder, preset_names, random_encoder, sizes};
+use crate::network::{Network, load_encoder, preset_names, random_encoder};
 use crate::normalise::{Normalisation, measured, published};
+use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
 use crate::{FinetuneConfig, Recipe, Sample, Start, TrainError};
 
 /// What a run starts from.
@@ -86,6 +87,11 @@ fn from_preset(
 /// That of a package, for samples like `offers`.
 pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>) -> Result<Setup, TrainError> {
     let contract: &Contract = package.contract();
+    // Told while planning, and not after all samples were read.
+    architecture(&package)?;
+    if !holds_checkpoint(contract) {
+        return Err(lacks_weights(&package));
+    }
     let binding = contract.bind(offers, BandRule::All)?;
     let bands = |modality: Modality| {
         let sources = binding.bands(modality)?.iter().copied().collect::<Option<Vec<usize>>>()?;
@@ -105,7 +111,21 @@ pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>)
 impl Setup {
     /// Sizes of the modules: those that the package states, else the preset's.
     pub(crate) fn architecture(&self) -> Result<SkySenseConfig, TrainError> {
-        sizes(self.package.as_ref().and_then(|package| package.contract().architecture.clone()), &self.preset)
+        match &self.package {
+            Some(package) => architecture(package),
+            None => Ok(preset(&self.preset)?),
+        }
+    }
+
+    /// What the weights are at the start, for notes and for telling runs apart: the same wherever a package lies.
+    pub(crate) fn start(&self) -> serde_json::Value {
+        match &self.package {
+            Some(package) => {
+                let contract = package.contract();
+                serde_json::json!({"package": contract.name, "weights_sha256": contract.weights_sha256})
+            }
+            None => serde_json::json!({"preset": self.preset}),
+        }
     }
 
     /// The contract of a model that starts from this, without what comes with the run: normalisation, graphs, probe,

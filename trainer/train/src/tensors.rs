@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use skysense_contract::{Contract, Package};
 use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
-use skysense_model::{ModelError, SkySenseConfig};
+use skysense_model::{ModelError, SegmentationHeadConfig, SkySenseConfig, preset};
 
 use crate::TrainError;
 use crate::alone::AloneSizes;
-use crate::network::{HEAD, fit, segmentation_head, sizes};
+use crate::network::{HEAD, fit, segmentation_head};
 
 /// Precisions whose packages keep the whole checkpoint.
 const WHOLE: [&str; 3] = ["f32", "fp16", "bf16"];
@@ -28,10 +28,24 @@ pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainErr
             hint: "import it together with a fusion, or with --full, for what trains or exports whole models",
         });
     }
-    let mut config = sizes(contract.architecture.clone(), &contract.preset)?;
+    let mut config: SkySenseConfig = match contract.architecture.clone() {
+        Some(stated) => serde_json::from_value(stated).map_err(|error| {
+            TrainError::Model(format!("the package states an architecture of another program: {error}"))
+        })?,
+        None => preset(&contract.preset)?,
+    };
     fit(&mut config, &contract.modalities, contract.calendar);
     config.check()?;
     Ok(config)
+}
+
+/// The error of a package that holds less than its whole checkpoint.
+pub(crate) fn lacks_weights(package: &Package) -> TrainError {
+    let contract = package.contract();
+    TrainError::Incomplete {
+        found: format!("package {} ({}) does not hold the weights of its modules", contract.name, contract.precision()),
+        hint: "take the float model that it was made from: packages in 8 bit keep the patch embeddings alone",
+    }
 }
 
 /// Whether a package keeps its whole checkpoint.
@@ -48,15 +62,19 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
     let contract = package.contract();
     let device = Device::default();
     let alone = AloneSizes::of(contract)?;
-    let mut wanted: BTreeMap<String, Vec<usize>> = match &alone {
-        Some(alone) => alone.parameters()?.into_iter().collect(),
-        None => parameters(&architecture(package)?.init(&device)?, "").into_iter().collect(),
-    };
-    if let Some(head) = contract.head.as_ref().filter(|_| alone.is_none()) {
-        let config = architecture(package)?;
-        let (channels, classes) = (contract.channels, head.classes.len());
-        let sizes = skysense_model::SegmentationHeadConfig { channels, ..segmentation_head(&config, classes) };
-        wanted.extend(parameters(&sizes.init(&device), HEAD));
+    let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    match &alone {
+        Some(alone) => wanted.extend(alone.parameters()?),
+        None => {
+            let config = architecture(package)?;
+            wanted.extend(parameters(&config.init(&device)?, ""));
+            if let Some(head) = &contract.head {
+                // The number of regions adds channels that the sizes do not tell.
+                let channels = contract.channels;
+                let sizes = SegmentationHeadConfig { channels, ..segmentation_head(&config, head.classes.len()) };
+                wanted.extend(parameters(&sizes.init(&device), HEAD));
+            }
+        }
     }
     let file = WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
     let found: BTreeMap<&str, &Stored> = file.tensors().collect();

@@ -64,7 +64,7 @@ impl WeightsWriter {
     /// # Errors
     /// A file that cannot be written.
     pub fn floats(&mut self, values: &[f32]) -> Result<()> {
-        self.next(|writer, path| {
+        self.next(4 * values.len() as u64, Some(Element::F32), |writer, path| {
             for piece in values.chunks(PIECE / 4) {
                 let bytes: Vec<u8> = piece.iter().flat_map(|value| value.to_le_bytes()).collect();
                 writer.write_all(&bytes).map_err(|source| fault(path, source))?;
@@ -78,7 +78,9 @@ impl WeightsWriter {
     /// # Errors
     /// As [`Self::floats`].
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.next(|writer, path| writer.write_all(bytes).map_err(|source| fault(path, source)))
+        self.next(bytes.len() as u64, None, |writer, path| {
+            writer.write_all(bytes).map_err(|source| fault(path, source))
+        })
     }
 
     /// Writes the values of the next tensor from another file, as 32 bit floats.
@@ -86,7 +88,8 @@ impl WeightsWriter {
     /// # Errors
     /// A file that cannot be read or written.
     pub fn stored(&mut self, stored: &Stored) -> Result<()> {
-        self.next(|writer, path| stored.copy(writer, path))
+        let values: usize = stored.shape().iter().product();
+        self.next(4 * values as u64, Some(Element::F32), |writer, path| stored.copy(writer, path))
     }
 
     /// Ends the last file and gives the names of all: one, or the shards with their list at the end.
@@ -118,10 +121,20 @@ impl WeightsWriter {
         Ok(self.names)
     }
 
-    fn next(&mut self, write: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Result<()> {
+    /// Writes so many bytes for the next tensor, of a type where that is known.
+    fn next(
+        &mut self,
+        bytes: u64,
+        element: Option<Element>,
+        write: impl FnOnce(&mut dyn Write, &Path) -> Result<()>,
+    ) -> Result<()> {
         let surplus = |folder: &Path| fault(folder, std::io::Error::other("more tensors than were planned"));
-        if self.done == self.tensors.len() {
-            return Err(surplus(&self.folder));
+        let Some(planned) = self.tensors.get(self.done) else { return Err(surplus(&self.folder)) };
+        // What is written besides the plan moves all that follows, in a file that looks whole.
+        if size(planned) != bytes || element.is_some_and(|element| element != planned.1) {
+            let message =
+                format!("{}: {bytes} bytes, while {} of {:?} were planned", planned.0, size(planned), planned.1);
+            return Err(fault(&self.folder, std::io::Error::other(message)));
         }
         if self.cuts[..self.cuts.len() - 1].contains(&self.done) {
             self.end()?;
@@ -241,5 +254,10 @@ mod tests {
         let mut writer = WeightsWriter::new(folder.path(), "none", Vec::new(), 1);
         assert!(writer.floats(&[]).unwrap_err().to_string().contains("more tensors"));
         assert_eq!(writer.finish().unwrap(), ["none.safetensors"]);
+        let mut writer = WeightsWriter::new(folder.path(), "short", planned.clone(), u64::MAX);
+        assert!(writer.floats(&[0.0; 5]).unwrap_err().to_string().contains("t0: 20 bytes, while 24"));
+        let half = planned.iter().map(|(name, _, shape)| (name.clone(), Element::F16, shape.clone())).collect();
+        let mut writer = WeightsWriter::new(folder.path(), "half", half, u64::MAX);
+        assert!(writer.floats(&[0.0; 3]).is_err(), "as many bytes, of another type");
     }
 }

@@ -121,38 +121,10 @@ impl SwinV2Config {
     /// A model with fresh weights.
     ///
     /// # Errors
-    /// Lists of different lengths, or heads that do not divide the channels.
+    /// As [`SwinV2Config::check`].
     pub fn init(&self, device: &Device) -> Result<SwinV2> {
+        self.check()?;
         let stages = self.depths.len();
-        if self.heads.len() != stages || self.pretrained_windows.len() != stages {
-            return Err(ModelError::Config(format!(
-                "depths, heads and pretrained_windows must have one entry for each stage: {stages}, {} and {}",
-                self.heads.len(),
-                self.pretrained_windows.len()
-            )));
-        }
-        if !self.windows.is_empty() && self.windows.len() != stages {
-            return Err(ModelError::Config(format!(
-                "windows must be empty or have one entry for each of {stages} stages, found {}",
-                self.windows.len()
-            )));
-        }
-        // Distances are divided by one less than the window.
-        if (0..stages).any(|stage| self.stage_window(stage) < 2) || self.pretrained_windows.contains(&1) {
-            return Err(ModelError::Config(format!(
-                "windows {:?} of stages and {:?} of pre-training must be 2 or more (pre-training: or 0)",
-                (0..stages).map(|stage| self.stage_window(stage)).collect::<Vec<_>>(),
-                self.pretrained_windows
-            )));
-        }
-        for (stage, &heads) in self.heads.iter().enumerate() {
-            if heads == 0 || !self.stage_channels(stage).is_multiple_of(heads) {
-                let channels = self.stage_channels(stage);
-                return Err(ModelError::Config(format!(
-                    "stage {stage}: {heads} heads do not divide {channels} channels"
-                )));
-            }
-        }
         Ok(SwinV2 {
             patch_embed: NormedPatchEmbed {
                 projection: PatchEmbed::new(self.bands, self.channels, self.patch, device),

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use skysense_contract::Modality;
 
 use crate::{Recipe, TrainError};
 
 /// Settings of a distillation: a student learns to give a teacher's features.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DistillConfig {
     /// What the student starts from, steps, rate, what is held out of the valid pixels, and what is varied: of the
     /// student's inputs alone. The teacher sees every sample as it is, with all its dates; where the student's input is

@@ -60,6 +60,7 @@ fn notes(distilled: &Distilled) -> Result<BTreeMap<String, Json>, TrainError> {
     Ok(BTreeMap::from([
         ("distilled".into(), from),
         ("settings".into(), settings),
+        ("start".into(), distilled.plan.student.start()),
         ("split".into(), json!(split)),
         ("steps".into(), json!(distilled.steps)),
         ("final_loss".into(), json!(distilled.losses.last())),

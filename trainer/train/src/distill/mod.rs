@@ -207,10 +207,8 @@ impl Run<'_> {
     fn identity(&self) -> String {
         let mut bytes = serde_json::to_vec(self.config).unwrap_or_default();
         let student = &self.plan.student;
-        bytes.extend(format!("{:?} {} {:?}", student.inputs, student.chip_size, self.plan.levels).bytes());
-        if let Some(start) = &student.package {
-            bytes.extend(start.contract().weights_sha256.bytes());
-        }
+        let levels = &self.plan.levels;
+        bytes.extend(format!("{} {:?} {} {levels:?}", student.start(), student.inputs, student.chip_size).bytes());
         // What the teacher saw and the student does not stands in the means of its features.
         bytes.extend(self.plan.package.contract().weights_sha256.bytes());
         for standard in self.teacher.standards.values() {
