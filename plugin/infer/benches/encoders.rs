@@ -28,22 +28,9 @@ use skysense_train::AdamW;
 
 use support::warm_median;
 
-/// As in the plugin, where training runs; but see [`keep_memory`].
+/// As in the plugin, where training runs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-unsafe extern "C" {
-    /// Of mimalloc, whose crate does not give it; `option` counts in its header's order, the same in versions 2 and 3.
-    fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
-}
-
-/// What a step drops is kept for the next one: after the allocator's 10 ms it would go back to the kernel, and zeroing
-/// fresh pages took a third of a step on a busy machine.
-fn keep_memory() {
-    const PURGE_DELAY: std::ffi::c_int = 15;
-    // SAFETY: sets a number, at any time.
-    unsafe { mi_option_set(PURGE_DELAY, 1000) };
-}
 
 const THREADS: usize = 2;
 const ROUNDS: usize = 3;
@@ -207,7 +194,6 @@ fn environment() -> PathBuf {
 }
 
 fn main() {
-    keep_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--profile") {
         let cases = cases(&preset("tiny").expect("a preset"), 32, 8, 128);

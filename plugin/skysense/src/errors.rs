@@ -43,7 +43,7 @@ pub(crate) fn catalog(error: &CatalogError) -> NodeError {
 }
 
 /// Output that cannot be written.
-fn written(path: &Path, source: &std::io::Error) -> NodeError {
+pub(crate) fn written(path: &Path, source: &std::io::Error) -> NodeError {
     let (code, hint) = match source.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             ("output.permission", "choose a folder that you may write to")

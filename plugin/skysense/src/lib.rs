@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | `stac.search` | | `item` | `nodes/stac_search.rs` |
 //! | `raster.chips` | `item` | `chip` | `nodes/raster_chips.rs`, `chips` |
+//! | `skysense.distill` | `chip` | `model` | `nodes/skysense_distill.rs`, `training` |
 //! | `skysense.finetune` | `chip`, `item` (labels) | `model` | `nodes/skysense_finetune.rs`, `training` |
 //! | `skysense.reduce` | `chip` | `model` | `nodes/skysense_reduce.rs`, `reduction.rs` |
 //! | `skysense.embed` | `chip`, `model` | `feature` | `nodes/skysense_embed.rs`, `apply` |

@@ -1,28 +1,43 @@
 //! Texts for people and logs: `***` where something was that opens a door.
 
 use crate::secret::is_secret;
-use crate::{address_end, parts};
+use crate::{address_end, pairs, parts};
 
 /// The same text without user names and passwords in URLs, without the values of secret query parameters, and without
 /// those of `Authorization`; everything else stays as it is.
 pub fn redact(text: &str) -> String {
-    hidden(text, |_| "***".to_owned())
+    hidden(text, Hide { shown: stars, all: false })
+}
+
+/// As [`redact`], and without the values of any query parameter: for messages of others, of whose addresses nothing is
+/// needed beyond the place.
+pub fn redact_queries(text: &str) -> String {
+    hidden(text, Hide { shown: stars, all: true })
 }
 
 /// As [`redact`], with a `*` for each character, so that columns of the text stay where they were.
 pub fn redact_in_place(text: &str) -> String {
-    hidden(text, |secret| "*".repeat(secret.chars().count()))
+    hidden(text, Hide { shown: |secret| "*".repeat(secret.chars().count()), all: false })
 }
 
-/// What is shown of a secret.
-type Hide = fn(&str) -> String;
+/// What is hidden, and what is shown instead.
+#[derive(Clone, Copy)]
+struct Hide {
+    shown: fn(&str) -> String,
+    /// Every parameter of a query, not the secret ones alone.
+    all: bool,
+}
+
+fn stars(_: &str) -> String {
+    "***".to_owned()
+}
 
 fn hidden(text: &str, hide: Hide) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(found) = rest.find("://") {
         let (before, after) = rest.split_at(found + 3);
-        out.push_str(&headers(before, hide));
+        out.push_str(&bare_queries(&headers(before, hide), hide));
         let (address, after) = after.split_at(address_end(after));
         out.push_str(&masked(address, hide));
         rest = after;
@@ -35,7 +50,7 @@ fn hidden(text: &str, hide: Hide) -> String {
 /// What follows `://`.
 fn masked(tail: &str, hide: Hide) -> String {
     let (host, path, query, fragment) = parts(tail);
-    let host = host.rsplit_once('@').map_or(host.to_owned(), |(user, host)| format!("{}@{host}", hide(user)));
+    let host = host.rsplit_once('@').map_or(host.to_owned(), |(user, host)| format!("{}@{host}", (hide.shown)(user)));
     let mut out = host + path;
     for (sign, pairs) in [('?', query), ('#', fragment)] {
         if let Some(pairs) = pairs {
@@ -47,11 +62,11 @@ fn masked(tail: &str, hide: Hide) -> String {
 }
 
 fn parameters(query: &str, hide: Hide) -> String {
-    let masked = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, value)) if is_secret(pair) => format!("{name}={}", hide(value)),
-        _ => pair.to_owned(),
+    let masked = pairs(query).map(|(sign, pair)| match pair.split_once('=') {
+        Some((name, value)) if hide.all || is_secret(pair) => format!("{sign}{name}={}", (hide.shown)(value)),
+        _ => format!("{sign}{pair}"),
     });
-    masked.collect::<Vec<_>>().join("&")
+    masked.collect()
 }
 
 /// `?a=b&sig=c` outside of a URL.
@@ -66,32 +81,55 @@ fn bare_queries(text: &str, hide: Hide) -> String {
     words.collect()
 }
 
-/// `Authorization: Bearer abc` keeps its name only.
-fn headers(text: &str, hidden: Hide) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut hide = 0_usize;
-    for word in text.split_inclusive(char::is_whitespace) {
-        let bare = word.trim_end();
-        if hide > 0 && !bare.is_empty() {
-            let scheme = hide == 2
-                && ["bearer", "basic", "digest", "negotiate", "aws4-hmac-sha256"]
-                    .contains(&bare.to_ascii_lowercase().as_str());
-            out.push_str(&if scheme { bare.to_owned() } else { hidden(bare) });
-            out.push_str(&word[bare.len()..]);
-            hide = usize::from(scheme);
+/// Words that a secret follows, in lower case.
+const HEADERS: [&str; 5] = ["proxy-authorization", "authorization", "x-api-key", "ocp-apim-subscription-key", "bearer"];
+/// Words of a header before its secret.
+const SCHEMES: [&str; 5] = ["bearer", "basic", "digest", "negotiate", "aws4-hmac-sha256"];
+
+/// `Authorization: Bearer abc` keeps its name and scheme only, wherever in a text it stands.
+fn headers(text: &str, hide: Hide) -> String {
+    let lower = text.to_ascii_lowercase();
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    let next = |at: usize| {
+        let found = HEADERS.iter().filter_map(|name| Some((at + lower[at..].find(name)?, *name)));
+        found.min_by_key(|(start, _)| *start)
+    };
+    while let Some((start, name)) = next(at) {
+        let end = start + name.len();
+        let signs = &text[end..end + signs(&text[end..])];
+        out.push_str(&text[at..end]);
+        at = end;
+        // A word in a sentence is no header: `Authorization` needs a colon or so, `Bearer` a blank.
+        if signs.is_empty() || name != "bearer" && !signs.contains([':', '=']) {
             continue;
         }
-        let name = bare.trim_start_matches(['"', '\'', '{', '(']).to_ascii_lowercase();
-        if ["authorization:", "authorization\":", "x-api-key:", "ocp-apim-subscription-key:", "proxy-authorization:"]
-            .contains(&name.as_str())
-        {
-            hide = 2;
-        } else if name == "bearer" {
-            hide = 1;
+        out.push_str(signs);
+        at += signs.len();
+        let mut length = word(&text[at..], signs);
+        if SCHEMES.contains(&&lower[at..at + length]) {
+            let scheme = length + self::signs(&text[at + length..]);
+            out.push_str(&text[at..at + scheme]);
+            at += scheme;
+            length = word(&text[at..], signs);
         }
-        out.push_str(word);
+        if length > 0 {
+            out.push_str(&(hide.shown)(&text[at..at + length]));
+        }
+        at += length;
     }
+    out.push_str(&text[at..]);
     out
+}
+
+/// Bytes between a header's name and what it holds.
+fn signs(text: &str) -> usize {
+    text.find(|c: char| !(c.is_whitespace() || matches!(c, '"' | '\'' | ':' | '='))).unwrap_or(text.len())
+}
+
+/// Bytes of what a header holds; as a parameter of a query it ends with it.
+fn word(text: &str, signs: &str) -> usize {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'') || c == '&' && signs.contains('=');
+    text.find(ends).unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -109,6 +147,30 @@ mod tests {
         assert_eq!(redact("GET /vsicurl/host/x.tif?sig=abc: 403"), "GET /vsicurl/host/x.tif?sig=*** 403");
         assert_eq!(redact("Authorization: Bearer abc.def sent"), "Authorization: Bearer *** sent");
         assert_eq!(redact("https://host/#access_token=x"), "https://host/#access_token=***");
+        for (text, shown) in [
+            (r#"{"Authorization":"Bearer SECRET"}"#, r#"{"Authorization":"Bearer ***"}"#),
+            ("Authorization:Bearer SECRET", "Authorization:Bearer ***"),
+            ("Authorization=Basic SECRET end", "Authorization=Basic *** end"),
+            ("Authorization: abc and Bearer xyz", "Authorization: *** and Bearer ***"),
+            ("X-Api-Key: SECRET", "X-Api-Key: ***"),
+            ("no authorization was given", "no authorization was given"),
+            (
+                "/vsicurl?header.Authorization=Bearer%20S&url=https://h/x",
+                "/vsicurl?header.Authorization=***&url=https://h/x",
+            ),
+            ("/vsicurl/h/x.tif?sig=S: 403, see https://docs/a", "/vsicurl/h/x.tif?sig=*** 403, see https://docs/a"),
+            (
+                "https://h/?access_key=S&x-api-key=S&credential=S&v=1",
+                "https://h/?access_key=***&x-api-key=***&credential=***&v=1",
+            ),
+            ("https://h/?a=b;token=S&%73ig=S", "https://h/?a=b;token=***&%73ig=***"),
+            ("https://h/?url=https%3A%2F%2Fme%3AS%40h%2Fx&n=1", "https://h/?url=***&n=1"),
+            ("http://u:p/S@host/x?v=1", "http://***@host/x?v=1"),
+            ("http://host:8080/a@b?v=1", "http://host:8080/a@b?v=1"),
+            ("https://h/?sig=x|S", "https://h/?sig=***"),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! prints one JSON object. The scene has 3 dates x 10 bands + SCL in two UTM zones that share the target grid.
 //! Each contender runs in a process of its own, in turn. Without `--python` an environment for odc-stac is made
 //! once from benches/peer/requirements.txt.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests and benchmarks say what they expect by failing")]
 
 #[path = "read/contenders.rs"]
 mod contenders;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use gdal::errors::CplErrType;
-use skysense_address::redact;
+use skysense_address::redact_queries;
 
 /// More messages than this say nothing new: libtiff repeats itself for each line.
 const KEPT: usize = 8;
@@ -44,7 +44,7 @@ pub(crate) fn capture<T>(call: impl FnOnce() -> T) -> (T, Messages) {
 
 /// The error handler that `setup` installs.
 pub(crate) fn handle(class: CplErrType, _number: i32, text: &str) {
-    let text = redact(text);
+    let text = redact_queries(text);
     CAPTURED.with(|slot| {
         // A message that arises while a message is stored can only come from ourselves; it is dropped.
         let Ok(mut slot) = slot.try_borrow_mut() else { return };

@@ -9,7 +9,7 @@ use crate::{Fault, Misfit};
 #[non_exhaustive]
 pub enum ContractError {
     /// The folder or one of its files cannot be read.
-    #[error("cannot read {path}: {source}; a model package is a folder that holds model.yaml")]
+    #[error("cannot read {path}: {source}; {}", if path.ends_with(crate::CONTRACT_FILE) { "a model package is a folder that holds model.yaml" } else { "copy the package again" })]
     Read {
         /// The file or folder.
         path: PathBuf,

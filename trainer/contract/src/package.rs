@@ -163,7 +163,9 @@ impl Package {
         };
         let found = sums(&item);
         let other = sums(&expected).into_iter().find(|asset| !found.contains(asset))?;
-        let message = format!("its asset {} has another checksum than {CONTRACT_FILE} says", other.0);
+        let lacks = !found.iter().any(|(name, _)| *name == other.0);
+        let what = if lacks { "is lacking".into() } else { format!("has another checksum than {CONTRACT_FILE} says") };
+        let message = format!("its asset {} {what}", other.0);
         Some(ContractError::Parse { path, message })
     }
 

@@ -8,15 +8,19 @@ use std::path::{Path, PathBuf};
 use crate::{CONTRACT_FILE, ContractError, MLM_FILE, Package, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 
 impl Package {
-    /// Moves this package to `target`, in the place of the package there: by renames, so that one of the two stands
-    /// there whole. Files that the old package does not name are somebody's own and stay.
+    /// Moves this package to `target`, in the place of a package there: by renames, so that one of the two stands there
+    /// whole. Files that the old package does not name are somebody's own and stay.
     ///
     /// # Errors
     /// Something at `target` that is no sound package, or a folder that cannot be moved. Then both are where they were.
     pub fn replace(self, target: &Path) -> Result<Self, ContractError> {
+        let fault = |source| ContractError::Write { path: target.to_owned(), source };
+        if !target.exists() {
+            fs::rename(self.folder(), target).map_err(fault)?;
+            return Self::open(target);
+        }
         let old = Self::open(target)?;
         let own = old.own_files();
-        let fault = |source| ContractError::Write { path: target.to_owned(), source };
         let aside = free_place(target, "old");
         fs::rename(target, &aside).map_err(fault)?;
         if let Err(source) = fs::rename(self.folder(), target) {

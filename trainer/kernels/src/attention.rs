@@ -120,6 +120,7 @@ impl Attention {
             softmax(weights, tokens, hidden.unwrap_or(&[]));
             let joined = Written { first: joined[head * width..].as_mut_ptr(), row: channels };
             let weights = Rows::new(weights, 0, tokens);
+            // SAFETY: as above.
             unsafe { product([queries, width, tokens], joined, weights.plain(), value.plain(), 1.0) };
         }
     }

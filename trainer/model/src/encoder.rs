@@ -297,13 +297,17 @@ mod tests {
     #[test]
     fn sizes_that_make_no_model_are_refused_by_name() {
         type Change = fn(&mut SkySenseConfig);
-        let changes: [(&str, Change); 7] = [
+        let changes: [(&str, Change); 11] = [
             ("the fusion reads the last one", |c| c.hr.as_mut().unwrap().out_stages = vec![0, 1]),
-            ("the fusion reads the last one", |c| c.hr.as_mut().unwrap().depths.clear()),
+            ("hr: the number of stages is 0", |c| c.hr.as_mut().unwrap().depths.clear()),
             ("hr: patch is 0", |c| c.hr.as_mut().unwrap().patch = 0),
             ("hr: window is 0", |c| c.hr.as_mut().unwrap().window = 0),
             ("s2: 0 heads", |c| c.s2.as_mut().unwrap().0.heads = 0),
             ("s1: rows of positions is 0", |c| c.s1.as_mut().unwrap().0.positions[0] = 0),
+            ("hr: the number of stages is 17", |c| c.hr.as_mut().unwrap().depths = vec![1; 17]),
+            ("hr: mlp_ratio is 0", |c| c.hr.as_mut().unwrap().mlp_ratio = 0),
+            ("scale of the up head is 4294967296", |c| c.s2.as_mut().unwrap().1.scale = 1 << 32),
+            ("fusion: days is 0", |c| c.fusion.days = 0),
             ("fusion: 5 heads do not divide 64 channels", |c| c.fusion.heads = 5),
         ];
         for (told, change) in changes {

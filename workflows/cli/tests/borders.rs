@@ -1,7 +1,5 @@
 //! Who may know whom, as docs/ARCHITECTURE.md states: checked on what cargo resolves.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,

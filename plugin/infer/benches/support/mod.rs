@@ -16,7 +16,7 @@ pub(crate) fn median(runs: usize, mut run: impl FnMut()) -> f64 {
 }
 
 /// The same after one run that is not counted.
-#[allow(dead_code, reason = "not every benchmark has a first run that allocates")]
+#[allow(dead_code, reason = "each benchmark uses its own part")]
 pub(crate) fn warm_median(runs: usize, mut run: impl FnMut()) -> f64 {
     run();
     median(runs, run)

@@ -16,9 +16,8 @@ fn loaded<M: Module>(set: &Set, module: M, part: Part) -> M {
     let (module, report) = load_files(module, part.module().unwrap_or_default(), &files, None).unwrap();
     let (missing, mismatched) = (&report.missing, &report.mismatched);
     assert!(missing.is_empty() && mismatched.is_empty(), "{}: missing {missing:?}, other {mismatched:?}", set.name);
-    if !report.unexpected.is_empty() {
-        crate::tell(&format!("{}: weights that the configuration does not name: {:?}", set.name, report.unexpected));
-    }
+    let unexpected = &report.unexpected;
+    assert!(unexpected.is_empty(), "{}: weights that the configuration does not name: {unexpected:?}", set.name);
     module
 }
 

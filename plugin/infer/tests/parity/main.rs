@@ -22,6 +22,9 @@ const DISTURBED: u64 = 4;
 /// own order, and the stored output has its own such error beside ours.
 const SPREADS: f64 = 4.0;
 
+/// Share of an output's largest value (or of 1) by which its bound may be widened.
+const WIDEST: f64 = 0.05;
+
 /// Says something that is seen although the test passes: libtest keeps what `println!` and `eprintln!` write.
 pub(crate) fn tell(line: &str) {
     // Where nothing can be written, nothing can be told either.
@@ -108,10 +111,19 @@ fn allowance(set: &Set, outputs: &[(String, Shaped)]) -> BTreeMap<String, f64> {
     }
     for seed in 1..=DISTURBED {
         for ((name, (_, plain)), (_, (_, moved))) in outputs.iter().zip(burn::outputs(&set.disturbed(seed))) {
-            let spread = plain.iter().zip(moved).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+            let apart = plain.iter().zip(moved).map(|(a, b)| f64::from((a - b).abs()));
+            let spread = apart
+                .fold(0.0, |most: f64, next| if most.is_nan() || next.is_nan() { f64::NAN } else { most.max(next) });
             let known = widened.entry(name.clone()).or_insert(0.0);
-            *known = f64::max(*known, SPREADS * spread);
+            // `max` passes over what is not a number, and so would every comparison with it.
+            *known = if spread.is_nan() { f64::INFINITY } else { f64::max(*known, SPREADS * spread) };
         }
+    }
+    for (name, (_, values)) in outputs {
+        let largest = values.iter().fold(0.0, |most: f64, value| most.max(f64::from(value.abs())));
+        let widest = WIDEST * largest.max(1.0);
+        let more = widened.get(name).copied().unwrap_or_default();
+        assert!(more <= widest, "{} {name}: a last bit moves it by {more}, which no bound makes good", set.name);
     }
     widened
 }

@@ -19,7 +19,10 @@ pub(crate) fn plan(task: Task, settings: &Settings, inputs: &PlanInputs, host: &
         (Task::Probabilities, None) => {
             let message = format!("model {} has no head: it gives features only", contract.name);
             return Err(Fault::new("/model", "model.headless", message)
-                .hint("use skysense.embed, or train a head with skysense.finetune")
+                .hint(match contract.graphs.contains_key(&skysense_contract::Module::Fusion) {
+                    true => "use skysense.embed, or train a head with skysense.finetune",
+                    false => "use skysense.embed: an encoder alone has no head, and none can be trained on it",
+                })
                 .into());
         }
     };

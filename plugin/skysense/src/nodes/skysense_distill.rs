@@ -1,5 +1,7 @@
 //! `skysense.distill`: teaches a small model to give the features of a large one.
 
+use std::path::Path;
+
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -189,17 +191,24 @@ impl Node for SkysenseDistill {
         if let Some(fault) = out.as_deref().and_then(|out| taken(out, settings.exists)) {
             return Err(fault.into());
         }
+        let real = |folder: &Path| std::fs::canonicalize(folder).ok();
+        if out.as_deref().and_then(real).is_some_and(|out| Some(out) == real(&config.teacher)) {
+            let message = "the student would take the place of its teacher";
+            return Err(Fault::new("/out", "output.exists", message).hint("choose another folder").into());
+        }
         let samples = training_chips(&chips, settings.holdout.as_ref());
         let of_samples = sample_bytes(&chips, samples, settings.batch);
-        let held = (samples as u64 * planned.feature_bytes).min(config.hold);
-        let of_teacher = 3 * Package::open(&config.teacher).map_or(0, |teacher| teacher.bytes())
-            + (40 * settings.batch as u64 + 64) * planned.feature_bytes;
+        let features = |count: u64| count.saturating_mul(planned.feature_bytes);
+        let held = features(samples as u64).min(config.hold);
+        let of_teacher = 3 * Package::open(&config.teacher).map_or(0, |teacher| teacher.bytes());
+        let of_batch = features((settings.batch as u64).saturating_mul(40).saturating_add(64));
+        let working = of_samples.saturating_add(held).saturating_add(of_teacher).saturating_add(of_batch);
         let facts = json!({"contract": planned.contract, "path": out});
         Ok(NodePlan::new(model_schema())
             .facts(facts)
             .cost("training_chips", samples as f64, "")
             .cost("training_steps", config.recipe.steps as f64, "")
-            .memory(of_samples + held + of_teacher, 1 << 20)
+            .memory(working, 1 << 20)
             .state(json!(chips)))
     }
 
@@ -235,20 +244,20 @@ fn config(settings: &Settings, host: &Host) -> DistillConfig {
 /// What does not fit, at the setting that can mend it.
 fn fault(settings: &Settings, error: &TrainError) -> Fault {
     let field = match error {
-        TrainError::Preset { .. } => "/preset",
-        TrainError::Setting { setting: "modalities", .. } => "/modalities",
-        TrainError::Setting { setting: "start", .. } => "/start",
-        TrainError::Setting { setting: "encoders", .. } => "/encoders",
-        TrainError::Contract(skysense_contract::ContractError::Misfit { .. }) => "",
-        TrainError::Contract(_) if settings.start.is_none() => "/teacher/package",
-        _ => "",
+        TrainError::Preset { .. } => "/preset".to_owned(),
+        TrainError::Setting { setting, .. } if !setting.contains(',') => format!("/{setting}"),
+        TrainError::Contract(skysense_contract::ContractError::Misfit { .. }) => String::new(),
+        TrainError::Contract(_) | TrainError::Incomplete { .. } if settings.start.is_none() => {
+            "/teacher/package".into()
+        }
+        _ => String::new(),
     };
-    Fault { field: field.into(), ..Fault::from(errors::train(error)) }
+    Fault { field, ..Fault::from(errors::train(error)) }
 }
 
 fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
     let target = place(settings.out.as_deref(), host)?;
-    if let Some(package) = finished(&target, &settings.name, host) {
+    if let Some(package) = finished(&target, host) {
         return model_row(&package);
     }
     let samples = unlabelled(chips, facts, settings.holdout.as_ref(), host)?;
@@ -264,7 +273,7 @@ fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
     drop(samples);
     tell(&student, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-    let package = place.write(facts, |folder, context| export_student(&student, folder, context))?;
+    let package = place.write(facts, host, |folder, context| export_student(&student, folder, context))?;
     model_row(&package)
 }
 

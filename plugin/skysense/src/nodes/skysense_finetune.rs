@@ -255,7 +255,7 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
 fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
     let scratch = host.scratch();
     let target = place(settings.out.as_deref(), host)?;
-    if let Some(package) = finished(&target, &settings.name, host) {
+    if let Some(package) = finished(&target, host) {
         return model_row(&package);
     }
     let labels = LabelReader::open(&state.labels, &state.classes)?;
@@ -273,7 +273,7 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
     drop(samples);
     tell(&trained, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-    let package = place.write(&state.chips, |folder, context| export(&trained, folder, context))?;
+    let package = place.write(&state.chips, host, |folder, context| export(&trained, folder, context))?;
     model_row(&package)
 }
 

@@ -53,17 +53,16 @@ impl Tool for ModelVerify {
             }
         };
         host.check_cancelled()?;
-        let check = Model::check(&package, &Options::default()).map_err(|error| errors::infer(&error))?;
-        problems.extend(check.problems.iter().map(|error| errors::infer(error).message));
+        let (mut graphs, mut probe) = (Vec::new(), None);
+        match Model::check(&package, &Options::default()) {
+            Ok(check) => {
+                problems.extend(check.problems.iter().map(|error| errors::infer(error).message));
+                (graphs, probe) = (check.modules, check.probe);
+            }
+            // Without a runtime, what was found before is told all the same.
+            Err(error) => problems.push(errors::infer(&error).message),
+        }
         let name = package.contract().name.clone();
-        Ok(Answer {
-            ok: problems.is_empty(),
-            name,
-            problems,
-            files,
-            tensors,
-            graphs: check.modules,
-            probe: check.probe,
-        })
+        Ok(Answer { ok: problems.is_empty(), name, problems, files, tensors, graphs, probe })
     }
 }

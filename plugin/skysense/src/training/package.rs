@@ -24,10 +24,14 @@ pub(crate) fn place(out: Option<&str>, host: &Host) -> Result<PathBuf, NodeError
     }
 }
 
-/// The package that a run finished before it was killed, where it goes on now.
-pub(crate) fn finished(target: &Path, name: &str, host: &Host) -> Option<Package> {
-    let package = host.about().resumed.then(|| Package::open(target).ok())??;
-    (package.contract().name == name).then_some(package)
+/// Name of the file in a node's own folder that holds the checksum of the package that the run made.
+const MADE: &str = "made.sha256";
+
+/// The package that this run finished before it was killed, where it goes on now. One of the same name that stood there
+/// before is none.
+pub(crate) fn finished(target: &Path, host: &Host) -> Option<Package> {
+    let made = std::fs::read_to_string(host.about().resumed.then(|| host.scratch())??.join(MADE)).ok()?;
+    Package::open(target).ok().filter(|package| package.contract().weights_sha256 == made)
 }
 
 /// Where a package goes.
@@ -47,6 +51,7 @@ impl Place<'_> {
     pub(crate) fn write(
         &self,
         chips: &ChipFacts,
+        host: &Host,
         export: impl Fn(&Path, &MlmContext) -> Result<Package, TrainError>,
     ) -> Result<Package, NodeError> {
         let outline = skysense_raster::footprint(&chips.geobox).map_err(|error| errors::raster(&error))?;
@@ -57,9 +62,6 @@ impl Place<'_> {
             .map(|(first, last)| (first.start.clone(), last.end.clone()));
         let context =
             MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
-        if !self.target.exists() {
-            return export(self.target, &context).map_err(|error| errors::train(&error));
-        }
         // Asked while planning; meanwhile something may have come. A package in the run's own folder is of a run before.
         if self.named
             && let Some(fault) = taken(self.target, self.exists)
@@ -67,6 +69,11 @@ impl Place<'_> {
             return Err(NodeError::new(fault.code, fault.message).hint(fault.hint.unwrap_or_default()));
         }
         let new = export(&Package::place_beside(self.target), &context).map_err(|error| errors::train(&error))?;
+        // Before it stands in its place: a run that is killed now and goes on must know it as its own.
+        if let Some(scratch) = host.scratch() {
+            let path = scratch.join(MADE);
+            std::fs::write(&path, &new.contract().weights_sha256).map_err(|source| errors::written(&path, &source))?;
+        }
         new.replace(self.target).map_err(|error| errors::contract(&error))
     }
 }

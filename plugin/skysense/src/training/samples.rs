@@ -76,7 +76,8 @@ fn gather(
 pub(crate) fn sample_bytes(chips: &ChipFacts, samples: usize, batch: usize) -> u64 {
     let of = |m: &ModalityFacts| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2);
     let pixels: usize = chips.modalities.values().map(of).sum();
-    (3 * samples * pixels + 40 * batch * pixels) as u64 + (384 << 20)
+    let held = samples.saturating_mul(3).saturating_add(batch.saturating_mul(40)).saturating_mul(pixels);
+    (held as u64).saturating_add(384 << 20)
 }
 
 fn series(chips: &ChipBatch, row: usize) -> BTreeMap<Modality, SampleSeries> {

@@ -20,7 +20,6 @@ pub(super) fn floats(graph: &str, tensor: &TensorProto, bytes: &[u8]) -> Result<
 }
 
 /// A constant.
-#[allow(clippy::needless_update, reason = "fields that a weight of its own does not use")]
 pub(super) fn constant(name: String, element: ElementType, dims: &[i64], raw_data: Vec<u8>) -> TensorProto {
     TensorProto { dims: dims.to_vec(), data_type: element as i32, name, raw_data, ..TensorProto::default() }
 }

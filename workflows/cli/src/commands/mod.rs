@@ -18,6 +18,8 @@ mod simulate;
 mod tool;
 mod verify;
 
+use std::{convert::Infallible, path::PathBuf};
+
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::{context::Context, exit::Exit, failure::Failure, options::Options};
@@ -35,6 +37,12 @@ pub(crate) trait Subcommand: Args + FromArgMatches {
 
     /// Does it.
     fn run(self, context: &Context) -> Result<Exit, Failure>;
+}
+
+/// A path that a plugin can be told: text. Options that take it refuse other bytes by name.
+#[expect(clippy::unnecessary_wraps, reason = "a value parser of clap gives a result")]
+pub(crate) fn path_text(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(PathBuf::from(text))
 }
 
 /// A subcommand in the table.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Subcommand, model_cost::Cost, model_reduce::Reduce, runs::outline};
+use super::{Subcommand, model_cost::Cost, model_reduce::Reduce, path_text, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
 /// Options of `model`.
@@ -22,29 +22,34 @@ enum What {
     /// Show the contract of a model package and run its probe
     Inspect {
         /// Folder of the package
+        #[arg(value_parser = path_text)]
         model: PathBuf,
     },
     /// Check files, weights, graphs and probe of a model package, and name all that is wrong
     Verify {
         /// Folder of the package
+        #[arg(value_parser = path_text)]
         model: PathBuf,
     },
     /// List the model packages below folders, with what is broken among them
     List {
         /// Folders to look in; those of SKYSENSE_MODEL_PATH if left out, or the current one
+        #[arg(value_parser = path_text)]
         folders: Vec<PathBuf>,
     },
     /// Print the model card of a package as Markdown
     Card {
         /// Folder of the package
+        #[arg(value_parser = path_text)]
         model: PathBuf,
     },
     /// Write ONNX graphs of modules, and their weights under the published keys, for other software
     Export {
         /// Folder of the package
+        #[arg(value_parser = path_text)]
         model: PathBuf,
         /// Folder to write
-        #[arg(short, long, value_name = "FOLDER")]
+        #[arg(short, long, value_name = "FOLDER", value_parser = path_text)]
         out: PathBuf,
         /// Modules to write: hr, s2, s1, fusion, head; all of the package if left out
         #[arg(long, value_name = "MODULES", value_delimiter = ',')]
