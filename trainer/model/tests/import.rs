@@ -255,6 +255,11 @@ fn in_pieces(path: &Path, words: &serde_json::Value, bytes: &[u8]) {
         s1_positions: positions(1),
         calendar: Some(expected.fusion.calendar),
     };
+    // These two are one setting for both series.
+    let alike = match [series_of(&expected, 0), series_of(&expected, 1)] {
+        [Some(s2), Some(s1)] => (s2.class_token, s2.interpolation) == (s1.class_token, s1.interpolation),
+        _ => true,
+    };
     let full = vec![(
         Part::Full,
         file(&temporary.path().join("full.pth"), &[], weights.iter().map(|(k, v)| (k.clone(), v)).collect()),
@@ -274,6 +279,9 @@ fn in_pieces(path: &Path, words: &serde_json::Value, bytes: &[u8]) {
         for (read, of) in [(&mut read.s2, &expected.s2), (&mut read.s1, &expected.s1)] {
             if let (Some((vit, _)), Some((of, _))) = (read, of) {
                 (vit.epsilon, vit.drop_path) = (of.epsilon, of.drop_path);
+                if !alike {
+                    (vit.class_token, vit.interpolation) = (of.class_token, of.interpolation);
+                }
             }
         }
         assert_eq!(read, expected, "{name}");
@@ -282,6 +290,12 @@ fn in_pieces(path: &Path, words: &serde_json::Value, bytes: &[u8]) {
     assert_eq!(pieces.config, whole.config, "{name}");
     let [ours, theirs] = [loaded(&pieces), loaded(&whole)].map(|model| weights_of(&save(&model, "").unwrap()));
     assert!(ours == theirs, "{name}: the same weights must give the same bits");
+    if !alike {
+        tell(&format!(
+            "{name}: its series differ in what is one setting of an import, so its maps were NOT compared here"
+        ));
+        return;
+    }
     let (direct, report) = load_files(expected.init(&Device::default()).unwrap(), "", &full, None).unwrap();
     assert!(report.missing.is_empty() && report.mismatched.is_empty(), "{name}: {report:?}");
     let device = Device::default();

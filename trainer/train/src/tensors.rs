@@ -7,14 +7,14 @@ use skysense_contract::{Contract, Package};
 use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
 use skysense_model::{ModelError, SegmentationHeadConfig, SkySenseConfig, preset};
 
+use skysense_model::reduce::PATCH_EMBEDDING;
+
 use crate::TrainError;
 use crate::alone::AloneSizes;
 use crate::network::{HEAD, fit, segmentation_head};
 
 /// Precisions whose packages keep the whole checkpoint.
 const WHOLE: [&str; 3] = ["f32", "fp16", "bf16"];
-/// Ending of the names that the others keep.
-const PATCHES: &str = "patch_embed.projection.weight";
 
 /// Sizes of the modules of a package: those that it states, else the preset's, for its modalities and bands.
 ///
@@ -82,7 +82,7 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
     let whole = holds_checkpoint(contract);
     for (name, shape) in &wanted {
         match found.get(name.as_str()) {
-            None if whole || name.ends_with(PATCHES) => {
+            None if whole || name.ends_with(PATCH_EMBEDDING) => {
                 check.problems.push(format!("weights: no {name}, expected shape {shape:?}"));
             }
             None => {}

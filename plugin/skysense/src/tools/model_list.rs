@@ -75,7 +75,8 @@ impl Tool for ModelList {
         let base = host.about().base;
         let mut folders: Vec<PathBuf> =
             arguments.folders.iter().map(|folder| path(&base, &folder.display().to_string())).collect();
-        if folders.is_empty() {
+        let from_environment = folders.is_empty();
+        if from_environment {
             let set = env::var_os(SEARCH_PATH).filter(|value| !value.is_empty());
             folders = set.map_or_else(|| vec![base.clone()], |value| env::split_paths(&value).collect());
         }
@@ -83,6 +84,12 @@ impl Tool for ModelList {
         for folder in &folders {
             if let Err(error) = fs::read_dir(folder) {
                 let message = format!("cannot read {}: {error}", folder.display());
+                if from_environment {
+                    // One folder that is gone does not hide the models of the others.
+                    let reason = format!("{message}; it is named by {SEARCH_PATH}");
+                    answer.broken.push(Broken { path: folder.clone(), reason });
+                    continue;
+                }
                 return Err(NodeError::new("model.folder", message).hint("name folders that hold model packages"));
             }
             walk(folder, DEPTH, &mut answer, host)?;

@@ -72,7 +72,9 @@ impl Place<'_> {
         // Before it stands in its place: a run that is killed now and goes on must know it as its own.
         if let Some(scratch) = host.scratch() {
             let path = scratch.join(MADE);
-            std::fs::write(&path, &new.contract().weights_sha256).map_err(|source| errors::written(&path, &source))?;
+            let written =
+                std::fs::create_dir_all(&scratch).and_then(|()| std::fs::write(&path, &new.contract().weights_sha256));
+            written.map_err(|source| errors::written(&path, &source))?;
         }
         new.replace(self.target).map_err(|error| errors::contract(&error))
     }

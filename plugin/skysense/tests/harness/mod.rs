@@ -76,9 +76,18 @@ impl Planned {
 impl Bench {
     /// A bench with this many threads, in a folder for relative paths.
     pub(crate) fn new(threads: usize, base: impl Into<PathBuf>) -> Self {
-        let base = base.into();
+        Self::of(threads, base.into(), false)
+    }
+
+    /// As [`Bench::new`], of a run that goes on after it was broken off.
+    pub(crate) fn resumed(threads: usize, base: impl Into<PathBuf>) -> Self {
+        Self::of(threads, base.into(), true)
+    }
+
+    fn of(threads: usize, base: PathBuf, resumed: bool) -> Self {
         let mut about = About::default();
         about.threads = threads;
+        about.resumed = resumed;
         about.workflow_sha256 = "5".repeat(64);
         about.base.clone_from(&base);
         let told = Told { about, scratch: base.join("scratch").display().to_string(), ..Told::default() };

@@ -59,6 +59,30 @@ fn a_student_of_chips_gives_features_and_names_its_teacher() {
 }
 
 #[test]
+fn a_run_that_goes_on_knows_its_own_student_and_no_older_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, folder.path());
+    let (scenes, chips) = planned_chips(&bench);
+    let batches = bench.run(&chips, &[("items", &scenes, Vec::new())]).unwrap();
+    let taught = |bench: &Bench, steps: usize| {
+        let settings = json!({
+            "teacher": {"package": package()}, "modalities": ["s2"], "steps": steps, "out": "student", "exists": "replace",
+        });
+        let student = good(bench.plan("skysense.distill", settings, &[("chips", &chips)]));
+        bench.run(&student, &[("chips", &chips, batches.clone())]).unwrap();
+        Package::open(folder.path().join("student")).unwrap().contract().weights_sha256.clone()
+    };
+    let older = taught(&bench, 1);
+    // Of another run, whose folder this one does not have.
+    std::fs::remove_dir_all(folder.path().join("scratch")).unwrap();
+    let resumed = Bench::resumed(2, folder.path());
+    let own = taught(&resumed, 2);
+    assert_ne!(own, older, "the older student of the same name was taken for the run's own");
+    // Nothing is taught twice: what stands there is what this run made.
+    assert_eq!(taught(&resumed, 3), own);
+}
+
+#[test]
 fn what_does_not_fit_the_teacher_is_told_while_planning() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(1, folder.path());
@@ -76,6 +100,12 @@ fn what_does_not_fit_the_teacher_is_told_while_planning() {
     assert!(unseen.contains("/modalities") && unseen.contains("s2, s1"), "{unseen}");
     let missing = told(&all, json!({"teacher": {"package": "no/teacher"}}));
     assert!(missing.contains("/teacher/package") && missing.contains("no/teacher"), "{missing}");
+    let itself = told(&all, json!({"out": package(), "exists": "replace"}));
+    assert!(itself.contains("/out") && itself.contains("its teacher"), "{itself}");
+    let endless = told(&all, json!({"batch": u64::MAX}));
+    assert!(endless.is_empty(), "a batch that fits no machine is the memory's fault, not a panic: {endless}");
+    let backwards = told(&all, json!({"seconds": -1.0}));
+    assert!(backwards.contains("/seconds"), "{backwards}");
     let unknown = told(&all, json!({"preset": "huge"}));
     assert!(unknown.contains("/preset") && unknown.contains("tiny"), "{unknown}");
     let nameless = told(&all, json!({"teacher": {"packages": "x"}}));

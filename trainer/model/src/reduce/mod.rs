@@ -32,7 +32,7 @@ pub use watch::{HIGH, LOW, watched};
 pub use weights::weights;
 
 /// Name of the patch embedding's weights, which stay as they are.
-const PATCH_EMBEDDING: &str = "patch_embed.projection.weight";
+pub const PATCH_EMBEDDING: &str = "patch_embed.projection.weight";
 
 /// Least and largest value of each product's input, by the input's name.
 pub type Ranges = BTreeMap<String, [f32; 2]>;

@@ -114,6 +114,8 @@ pub(super) fn outline(value: &Value, indent: usize) -> String {
     let plain = |value: &Value| match value {
         Value::Object(fields) if !fields.is_empty() => None,
         Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => None,
+        // Sentences are told apart by lines.
+        Value::Array(items) if items.iter().any(|item| item.as_str().is_some_and(|text| text.contains(", "))) => None,
         Value::Array(items) => {
             let words: Vec<String> =
                 items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();

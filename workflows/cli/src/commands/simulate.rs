@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Subcommand, runs::outline};
+use super::{Subcommand, path_text, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
 /// Options of `simulate`.
@@ -26,7 +26,7 @@ enum What {
 #[derive(Debug, Args, Serialize)]
 struct Scene {
     /// Folder to write
-    #[arg(short, long, value_name = "FOLDER")]
+    #[arg(short, long, value_name = "FOLDER", value_parser = path_text)]
     out: PathBuf,
     /// Side of the square scene in pixels of 10 m
     #[arg(long, value_name = "PIXELS")]

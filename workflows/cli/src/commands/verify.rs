@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Subcommand, runs::outline};
+use super::{Subcommand, path_text, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
 /// Options of `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The STAC item
+    #[arg(value_parser = path_text)]
     item: PathBuf,
 }
 

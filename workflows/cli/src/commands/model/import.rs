@@ -6,41 +6,41 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::runs::outline;
+use super::super::{path_text, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
 /// Files and what they do not say. What is left out takes the default of the plugin's tool.
 #[derive(Debug, Args, Serialize)]
 pub(crate) struct Import {
     /// Folder to write
-    #[arg(short, long, value_name = "FOLDER")]
+    #[arg(short, long, value_name = "FOLDER", value_parser = path_text)]
     out: PathBuf,
     /// Weights of the high-resolution encoder, .pth or .safetensors
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hr: Option<PathBuf>,
     /// Weights of the Sentinel-2 encoder
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     s2: Option<PathBuf>,
     /// Weights of the Sentinel-1 encoder
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     s1: Option<PathBuf>,
     /// Weights of the up head of Sentinel-2
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     head_s2: Option<PathBuf>,
     /// Weights of the up head of Sentinel-1
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     head_s1: Option<PathBuf>,
     /// Weights of the fusion
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     fusion: Option<PathBuf>,
     /// Weights of all modules in one file; files of single modules win over it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     full: Option<PathBuf>,
     /// Which weights to take from files that hold several: ema, teacher, student, or the name of a container
