@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
-use burn::tensor::{Device, Tensor};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
 use skysense_contract::{Modality, Offer, sha256_bytes};
 use skysense_model::{Checkpointing, Precision, Tape};
 
-use crate::batch::stack;
+use crate::batch::{stack, weight};
 use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, mark, prepare};
 use crate::draw::Draw;
 use crate::loss::{ClassWeights, cross_entropy, median_frequency};
 use crate::loss_scale::LossScale;
-use crate::network::{Network, seeded};
+use crate::network::Network;
+use crate::parts::{Parts, part_seed};
 use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
@@ -74,6 +75,7 @@ struct Run<'a> {
     weights: Vec<f32>,
     identity: String,
     device: Device,
+    parts: Parts,
 }
 
 impl<'a> Run<'a> {
@@ -95,7 +97,8 @@ impl<'a> Run<'a> {
             ClassWeights::Given(weights) => weights.clone(),
         };
         let identity = identity(&ready, &setup, config);
-        Ok(Self { config, setup, ready, labelled, weights, identity, device })
+        let parts = Parts::new(config.recipe.parts, &device)?;
+        Ok(Self { config, setup, ready, labelled, weights, identity, device, parts })
     }
 }
 
@@ -117,6 +120,25 @@ impl Learner for Run<'_> {
         scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Network, f32), TrainError> {
+        let (value, gradients) = self.gradients(&network, scale, (step, rate))?;
+        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
+        let network = match scale.unscale(gradients, &network) {
+            Some(gradients) => optimiser.step(rate, network, gradients),
+            None if scale.spent() => return Err(TrainError::Diverged { step, rate }),
+            None => network,
+        };
+        Ok((network, value))
+    }
+}
+
+impl Run<'_> {
+    /// Loss of a step, and its gradients with the loss scaled.
+    fn gradients(
+        &self,
+        network: &Network,
+        scale: &LossScale,
+        (step, rate): (usize, f64),
+    ) -> Result<(f32, GradientsParams), TrainError> {
         let draw = Draw {
             ready: &self.ready,
             training: &self.labelled,
@@ -125,37 +147,26 @@ impl Learner for Run<'_> {
             augmentation: &self.config.recipe.augmentation,
         };
         let samples: Vec<Prepared> = draw.step(step).into_iter().map(|(_, sample, _)| sample).collect();
-        let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
-        // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
+        let total = weight(&samples, &self.weights, false);
         let seed = step_seed(self.config.recipe.seed, step);
         let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
-        let diverged = || TrainError::Diverged { step, rate };
         // Nothing of a frozen encoder is kept anyway.
         let checkpointing = if frozen { Checkpointing::Off } else { checkpointing };
-        let forward = || {
-            let tape = Tape::new(checkpointing, seed);
+        self.parts.gradients(network, self.parts.share(samples), |network, part, samples| {
+            let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
+            let tape = Tape::new(checkpointing, part_seed(seed, part));
             let logits = network.logits_on(&tape, &batch, precision, frozen);
-            let loss = cross_entropy(logits, batch.classes.clone(), batch.weights.clone());
+            // The loss is the mean of a part: as much of the mean of the step as the part weighs.
+            let share = weight(&samples, &self.weights, false) / total;
+            let loss = cross_entropy(logits, batch.classes, batch.weights) * share;
             let value = loss.clone().into_scalar::<f32>();
-            if value.is_finite() { Ok((tape, loss, value)) } else { Err(diverged()) }
-        };
-        let backward = |(tape, loss, value): (Tape, Tensor<1>, f32)| {
+            if !value.is_finite() {
+                return Err(TrainError::Diverged { step, rate });
+            }
             let loss = scale.scale(loss);
             let gradients = if frozen { tape.backward(&loss, &network.head) } else { tape.backward(&loss, &network) };
-            (value, gradients)
-        };
-        // Blocks that are run again draw again; otherwise others need not wait for the backward pass.
-        let (value, gradients) = match checkpointing {
-            Checkpointing::Off => backward(seeded(&self.device, seed, forward)?),
-            Checkpointing::Blocks => seeded(&self.device, seed, || forward().map(backward))?,
-        };
-        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
-        let network = match scale.unscale(gradients, &network) {
-            Some(gradients) => optimiser.step(rate, network, gradients),
-            None if scale.spent() => return Err(diverged()),
-            None => network,
-        };
-        Ok((network, value))
+            Ok((value, gradients))
+        })
     }
 }
 

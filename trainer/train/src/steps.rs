@@ -101,7 +101,7 @@ pub(crate) fn run<L: Learner>(
     Ok((network, state))
 }
 
-/// Seed of what a step draws from the device's generator, such as stochastic depth.
+/// Seed of what a step draws as it runs, such as stochastic depth.
 pub(crate) fn step_seed(seed: u64, step: usize) -> u64 {
     seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64)
 }

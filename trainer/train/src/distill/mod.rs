@@ -20,19 +20,21 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use skysense_contract::{Modality, Offer, sha256_bytes};
+use skysense_model::Tape;
 
 use self::level::Level;
 use self::likeness::Likenesses;
 use self::plan::{Plan, plan};
 use self::student::Student;
-use self::target::{Lesson, target};
+use self::target::{Lesson, Target, target};
 use self::teacher::{Teacher, prepared};
+use crate::augment::Drawn;
 use crate::batch::stack;
 use crate::dataset::{Prepared, labelled_blocks, mark};
 use crate::draw::Draw;
 use crate::loss::feature_loss;
 use crate::loss_scale::LossScale;
-use crate::network::seeded;
+use crate::parts::{Parts, part_seed};
 use crate::split::Split;
 use crate::steps::{self, Learner, step_seed};
 use crate::{Hooks, Sample, TrainError};
@@ -93,7 +95,8 @@ pub fn distill(
     };
     let probe = ready[*first].clone();
     let device = Device::flex().autodiff();
-    let run = Run { config, plan: &plan, teacher, ready, training, device };
+    let parts = Parts::new(config.recipe.parts, &device)?;
+    let run = Run { config, plan: &plan, teacher, ready, training, device, parts };
     let before = run.held_out(&run.network()?.valid())?;
     let (student, state) = steps::run(&config.recipe, &run, &run.identity(), hooks)?;
     let student = student.valid();
@@ -123,6 +126,7 @@ struct Run<'a> {
     /// Samples with a pixel that trains.
     training: Vec<usize>,
     device: Device,
+    parts: Parts,
 }
 
 impl Learner for Run<'_> {
@@ -140,9 +144,40 @@ impl Learner for Run<'_> {
         _: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Student, f32), TrainError> {
+        let (value, gradients) = self.gradients(&student, (step, rate))?;
+        Ok((optimiser.step(rate, student, gradients), value))
+    }
+}
+
+/// What a part of a step learns: its samples, and for each level what it should give.
+struct Part {
+    samples: Vec<Prepared>,
+    targets: BTreeMap<Level, Target>,
+}
+
+impl Run<'_> {
+    /// Loss of a step and its gradients.
+    fn gradients(&self, student: &Student, (step, rate): (usize, f64)) -> Result<(f32, GradientsParams), TrainError> {
         let Self { config, ready, training, .. } = self;
         let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
         let drawn = Draw { ready, training, batch, seed, augmentation }.step(step);
+        let parts = self.parts.share(drawn).into_iter().map(|drawn| self.part(drawn));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let weights = self.weights(&parts);
+        self.parts.gradients(student, parts, |student, at, part| {
+            let batch = stack(&part.samples, &self.plan.student.inputs, &[1.0], false, &self.device);
+            let tape = Tape::keeping(part_seed(step_seed(seed, step), at));
+            let found = student.features(&tape, &batch, &self.plan.levels);
+            let loss = self.loss(found, part.targets, &weights);
+            let value = loss.clone().into_scalar::<f32>();
+            if !value.is_finite() {
+                return Err(TrainError::Diverged { step, rate });
+            }
+            Ok((value, tape.backward(&loss, &student)))
+        })
+    }
+
+    fn part(&self, drawn: Vec<(usize, Prepared, Drawn)>) -> Result<Part, TrainError> {
         let features =
             drawn.iter().map(|(place, ..)| self.teacher.features(*place)).collect::<Result<Vec<_>, TrainError>>()?;
         let lessons: Vec<Lesson<'_>> = drawn
@@ -152,33 +187,39 @@ impl Learner for Run<'_> {
                 Some(Lesson { sample, drawn: Some(drawn), features: features.as_ref()? })
             })
             .collect();
-        let samples: Vec<Prepared> = drawn.iter().map(|(_, sample, _)| sample.clone()).collect();
-        let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
-        // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let found =
-            seeded(&self.device, step_seed(config.recipe.seed, step), || student.features(&batch, &self.plan.levels));
-        let loss = self.loss(found, &lessons);
-        let value = loss.clone().into_scalar::<f32>();
-        if !value.is_finite() {
-            return Err(TrainError::Diverged { step, rate });
-        }
-        let gradients = GradientsParams::from_module(&mut loss.backward(), &student);
-        Ok((optimiser.step(rate, student, gradients), value))
+        let standards = &self.teacher.standards;
+        let targets =
+            self.plan.levels.iter().filter_map(|level| Some((*level, target(&lessons, *level, standards, false)?)));
+        let targets = targets.collect();
+        Ok(Part { samples: drawn.into_iter().map(|(_, sample, _)| sample).collect(), targets })
     }
-}
 
-impl Run<'_> {
-    /// The loss of the fused features, and the mean of those of the encoders by their weight.
-    fn loss(&self, found: BTreeMap<Level, Tensor<2>>, lessons: &[Lesson<'_>]) -> Tensor<1> {
-        let encoders = found.len().saturating_sub(1).max(1) as f64;
+    /// What the loss of each level is multiplied with, for a position of weight 1: the loss of a step is that of the fused
+    /// features, and the mean of those of the encoders by their weight, each over the positions of all parts.
+    fn weights(&self, parts: &[Part]) -> BTreeMap<Level, f64> {
+        let mut positions = BTreeMap::<Level, f64>::new();
+        for (level, target) in parts.iter().flat_map(|part| &part.targets) {
+            *positions.entry(*level).or_default() += target.weight();
+        }
+        let encoders = positions.keys().filter(|level| **level != Level::Fused).count().max(1) as f64;
+        let weight = |level| if level == Level::Fused { 1.0 } else { self.config.encoders / encoders };
+        positions.into_iter().map(|(level, positions)| (level, weight(level) / positions.max(1e-12))).collect()
+    }
+
+    /// The loss of a part.
+    fn loss(
+        &self,
+        found: BTreeMap<Level, Tensor<2>>,
+        mut targets: BTreeMap<Level, Target>,
+        weights: &BTreeMap<Level, f64>,
+    ) -> Tensor<1> {
         let mut loss = Tensor::<1>::zeros([1], &self.device);
         for (level, predicted) in found {
-            let Some(target) = target(lessons, level, &self.teacher.standards, false) else { continue };
-            let positions = target.weights.len();
+            let Some((target, weight)) = targets.remove(&level).zip(weights.get(&level)) else { continue };
+            let (positions, of_part) = (target.weights.len(), target.weight());
             let values = Tensor::from_data(TensorData::new(target.values, [positions, target.channels]), &self.device);
             let weights = Tensor::from_data(TensorData::new(target.weights, [positions]), &self.device);
-            let weight = if level == Level::Fused { 1.0 } else { self.config.encoders / encoders };
-            loss = loss + feature_loss(predicted, values, weights) * weight;
+            loss = loss + feature_loss(predicted, values, weights) * (weight * of_part);
         }
         loss
     }
@@ -193,7 +234,7 @@ impl Run<'_> {
             let Some(features) = self.teacher.features(index)? else { continue };
             let batch = stack(std::slice::from_ref(sample), &self.plan.student.inputs, &[1.0], true, &Device::flex());
             let lesson = [Lesson { sample, drawn: None, features: &features }];
-            for (level, predicted) in student.features(&batch, &self.plan.levels) {
+            for (level, predicted) in student.features(&Tape::off(), &batch, &self.plan.levels) {
                 if let Some(target) = target(&lesson, level, &self.teacher.standards, true) {
                     let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
                     all.add(level, &predicted, &target, &self.teacher.standards[&level]);
