@@ -16,7 +16,7 @@ def parse(text: str) -> dict[str, int]:
     """`B02=1, B03=2` as a mapping."""
     mapping: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in re.split(r"[,;\n]", text))):
-        name, sign, number = (piece.strip() for piece in re.sub("[:=]", "=", part, count=1).partition("="))
+        name, sign, number = (piece.strip() for piece in part.replace(":", "=", 1).partition("="))
         if not sign or not number.isdigit() or int(number) < 1:
             raise BandsError(
                 tr("“{part}” names no band. Write which band of the file is which: B02=1, B03=2.", part=part)

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping
 
@@ -18,14 +17,8 @@ INSTALLED = "installed.json"
 NEEDED = (0, 1)
 
 
-@dataclass(frozen=True)
 class Missing(Exception):
     """The command is not there, is another one, or does not start."""
-
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def how_to_get() -> str:
