@@ -59,8 +59,11 @@ class SkySenseProvider(QgsProcessingProvider):
 
     def unload(self) -> None:
         project = QgsProject.instance()
-        project.readProject.disconnect(self._project_changed)
-        project.cleared.disconnect(self._project_changed)
+        for signal in (project.readProject, project.cleared):
+            try:
+                signal.disconnect(self._project_changed)
+            except TypeError:
+                pass  # QGIS itself is ending, and has cut it already.
         settings.unregister()
 
     def loadAlgorithms(self) -> None:

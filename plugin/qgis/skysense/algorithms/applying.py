@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingOutputFile,
     QgsProcessingOutputMultipleLayers,
     QgsProcessingOutputRasterLayer,
@@ -39,7 +38,7 @@ class ApplyModel(SkySenseAlgorithm):
         add_load(self)
         self.addParameter(QgsProcessingParameterFolderDestination(OUTPUT, tr("Folder for the result")))
         self.addOutput(QgsProcessingOutputRasterLayer("RESULT", tr("Result")))
-        self.addOutput(QgsProcessingOutputMultipleLayers("RESULTS", tr("All rasters"), QgsProcessing.TypeRaster))
+        self.addOutput(QgsProcessingOutputMultipleLayers("RESULTS", tr("All rasters")))
         self.addOutput(QgsProcessingOutputFile("ITEM", tr("STAC item of the result")))
         self.addOutput(QgsProcessingOutputFile(WORKFLOW, tr("Workflow, to run it again")))
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report of the run")))

@@ -6,7 +6,6 @@ import html
 from typing import Any
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingException,
     QgsProcessingOutputFile,
     QgsProcessingOutputMultipleLayers,
@@ -60,7 +59,7 @@ class WorkflowAlgorithm(SkySenseAlgorithm):
             self.addParameter(parameter)
         add_load(self)
         self.addOutput(QgsProcessingOutputRasterLayer("RESULT", tr("First raster that is written")))
-        self.addOutput(QgsProcessingOutputMultipleLayers("RESULTS", tr("All rasters"), QgsProcessing.TypeRaster))
+        self.addOutput(QgsProcessingOutputMultipleLayers("RESULTS", tr("All rasters")))
         self.addOutput(QgsProcessingOutputFile("ITEM", tr("STAC item of the result")))
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report of the run")))
 

@@ -23,6 +23,18 @@ class Listener:
 
     def hear(self, event: dict[str, Any]) -> list[tuple[str, str]]:
         """Takes an event; gives lines as (level, text)."""
+        lines = self._lines(event)
+        if self.done:
+            # A node that is planned later must not turn the bar back.
+            self.best = max(self.best, 100.0 * sum(self.done.values()) / len(self.done))
+        return lines
+
+    @property
+    def percent(self) -> float:
+        """How far the run is; never goes back."""
+        return self.best
+
+    def _lines(self, event: dict[str, Any]) -> list[tuple[str, str]]:
         node = event.get("node", "")
         kind = event.get("event")
         if kind == "node-planning":
@@ -46,13 +58,6 @@ class Listener:
         elif kind == "note":
             return [(INFO, str(event.get("message", "")))]
         return []
-
-    @property
-    def percent(self) -> float:
-        """How far the run is; never goes back."""
-        if self.done:
-            self.best = max(self.best, 100.0 * sum(self.done.values()) / len(self.done))
-        return self.best
 
     def _share(self, node: str, done: Any, total: Any) -> None:
         if isinstance(done, (int, float)) and isinstance(total, (int, float)) and total > 0:
