@@ -55,7 +55,7 @@ class ApplyModel(SkySenseAlgorithm):
         model = layers.model_facts(folder)
         out = os.path.abspath(self.parameterAsString(parameters, OUTPUT, context))
         source = images.images(self, parameters, context)
-        grid = images.grid(self, parameters, context, model.chip_size)
+        grid = images.grid(self, parameters, context, model.chip_size, model.most_dates)
         made = self.workflow(parameters, context, source, grid, folder, out)
         # Beside the result and not in it: the folder is whole or not there.
         self.file = ready.write(made, Path(f"{out.rstrip(os.sep)}.skysense.yaml"))

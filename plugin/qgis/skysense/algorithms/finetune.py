@@ -82,9 +82,10 @@ class Finetune(SkySenseAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback) -> bool:
         start = layers.model_folder(self.parameterAsString(parameters, START, context))
-        size = self.parameterAsInt(parameters, SIZE, context)
+        size, most_dates = self.parameterAsInt(parameters, SIZE, context), 0
         if start:
-            size = layers.model_facts(start).chip_size
+            model = layers.model_facts(start)
+            size, most_dates = model.chip_size, model.most_dates
         name = self.parameterAsString(parameters, NAME, context).strip() or "my-model"
         out = self.parameterAsString(parameters, OUTPUT, context)
         self.out = os.path.abspath(out) if out else str(settings.model_folder() / name)
@@ -98,7 +99,7 @@ class Finetune(SkySenseAlgorithm):
             frozen=self.parameterAsBoolean(parameters, FROZEN, context),
         )
         source = images.images(self, parameters, context)
-        grid = images.grid(self, parameters, context, size)
+        grid = images.grid(self, parameters, context, size, most_dates)
         made = ready.finetune(source, grid, self._labels(parameters, context, grid), training)
         self.file = ready.write(made, Path(f"{self.out}.skysense.yaml"))
         feedback.pushInfo(tr("Workflow: {file}", file=self.file))

@@ -7,7 +7,6 @@ from typing import Any
 from qgis.core import (
     QgsProcessing,
     QgsProcessingAlgorithm,
-    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingParameterCrs,
     QgsProcessingParameterEnum,
@@ -179,8 +178,9 @@ def _rasters(algorithm, parameters, context, rasters: list[QgsRasterLayer], sens
     return found
 
 
-def grid(algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext, size: int):
-    """The grid that was chosen, with chips of the model's size."""
+def grid(algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context, size: int, most_dates: int = 0):
+    """The grid that was chosen, with chips of the model's size and no more dates than it takes."""
+    dates = algorithm.parameterAsInt(parameters, MOST, context)
     kinds = algorithm.parameterAsEnums(parameters, MODALITY, context) if parameters.get(MODALITY) else []
     return ready.Grid(
         bbox=layers.degrees(algorithm, parameters, EXTENT, context),
@@ -189,7 +189,7 @@ def grid(algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context:
         size=size,
         modalities=tuple(MODALITIES[kind][0] for kind in kinds),
         period=algorithm.parameterAsString(parameters, PERIOD, context).strip() or "none",
-        dates=algorithm.parameterAsInt(parameters, MOST, context),
+        dates=min(dates, most_dates) if most_dates else dates,
         mask=chosen(algorithm, parameters, MASK, context, MASKS),
         bands=chosen(algorithm, parameters, SUBSET, context, BAND_RULES),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from .hints import in_words
 from .process import Outcome
 from .words import tr
 
@@ -19,7 +20,7 @@ def explain(outcome: Outcome, labels: Mapping[str, str] | None = None, own_file:
         return "\n\n".join(_fault(fault, labels or {}, own_file) for fault in faults)
     error = answer.get("error")
     if isinstance(error, dict):
-        return _error(error)
+        return _error(error, own_file)
     if outcome.exit == CANCELLED:
         return tr("The run was cancelled.")
     said = "\n".join(outcome.tail).strip() or tr("It said nothing.")
@@ -38,8 +39,10 @@ def _causes(what: Mapping[str, Any]) -> list[str]:
     return [_sentence(tr("Cause: {cause}", cause=cause)) for cause in what.get("causes") or []]
 
 
-def _todo(what: Mapping[str, Any]) -> list[str]:
+def _todo(what: Mapping[str, Any], own_file: bool) -> list[str]:
     hint = what.get("hint")
+    if hint and own_file:
+        hint = in_words(str(hint))
     return [_sentence(tr("What to do: {hint}", hint=hint))] if hint else []
 
 
@@ -55,7 +58,7 @@ def _fault(fault: Mapping[str, Any], labels: Mapping[str, str], own_file: bool) 
     parts += _causes(fault)
     if fault.get("file") and fault.get("line") and not own_file:
         parts.append(tr("It stands in {file}, line {line}.", file=fault["file"], line=fault["line"]))
-    return " ".join(parts + _todo(fault))
+    return " ".join(parts + _todo(fault, own_file))
 
 
 def _param_of(message: str) -> str:
@@ -63,10 +66,10 @@ def _param_of(message: str) -> str:
     return parts[1] if len(parts) > 2 else ""
 
 
-def _error(error: Mapping[str, Any]) -> str:
+def _error(error: Mapping[str, Any], own_file: bool) -> str:
     parts = [_sentence(str(error.get("message", "")))]
     place = error.get("place") or {}
     if isinstance(place, dict) and place:
         where = ", ".join(f"{key} {value}" for key, value in place.items())
         parts.append(_sentence(tr("Where: {where}", where=where)))
-    return " ".join(parts + _causes(error) + _todo(error))
+    return " ".join(parts + _causes(error) + _todo(error, own_file))

@@ -19,6 +19,8 @@ class Compare(QWidget):
         for box in (self.lower, self.upper):
             box.setFilters(QgsMapLayerProxyModel.RasterLayer)
             box.setAllowEmptyLayer(True)
+            box.setMinimumContentsLength(12)
+            box.setSizeAdjustPolicy(box.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setCurrentIndex(0)
             box.layerChanged.connect(self._chosen)
         self.slider = QSlider(Qt.Orientation.Horizontal)

@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -71,6 +72,8 @@ class SkySenseDock(QgsDockWidget):
         self.words = QLabel()
         self.words.setWordWrap(True)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # A path is one long word: it must not make the dock wider than the user wants it.
+        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.compare = Compare()
         self.setWidget(self._layout())
         self._busy(False)
@@ -86,9 +89,9 @@ class SkySenseDock(QgsDockWidget):
         page = QWidget()
         rows = QVBoxLayout(page)
         dates = QHBoxLayout()
-        dates.addWidget(self.start)
+        dates.addWidget(self.start, 1)
         dates.addWidget(QLabel("–"))
-        dates.addWidget(self.end)
+        dates.addWidget(self.end, 1)
         models = QHBoxLayout()
         models.addWidget(self.model, 1)
         manage = QToolButton()
@@ -122,8 +125,8 @@ class SkySenseDock(QgsDockWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setMinimumWidth(340)
         scroll.setWidget(page)
+        scroll.setMinimumWidth(page.minimumSizeHint().width() + scroll.verticalScrollBar().sizeHint().width())
         return scroll
 
     @staticmethod
@@ -203,8 +206,9 @@ class SkySenseDock(QgsDockWidget):
         for layer in layers:
             QgsProject.instance().addMapLayer(layer)
         if layers:
+            # A path may break at its folders.
             self.compare.offer(layers[0])
-            self._say(tr("done: {file}", file=layers[0].source()))
+            self._say(tr("done: {file}", file=layers[0].source().replace("/", "/\u200b")))
         else:
             self._say(error or tr("The run gave no raster; the log under Processing says more."))
 

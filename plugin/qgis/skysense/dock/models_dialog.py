@@ -114,7 +114,7 @@ class ModelsDialog(QDialog):
             return
         licence = tr("Licence of the weights: {licence}", licence=model.licence)
         size = tr("{size} MB in {folder}", size=round(model.size / 1e6, 1), folder=model.path)
-        self.about.setText(f"<b>{model.name}</b> — {model.summary}<br><b>{licence}</b><br><small>{size}</small>")
+        self.about.setText(f"{model.summary}<br><b>{licence}</b><br><small>{size}</small>")
         try:
             self.card.setMarkdown(session.model("card", str(model.path)).get("card", ""))
         except QgsProcessingException as error:

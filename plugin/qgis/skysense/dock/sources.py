@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.gui import QgsCheckableComboBox
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QStackedWidget, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from .. import settings
 from ..algorithms.images import BANDS, CATALOG, COLLECTIONS, DATES, LAYERS, MODALITIES, MODALITY, SENSOR, SENSORS
@@ -43,9 +43,10 @@ class SourcePicker(QWidget):
         self.collections.setToolTip(tr("Collections, with commas between; empty: all"))
         form.addRow(tr("Catalog"), self.catalog)
         form.addRow(tr("Collections"), self.collections)
-        kinds = QHBoxLayout()
+        kinds = QVBoxLayout()
+        kinds.setSpacing(2)
         self.kinds = []
-        for name, words in MODALITIES:
+        for _, words in MODALITIES:
             box = QCheckBox(tr(words))
             box.setChecked(True)
             self.kinds.append(box)
@@ -62,6 +63,8 @@ class SourcePicker(QWidget):
         self.sensor = QComboBox()
         for name, words in SENSORS:
             self.sensor.addItem(tr(words), name)
+        self.sensor.setMinimumContentsLength(12)
+        self.sensor.setSizeAdjustPolicy(self.sensor.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.bands = QLineEdit()
         self.bands.setPlaceholderText(tr("by their names"))
         self.dates = QLineEdit()

@@ -36,6 +36,12 @@ class Sentences(unittest.TestCase):
         text = explain(Outcome(3, {"error": error}))
         self.assertEqual(text, "The file ends early. Where: item S2A. Cause: 3 bytes. What to do: fetch it.")
 
+    def test_hints_about_settings_speak_of_the_form(self):
+        fault = {"message": "m", "hint": "set `bands: subset` to use what is there, or name the bands"}
+        self.assertIn("under Bands.", explain(Outcome(1, {"faults": [fault]}), own_file=True))
+        # The author of a file has the setting before the eyes.
+        self.assertIn("`bands: subset`", explain(Outcome(1, {"faults": [fault]})))
+
     def test_without_an_answer_the_last_lines_speak(self):
         self.assertIn("thread panicked", explain(Outcome(101, None, ["thread panicked"])))
         self.assertIn("101", explain(Outcome(101, None)))
