@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from qgis.core import Qgis, QgsMessageLog, QgsProcessingProvider, QgsProject
 
 from . import icons, session, settings
@@ -60,10 +62,9 @@ class SkySenseProvider(QgsProcessingProvider):
     def unload(self) -> None:
         project = QgsProject.instance()
         for signal in (project.readProject, project.cleared):
-            try:
+            # Where QGIS itself is ending, it has cut it already.
+            with contextlib.suppress(TypeError):
                 signal.disconnect(self._project_changed)
-            except TypeError:
-                pass  # QGIS itself is ending, and has cut it already.
         settings.unregister()
 
     def loadAlgorithms(self) -> None:

@@ -12,7 +12,8 @@ from qgis.core import QgsApplication, QgsProcessingException
 
 from . import settings
 from .core import binary, command, messages, process, workflows
-from .core.models import Model, read as read_models
+from .core.models import Model
+from .core.models import read as read_models
 
 PLUGIN = Path(__file__).parent
 
@@ -51,7 +52,13 @@ def call_raw(line: Sequence[str]) -> process.Outcome:
     flags = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}
     try:
         done = subprocess.run(
-            list(line), stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False, **flags
+            list(line),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment(),
+            timeout=60,
+            check=False,
+            **flags,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise binary.Missing(f"{line[0]}: {error}. {binary.how_to_get()}") from error

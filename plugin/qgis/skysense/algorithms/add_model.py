@@ -20,7 +20,7 @@ from .. import session, settings
 from ..core import events
 from ..core.words import tr
 from . import layers
-from .base import SkySenseAlgorithm, find, tell
+from .base import SkySenseAlgorithm, tell
 from .parameters import advanced
 
 PACKAGE, HR, S2, S1, FULL, NAME, LICENCE, MISSING = (
@@ -34,10 +34,10 @@ class AddModel(SkySenseAlgorithm):
     ID = "addmodel"
     TITLE = "Add a model"
     ABOUT = (
-        "Adds a model to your models: a folder with a model package, or published weights (.pth or .safetensors), which "
-        "become one.\n"
-        "A package is checked before it is taken: its files, its weights and what it computed when it was made. Weights "
-        "have a licence of their own; name it where you know it."
+        "Adds a model to your models: a folder with a model package, or published weights (.pth or .safetensors), "
+        "which become one.\n"
+        "A package is checked before it is taken: its files, its weights and what it computed when it was made. "
+        "Weights have a licence of their own; name it where you know it."
     )
 
     def initAlgorithm(self, configuration=None) -> None:
@@ -64,8 +64,7 @@ class AddModel(SkySenseAlgorithm):
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Folder of the model")))
         self.addOutput(QgsProcessingOutputString("CARD", tr("Model card")))
 
-    def processAlgorithm(self, parameters, context, feedback) -> dict[str, Any]:
-        find()
+    def work(self, parameters, context, feedback) -> dict[str, Any]:
         package = self.parameterAsFile(parameters, PACKAGE, context)
         weights = {
             option: self.parameterAsFile(parameters, name, context)
@@ -77,8 +76,9 @@ class AddModel(SkySenseAlgorithm):
                 tr("One thing is added at a time. What to do: choose the folder of a package, or files with weights.")
             )
         name = self.parameterAsString(parameters, NAME, context).strip()
+        listener = events.Listener()
         options = {
-            "on_event": lambda event, listener=events.Listener(): tell(listener, event, feedback),
+            "on_event": lambda event: tell(listener, event, feedback),
             "cancelled": feedback.isCanceled,
         }
         if package:

@@ -46,23 +46,23 @@ class ApplyModel(SkySenseAlgorithm):
     def add_own(self) -> None:
         """Parameters of the algorithm alone."""
 
-    def workflow(self, parameters, context, source, grid, model: str, out: str) -> dict[str, Any]:
+    def workflow(self, parameters, context, use: ready.Use) -> dict[str, Any]:
         """The workflow that does it."""
         raise NotImplementedError
 
-    def prepareAlgorithm(self, parameters, context, feedback) -> bool:
+    def look(self, parameters, context, feedback) -> None:
         folder = layers.model_folder(self.parameterAsString(parameters, MODEL, context))
         model = layers.model_facts(folder)
         out = os.path.abspath(self.parameterAsString(parameters, OUTPUT, context))
         source = images.images(self, parameters, context)
         grid = images.grid(self, parameters, context, model.chip_size, model.most_dates)
-        made = self.workflow(parameters, context, source, grid, folder, out)
+        use = ready.Use(source, grid, folder, out, results.collection_name(out, self.COLLECTION))
+        made = self.workflow(parameters, context, use)
         # Beside the result and not in it: the folder is whole or not there.
         self.file = ready.write(made, Path(f"{out.rstrip(os.sep)}.skysense.yaml"))
         feedback.pushInfo(tr("Workflow: {file}", file=self.file))
-        return True
 
-    def processAlgorithm(self, parameters, context, feedback) -> dict[str, Any]:
+    def work(self, parameters, context, feedback) -> dict[str, Any]:
         report = run_workflow(self.file, {}, feedback, own_file=True)
         found = results.outputs_of(report)
         if self.parameterAsBoolean(parameters, LOAD, context):

@@ -57,6 +57,30 @@ class SkySenseAlgorithm(QgsProcessingAlgorithm):
     def svgIconPath(self) -> str:
         return icons.FILE
 
+    def look(self, parameters: dict[str, Any], context, feedback) -> None:
+        """Looks into layers, on the thread that they belong to."""
+
+    def work(self, parameters: dict[str, Any], context, feedback) -> dict[str, Any]:
+        """Does it, on any thread."""
+        raise NotImplementedError
+
+    def prepareAlgorithm(self, parameters, context, feedback) -> bool:
+        # QGIS tells whoever called it from Python of errors in the next step alone.
+        self.trouble = ""
+        try:
+            self.look(parameters, context, feedback)
+        except (QgsProcessingException, binary.Missing) as error:
+            self.trouble = str(error)
+        return True
+
+    def processAlgorithm(self, parameters, context, feedback) -> dict[str, Any]:
+        if self.trouble:
+            raise QgsProcessingException(self.trouble)
+        try:
+            return self.work(parameters, context, feedback)
+        except binary.Missing as missing:
+            raise QgsProcessingException(str(missing)) from missing
+
     def canExecute(self):
         try:
             session.find()
@@ -73,7 +97,7 @@ def run_workflow(
     own_file: bool = False,
 ) -> dict[str, Any]:
     """Runs a workflow file and gives its report."""
-    line = command.run(find(), file, params, settings.runs_folder(), settings.machine())
+    line = command.run(session.find(), file, params, settings.runs_folder(), settings.machine())
     feedback.pushCommandInfo(" ".join(_quoted(part) for part in line))
     listener = events.Listener()
     outcome = session.call(line, on_event=lambda event: tell(listener, event, feedback), cancelled=feedback.isCanceled)
@@ -98,14 +122,6 @@ def tell(listener: events.Listener, event: dict[str, Any], feedback: QgsProcessi
     for level, text in listener.hear(event):
         push[level](text)
     feedback.setProgress(listener.percent)
-
-
-def find() -> Path:
-    """The command; where it is missing, why, as an error of Processing."""
-    try:
-        return session.find()
-    except binary.Missing as missing:
-        raise QgsProcessingException(str(missing)) from missing
 
 
 def _quoted(part: str) -> str:

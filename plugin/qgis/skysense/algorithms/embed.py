@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import ready
 from ..core.words import tr
-from . import images, results
+from . import images
 from .applying import ApplyModel
 
 DTYPES = (("float32", "decimal numbers"), ("int16", "whole numbers, half the size"))
@@ -18,8 +18,8 @@ class Embed(ApplyModel):
     ID = "embed"
     TITLE = "Features of a model"
     ABOUT = (
-        "Gives each pixel of images the features of a model's encoder: many bands to cluster, to compare dates by, or to "
-        "train other methods on.\n"
+        "Gives each pixel of images the features of a model's encoder: many bands to cluster, to compare dates by, or "
+        "to train other methods on.\n"
         "Images are raster layers, or what a STAC catalog holds of an area and time, or both. The result is a folder "
         "with a GeoTIFF and a STAC item."
     )
@@ -29,6 +29,6 @@ class Embed(ApplyModel):
     def add_own(self) -> None:
         self.addParameter(images.choice("DTYPE", tr("Stored as"), DTYPES, "float32"))
 
-    def workflow(self, parameters, context, source, grid, model: str, out: str) -> dict[str, Any]:
+    def workflow(self, parameters, context, use: ready.Use) -> dict[str, Any]:
         dtype = images.chosen(self, parameters, "DTYPE", context, DTYPES)
-        return ready.embed(source, grid, model, out, dtype, results.collection_name(out, self.COLLECTION))
+        return ready.embed(use, dtype)

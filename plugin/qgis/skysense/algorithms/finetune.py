@@ -40,8 +40,8 @@ class Finetune(SkySenseAlgorithm):
     ABOUT = (
         "Trains a model to give the classes of a label layer: a raster whose values are classes, or polygons with a "
         "field that names them.\n"
-        "It starts from a model that you choose, or from nothing. A strip in the east of the area is held out, so that a "
-        "score there is honest. The model is added to your models, and “Map of classes” takes it.\n"
+        "It starts from a model that you choose, or from nothing. A strip in the east of the area is held out, so "
+        "that a score there is honest. The model is added to your models, and “Map of classes” takes it.\n"
         "The classes of a raster are those of its legend (unique values), or those that you write: 1=water, 2=forest."
     )
 
@@ -80,7 +80,7 @@ class Finetune(SkySenseAlgorithm):
         self.addOutput(QgsProcessingOutputFile("WORKFLOW", tr("Workflow, to run it again")))
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report of the run")))
 
-    def prepareAlgorithm(self, parameters, context, feedback) -> bool:
+    def look(self, parameters, context, feedback) -> None:
         start = layers.model_folder(self.parameterAsString(parameters, START, context))
         size, most_dates = self.parameterAsInt(parameters, SIZE, context), 0
         if start:
@@ -103,7 +103,6 @@ class Finetune(SkySenseAlgorithm):
         made = ready.finetune(source, grid, self._labels(parameters, context, grid), training)
         self.file = ready.write(made, Path(f"{self.out}.skysense.yaml"))
         feedback.pushInfo(tr("Workflow: {file}", file=self.file))
-        return True
 
     def _labels(self, parameters, context, grid: ready.Grid) -> ready.Labels:
         raster = self.parameterAsRasterLayer(parameters, RASTER, context)
@@ -125,14 +124,16 @@ class Finetune(SkySenseAlgorithm):
         classes = rasterize.burn(polygons, field, file, grid.resolution, context)
         return ready.Labels(str(file), tuple(classes))
 
-    def processAlgorithm(self, parameters, context, feedback) -> dict[str, Any]:
+    def work(self, parameters, context, feedback) -> dict[str, Any]:
         report = run_workflow(self.file, {}, feedback, own_file=True)
         for decision in report.get("decisions") or []:
             if decision.get("what") == "training":
                 scores = decision.get("value", {}).get("validation") or {}
                 if scores.get("overall_accuracy") is not None:
                     feedback.pushInfo(
-                        tr("{share} % of the pixels that were not learned from are right.",
-                           share=round(100 * scores["overall_accuracy"], 1))  # fmt: skip
+                        tr(
+                            "{share} % of the pixels that were not learned from are right.",
+                            share=round(100 * scores["overall_accuracy"], 1),
+                        )  # fmt: skip
                     )
         return {"PACKAGE": self.out, "WORKFLOW": str(self.file), "REPORT": report.get("report") or "", OUTPUT: self.out}

@@ -49,13 +49,11 @@ SUBSET = "BAND_RULE"
 BAND_RULES = (("all", "all bands of the model are needed"), ("subset", "the bands that are there will do"))
 
 
-def choice(name: str, title: str, options, default: str, multiple: bool = False, optional: bool = False):
+def choice(name: str, title: str, options, default: str, **more: bool):
     """A choice among words of the command, told in words for people."""
     names = [value for value, _ in options]
     index = names.index(default) if default else None
-    return QgsProcessingParameterEnum(
-        name, title, [tr(words) for _, words in options], multiple, index, optional
-    )
+    return QgsProcessingParameterEnum(name, title, [tr(words) for _, words in options], defaultValue=index, **more)
 
 
 def chosen(algorithm: QgsProcessingAlgorithm, parameters, name: str, context, options) -> str:
@@ -70,9 +68,7 @@ def add_source(algorithm: QgsProcessingAlgorithm) -> None:
         QgsProcessingParameterMultipleLayers(LAYERS, tr("Images: raster layers"), raster, optional=True)
     )
     algorithm.addParameter(choice(SENSOR, tr("Sensor of the layers"), SENSORS, "sentinel-2-l2a"))
-    mapping = QgsProcessingParameterString(
-        BANDS, tr("Bands of the layers (empty: by their names)"), "", optional=True
-    )
+    mapping = QgsProcessingParameterString(BANDS, tr("Bands of the layers (empty: by their names)"), "", optional=True)
     mapping.setHelp(tr("Which band of the sensor is which band of the file: B02=1, B03=2, B04=3."))
     algorithm.addParameter(mapping)
     when = QgsProcessingParameterString(DATES, tr("Dates of the layers (empty: by their names)"), "", optional=True)
@@ -105,7 +101,7 @@ def add_grid(algorithm: QgsProcessingAlgorithm) -> None:
         QgsProcessingParameterCrs(CRS, tr("Reference system (empty: that of most images)"), None, optional=True),
         number(RESOLUTION, tr("Pixel size"), number.Double, 10.0, False, 0.01),
         choice(MASK, tr("Masked"), MASKS, "clouds"),
-        choice(MODALITY, tr("Kinds of images to use (empty: all)"), MODALITIES, "", multiple=True, optional=True),
+        choice(MODALITY, tr("Kinds of images to use (empty: all)"), MODALITIES, "", allowMultiple=True, optional=True),
         choice(SUBSET, tr("Bands"), BAND_RULES, "all"),
         QgsProcessingParameterString(PERIOD, tr("One map for each period, such as P1M (none: one map)"), "none"),
         number(MOST, tr("Most dates in a period"), number.Integer, 12, False, 1),
@@ -156,25 +152,34 @@ def _rasters(algorithm, parameters, context, rasters: list[QgsRasterLayer], sens
     days = dates.listed(algorithm.parameterAsString(parameters, DATES, context), len(rasters))
     if days and len(days) != len(rasters):
         raise QgsProcessingException(
-            tr("{dates} dates are written for {layers} layers. What to do: write one date for each, or one for all.",
-               dates=len(days), layers=len(rasters))  # fmt: skip
+            tr(
+                "{dates} dates are written for {layers} layers. What to do: write one date for each, or one for all.",
+                dates=len(days),
+                layers=len(rasters),
+            )  # fmt: skip
         )
     found = []
     for place, layer in enumerate(rasters):
+        href = layers.raster_file(layer)
         mapping = written or layers.band_mapping(layer, sensor)
         if not mapping:
             raise QgsProcessingException(
-                tr("The file of “{name}” does not say which band is which, and bands are never taken by their position. "
-                   "What to do: write it, as in B02=1, B03=2.", name=layer.name())  # fmt: skip
+                tr(
+                    "The file of “{name}” does not say which band is which, and bands are never taken by position. "
+                    "What to do: write it, as in B02=1, B03=2.",
+                    name=layer.name(),
+                )  # fmt: skip
             )
         when = days[place] if days else layers.taken_at(layer)
         if not when:
             raise QgsProcessingException(
-                tr("Nobody knows when “{name}” was taken. What to do: write its date, as in 2021-05-03.",
-                   name=layer.name())  # fmt: skip
+                tr(
+                    "Nobody knows when “{name}” was taken. What to do: write its date, as in 2021-05-03.",
+                    name=layer.name(),
+                )  # fmt: skip
             )
         # Files of one name in different folders are different images.
-        found.append(ready.Raster(layers.raster_file(layer), mapping, when, f"layer-{place + 1}"))
+        found.append(ready.Raster(href, mapping, when, f"layer-{place + 1}"))
     return found
 
 

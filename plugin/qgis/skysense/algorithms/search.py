@@ -7,7 +7,6 @@ import os
 from typing import Any
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingOutputNumber,
@@ -21,7 +20,7 @@ from .. import session
 from ..core import events, ready
 from ..core.words import tr
 from . import images, layers
-from .base import SkySenseAlgorithm, find, tell
+from .base import SkySenseAlgorithm, tell
 
 LIMIT, ASSETS, OUTPUT = "LIMIT", "ASSETS", "OUTPUT"
 # Layers that one search may add: more would only be in the way.
@@ -55,13 +54,12 @@ class Search(SkySenseAlgorithm):
         )
         self.addOutput(QgsProcessingOutputNumber("COUNT", tr("How many")))
 
-    def processAlgorithm(self, parameters, context, feedback) -> dict[str, Any]:
+    def work(self, parameters, context, feedback) -> dict[str, Any]:
         wanted = images.searched(self, parameters, context)
         wanted = ready.Images(**{**wanted.__dict__, "limit": self.parameterAsInt(parameters, LIMIT, context)})
         settings = ready.search(wanted, layers.degrees(self, parameters, images.EXTENT, context))
         if "://" not in settings["href"]:
             settings["href"] = os.path.abspath(settings["href"])
-        find()
         listener = events.Listener()
         answer = session.tool(
             "stac.items",
@@ -80,7 +78,9 @@ class Search(SkySenseAlgorithm):
         feedback.pushInfo(tr("{count} images were found.", count=len(answer["features"])))
         return {OUTPUT: file, "COUNT": len(answer["features"])}
 
-    def _load(self, items: list[dict[str, Any]], file: str, parameters, context: QgsProcessingContext, feedback) -> None:
+    def _load(
+        self, items: list[dict[str, Any]], file: str, parameters, context: QgsProcessingContext, feedback
+    ) -> None:
         keys = [key.strip() for key in self.parameterAsString(parameters, ASSETS, context).split(",") if key.strip()]
         _check_assets(keys, items)
         if context.project() is None:
@@ -91,8 +91,11 @@ class Search(SkySenseAlgorithm):
                   if key in item.get("assets", {})]  # fmt: skip
         if len(places) > MOST_LAYERS:
             feedback.pushWarning(
-                tr("{all} rasters are more than fit a list of layers; the first {most} are loaded.",
-                   all=len(places), most=MOST_LAYERS)  # fmt: skip
+                tr(
+                    "{all} rasters are more than fit a list of layers; the first {most} are loaded.",
+                    all=len(places),
+                    most=MOST_LAYERS,
+                )  # fmt: skip
             )
         for name, href in places[:MOST_LAYERS]:
             details = QgsProcessingContext.LayerDetails(name, context.project(), name)

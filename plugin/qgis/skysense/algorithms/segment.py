@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import ready
 from ..core.words import tr
-from . import images, results
+from . import images
 from .applying import ApplyModel
 
 OUTPUTS = (("class", "class of each pixel"), ("probability", "probability of each class"), ("entropy", "uncertainty"))
@@ -19,18 +19,17 @@ class Segment(ApplyModel):
     TITLE = "Map of classes"
     ABOUT = (
         "Gives each pixel of images a class of a trained model: land cover, crops, buildings.\n"
-        "Images are raster layers, or what a STAC catalog holds of an area and time, or both. Clouds are masked, dates "
-        "are read together, chips are blended without seams. The result is a folder with a GeoTIFF and a STAC item, and "
-        "a layer with a legend.\n"
+        "Images are raster layers, or what a STAC catalog holds of an area and time, or both. Clouds are masked, "
+        "dates are read together, chips are blended without seams. The result is a folder with a GeoTIFF and a STAC "
+        "item, and a layer with a legend.\n"
         "Bands are bound by name. Where a file does not name its bands, write which is which: B02=1, B03=2."
     )
     COLLECTION = "map"
     ASSETS = ("class",)
 
     def add_own(self) -> None:
-        self.addParameter(images.choice("OUTPUTS", tr("Results"), OUTPUTS, "class", multiple=True))
+        self.addParameter(images.choice("OUTPUTS", tr("Results"), OUTPUTS, "class", allowMultiple=True))
 
-    def workflow(self, parameters, context, source, grid, model: str, out: str) -> dict[str, Any]:
+    def workflow(self, parameters, context, use: ready.Use) -> dict[str, Any]:
         chosen = [OUTPUTS[index][0] for index in self.parameterAsEnums(parameters, "OUTPUTS", context)]
-        collection = results.collection_name(out, self.COLLECTION)
-        return ready.segment(source, grid, model, out, chosen or ["class"], collection)
+        return ready.segment(use, chosen or ["class"])

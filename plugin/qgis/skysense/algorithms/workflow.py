@@ -63,12 +63,10 @@ class WorkflowAlgorithm(SkySenseAlgorithm):
         self.addOutput(QgsProcessingOutputFile("ITEM", tr("STAC item of the result")))
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report of the run")))
 
-    def prepareAlgorithm(self, parameters, context, feedback) -> bool:
-        # Layers are looked into here, on the thread that they belong to.
+    def look(self, parameters, context, feedback) -> None:
         self.given = values.read(self, self.fields, parameters, context, feedback)
-        return True
 
-    def processAlgorithm(self, parameters, context, feedback) -> dict[str, Any]:
+    def work(self, parameters, context, feedback) -> dict[str, Any]:
         if not self.workflow.file.is_file():
             raise QgsProcessingException(
                 tr("{file} is gone. What to do: restore it, or reload the providers.", file=self.workflow.file)

@@ -52,7 +52,12 @@ def _existing(named: str, where: str, environment: Mapping[str, str]) -> Path:
     if found:
         return Path(found)
     raise Missing(
-        tr("{where} {named}, which is no program that can be started. {how}", where=where, named=named, how=how_to_get())
+        tr(
+            "{where} {named}, which is no program that can be started. {how}",
+            where=where,
+            named=named,
+            how=how_to_get(),
+        )
     )
 
 
@@ -64,11 +69,7 @@ def check_version(text: str, binary: Path) -> str:
     found = (int(match[1]), int(match[2]))
     if found != NEEDED:
         needed = ".".join(map(str, NEEDED))
-        advice = (
-            tr("Update the command.")
-            if found < NEEDED
-            else tr("Update the plugin with `skysense qgis install`.")
-        )
+        advice = tr("Update the command.") if found < NEEDED else tr("Update the plugin with `skysense qgis install`.")
         raise Missing(
             tr(
                 "{binary} is skysense {found}, and this plugin works with {needed}. {advice}",

@@ -33,11 +33,16 @@ def of_values(names: list[str]) -> list[ClassTuple]:
     """Classes of the distinct values of an attribute, in their order: 1, 2, 3, …"""
     distinct = sorted(set(names), key=_natural)
     if not distinct:
-        raise ClassesError(tr("The label layer has no value in this field. What to do: choose the field with the classes."))
+        raise ClassesError(
+            tr("The label layer has no value in this field. What to do: choose the field with the classes.")
+        )
     if len(distinct) > 254:
         raise ClassesError(
-            tr("The field has {count} different values, and at most 254 classes can be learned. "
-               "What to do: choose the field with the classes.", count=len(distinct))  # fmt: skip
+            tr(
+                "The field has {count} different values, and at most 254 classes can be learned. "
+                "What to do: choose the field with the classes.",
+                count=len(distinct),
+            )  # fmt: skip
         )
     return [(place + 1, name, color_of(place)) for place, name in enumerate(distinct)]
 

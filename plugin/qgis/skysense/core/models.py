@@ -59,9 +59,7 @@ def titles(models: Iterable[Model]) -> list[str]:
     """The word for each in a list: its folder's name, which the user gave, with where that is if two have one name."""
     models = list(models)
     names = [model.path.name for model in models]
-    return [
-        name if names.count(name) == 1 else f"{name} ({model.path.parent})" for name, model in zip(names, models)
-    ]
+    return [name if names.count(name) == 1 else f"{name} ({model.path.parent})" for name, model in zip(names, models)]
 
 
 def folder_of(word: str, models: Iterable[Model]) -> str:

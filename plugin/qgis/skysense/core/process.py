@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -74,10 +75,9 @@ def run(
     for reader in readers:
         reader.join()
     for stream in (child.stdin, child.stdout, child.stderr):
-        try:
+        # It may have gone away with the child.
+        with contextlib.suppress(OSError):
             stream.close()
-        except OSError:
-            pass  # It went away with the child.
     return Outcome(child.wait(), _answer(b"".join(out)), tail[-TAIL:], stop.asked)
 
 
@@ -90,13 +90,12 @@ class _Stop:
         self.steps: list[tuple[float, Callable[[], None]]] = []
 
     def ask(self) -> None:
-        """A clean end: its stdin is closed, which `--with-parent` watches, and it gets SIGTERM where there are signals."""
+        """A clean end: its stdin is closed, which `--with-parent` watches, and it gets SIGTERM where that is."""
         self.asked = True
         now = time.monotonic()
-        try:
+        # It may have ended meanwhile.
+        with contextlib.suppress(OSError):
             self.child.stdin.close()
-        except OSError:
-            pass  # It has ended meanwhile.
         if os.name != "nt":
             self.child.terminate()
             self.steps.append((now + GENTLE_SECONDS, self.child.terminate))

@@ -62,6 +62,19 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Use:
+    """A model over images, and where what it gives is written."""
+
+    images: Images
+    grid: Grid
+    # Folder of the package.
+    model: str
+    # Folder of the result, and the id of its collection.
+    out: str
+    collection: str
+
+
+@dataclass(frozen=True)
 class Labels:
     """A label raster and what its values mean."""
 
@@ -149,41 +162,27 @@ def _workflow(name: str, images: Images, grid: Grid, after: dict[str, Any]) -> d
     return {"skysense": 1, "name": name, "nodes": {**nodes, **after}}
 
 
-def segment(images: Images, grid: Grid, model: str, out: str, outputs: list[str], collection: str) -> dict[str, Any]:
+def segment(use: Use, outputs: list[str]) -> dict[str, Any]:
     """A map of classes."""
-    written = {"href": out, "collection": collection, "outputs": outputs, "exists": "replace"}
-    return _workflow(
-        "map of classes",
-        images,
-        grid,
-        {
-            "classes": {
-                "uses": "skysense.segment",
-                "from": "chips",
-                "with": {"model": model, "bands": grid.bands if grid.bands == "subset" else "all"},
-            },
-            "map": {"uses": "stac.write", "from": "classes", "with": written},
-        },
-    )
+    return _apply("map of classes", use, "skysense.segment", {"outputs": outputs})
 
 
-def embed(images: Images, grid: Grid, model: str, out: str, dtype: str, collection: str) -> dict[str, Any]:
+def embed(use: Use, dtype: str) -> dict[str, Any]:
     """Features of each pixel."""
+    return _apply("features", use, "skysense.embed", {"dtype": dtype})
+
+
+def _apply(name: str, use: Use, node: str, written: dict[str, Any]) -> dict[str, Any]:
+    """A model between the chips and what is written."""
+    bands = "subset" if use.grid.bands == "subset" else "all"
+    target = {"href": use.out, "collection": use.collection, "exists": "replace", **written}
     return _workflow(
-        "features",
-        images,
-        grid,
+        name,
+        use.images,
+        use.grid,
         {
-            "features": {
-                "uses": "skysense.embed",
-                "from": "chips",
-                "with": {"model": model, "bands": grid.bands if grid.bands == "subset" else "all"},
-            },
-            "written": {
-                "uses": "stac.write",
-                "from": "features",
-                "with": {"href": out, "collection": collection, "dtype": dtype, "exists": "replace"},
-            },
+            "model": {"uses": node, "from": "chips", "with": {"model": use.model, "bands": bands}},
+            "written": {"uses": "stac.write", "from": "model", "with": target},
         },
     )
 

@@ -15,7 +15,7 @@ _words: dict[str, str] = {}
 
 def read(language: str, folder: Path = FOLDER) -> dict[str, str]:
     """The words of a language such as `de` or `de_AT`; none where there is no file."""
-    for name in (language, language.split("_")[0]):
+    for name in (language, language.split("_", maxsplit=1)[0]):
         file = folder / f"{name}.json"
         if name and file.is_file():
             return json.loads(file.read_text(encoding="utf-8"))

@@ -78,7 +78,9 @@ def identifier(folder: Folder, file: Path, taken: Sequence[str] = ()) -> str:
     return name
 
 
-def read(answer: dict[str, Any], folders: Iterable[tuple[Folder, list[Path]]]) -> tuple[list[Workflow], dict[str, list]]:
+def read(
+    answer: dict[str, Any], folders: Iterable[tuple[Folder, list[Path]]]
+) -> tuple[list[Workflow], dict[str, list]]:
     """Workflows from what `check --json` said, and the faults of files that are wrong."""
     told = {entry.get("file"): entry for entry in answer.get("files", [])}
     found: list[Workflow] = []

@@ -5,9 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QHBoxLayout, QSlider, QWidget
-
-from ..core.words import tr
+from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSlider, QWidget
 
 
 class Compare(QWidget):

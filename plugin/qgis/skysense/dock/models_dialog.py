@@ -83,7 +83,7 @@ class ModelsDialog(QDialog):
         """Reads the folders anew."""
         try:
             self.models = session.models()
-            none = tr("No model yet. Add one: a folder with a package, or published weights. They are kept in {folder}.",
+            none = tr("No model yet. Add one: a folder with a package, or published weights. They are in {folder}.",
                       folder=settings.model_folder())  # fmt: skip
         except (binary.Missing, QgsProcessingException) as error:
             self.models, none = [], str(error)

@@ -72,7 +72,8 @@ def wait():
     dock = state["dock"]
     state["waited"] += 1
     if not dock.go.isEnabled() and state["waited"] < 120:
-        return later(500, wait)
+        later(500, wait)
+        return
     assert len(QgsProject.instance().mapLayers()) == 2, dock.words.text()
     iface.mapCanvas().refresh()
     later(2000, pictures)

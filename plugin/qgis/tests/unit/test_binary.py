@@ -1,7 +1,6 @@
 """Finding the command and judging its version."""
 
 import json
-import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -62,7 +61,9 @@ class Finding(unittest.TestCase):
         given = {"PROJ_LIB": "/opt/qgis/share/proj", "GDAL_DATA": "/home/me/gdal", "HOME": "/home/me"}
         kept = binary.surroundings(given, Path("/opt/qgis"))
         self.assertEqual(kept, {"GDAL_DATA": "/home/me/gdal", "HOME": "/home/me"})
-        self.assertEqual(binary.surroundings({"PROJ_LIB": "/usr/share/proj"}, Path("/usr")), {"PROJ_LIB": "/usr/share/proj"})
+        self.assertEqual(
+            binary.surroundings({"PROJ_LIB": "/usr/share/proj"}, Path("/usr")), {"PROJ_LIB": "/usr/share/proj"}
+        )
 
 
 class CommandLines(unittest.TestCase):

@@ -25,7 +25,9 @@ class Listening(unittest.TestCase):
         self.assertEqual(
             listener.hear({"event": "log", "node": "n", "level": "warn", "message": "m"}), [(WARNING, "n: m")]
         )
-        self.assertEqual(listener.hear({"event": "log", "node": "n", "level": "info", "message": "o"}), [(INFO, "n: o")])
+        self.assertEqual(
+            listener.hear({"event": "log", "node": "n", "level": "info", "message": "o"}), [(INFO, "n: o")]
+        )
         left = {"event": "record", "node": "n", "kind": "skipped", "record": {"item": "S2B", "reason": "no grid"}}
         self.assertEqual(listener.hear(left), [(WARNING, "left out: S2B: no grid")])
         # What planning and running both say is said once.

@@ -44,7 +44,7 @@ class Running(unittest.TestCase):
         text = WAIT + (
             "def end(*_):\n    print('{\"clean\": true}')\n    sys.stdout.flush()\n    sys.exit(130)\n"
             "signal.signal(signal.SIGTERM, end)\n"
-            "print('{\"event\": \"ready\"}', file=sys.stderr, flush=True)\n"
+            'print(\'{"event": "ready"}\', file=sys.stderr, flush=True)\n'
             "time.sleep(600)\n"
         )
         events = []
@@ -53,7 +53,9 @@ class Running(unittest.TestCase):
         self.assertEqual((outcome.exit, outcome.answer), (130, {"clean": True}))
 
     def test_stdin_is_closed_for_those_that_watch_it(self):
-        text = "import sys\nprint('{\"event\": \"ready\"}', file=sys.stderr, flush=True)\nsys.stdin.read()\nsys.exit(130)\n"
+        text = (
+            'import sys\nprint(\'{"event": "ready"}\', file=sys.stderr, flush=True)\nsys.stdin.read()\nsys.exit(130)\n'
+        )
         with mock.patch.object(process.subprocess.Popen, "terminate"):
             events = []
             outcome = process.run(script(text), on_event=events.append, cancelled=lambda: bool(events))
@@ -63,7 +65,7 @@ class Running(unittest.TestCase):
     def test_one_that_does_not_listen_is_killed(self):
         text = WAIT + (
             "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-            "print('{\"event\": \"ready\"}', file=sys.stderr, flush=True)\n"
+            'print(\'{"event": "ready"}\', file=sys.stderr, flush=True)\n'
             "time.sleep(600)\n"
         )
         events = []

@@ -11,13 +11,17 @@ from skysense.core.ready import Grid, Images, Labels, Raster, Training
 LAYER = Raster("/a.tif", {"B02": 1}, "2021-05-03", "layer-1")
 
 
+def use(images):
+    return ready.Use(images, Grid(), "m", "out", "c")
+
+
 class Workflows(unittest.TestCase):
     def test_layers_and_a_catalog_feed_both_ports(self):
         images = Images(catalog="c.json", rasters=(LAYER,), sensor="sentinel-2-l2a")
-        nodes = ready.segment(images, Grid(), "m", "out", ["class"], "map")["nodes"]
+        nodes = ready.segment(use(images), ["class"])["nodes"]
         self.assertEqual(nodes["chips"]["from"], {"items": "layers", "also": "scenes"})
         self.assertEqual(nodes["layers"]["with"]["files"][0]["bands"], {"B02": 1})
-        only = ready.segment(Images(catalog="c.json"), Grid(), "m", "out", ["class"], "map")["nodes"]
+        only = ready.segment(use(Images(catalog="c.json")), ["class"])["nodes"]
         self.assertEqual(only["chips"]["from"], "scenes")
         self.assertNotIn("layers", only)
 
@@ -38,11 +42,11 @@ class Workflows(unittest.TestCase):
 
     def test_stated_radiometry_names_the_collection_of_the_layers(self):
         images = Images(rasters=(LAYER,), sensor="s", radiometry="offset_1000")
-        chips = ready.embed(images, Grid(), "m", "o", "float32", "f")["nodes"]["chips"]["with"]
+        chips = ready.embed(use(images), "float32")["nodes"]["chips"]["with"]
         self.assertEqual(chips["radiometry"], {"files": {"offset": -0.1}})
         # Items of a catalog say it themselves.
         searched = Images(catalog="c", radiometry="offset_1000")
-        chips = ready.embed(searched, Grid(), "m", "o", "float32", "f")["nodes"]["chips"]["with"]
+        chips = ready.embed(use(searched), "float32")["nodes"]["chips"]["with"]
         self.assertNotIn("radiometry", chips)
 
     def test_training_starts_from_a_model_or_from_nothing(self):

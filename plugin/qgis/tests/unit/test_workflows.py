@@ -22,7 +22,11 @@ class Files(unittest.TestCase):
 
     def test_ids_are_plain_and_differ(self):
         folder = Folder(Path("."), "user", "Mine")
-        for name, expected in (("Crop map 2021.yaml", "user_crop_map_2021"), ("map.skysense.yaml", "user_map"), ("…​.yaml", "user_workflow")):
+        for name, expected in (
+            ("Crop map 2021.yaml", "user_crop_map_2021"),
+            ("map.skysense.yaml", "user_map"),
+            ("…\u200b.yaml", "user_workflow"),
+        ):
             self.assertEqual(workflows.identifier(folder, Path(name)), expected)
         self.assertEqual(workflows.identifier(folder, Path("a.yml"), ["user_a"]), "user_a_2")
 
