@@ -49,7 +49,7 @@ def begin():
     dock.start.setDate(QDate(2021, 3, 1))
     dock.end.setDate(QDate(2021, 10, 31))
     dock.refresh_models()
-    dock.model.setCurrentText("tiny2")
+    dock.model.setCurrentText("second")
     answer = processing.runAndLoadResults("skysense:segment", {
         "CATALOG": os.environ["SKYSENSE_CATALOG"], "COLLECTIONS": "sentinel-2-l2a",
         "MODEL": str(dock._chosen().path), "OUTPUT": str(SHOTS / "work" / "map"), "OUTPUTS": [0],
