@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QLocale, Qt
 from qgis.PyQt.QtWidgets import QAction
@@ -17,7 +19,7 @@ class SkySensePlugin:
     def __init__(self, iface) -> None:
         self.iface = iface
         self.provider: SkySenseProvider | None = None
-        self.dock = None
+        self.dock: Any = None
         self.action: QAction | None = None
         words.speak(_language())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any, Callable, Sequence
@@ -47,9 +48,6 @@ def environment() -> dict[str, str]:
 
 def call_raw(line: Sequence[str]) -> process.Outcome:
     """A call that answers with text; the text is in the tail."""
-    import subprocess
-
-    flags = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}
     try:
         done = subprocess.run(
             list(line),
@@ -58,7 +56,7 @@ def call_raw(line: Sequence[str]) -> process.Outcome:
             env=environment(),
             timeout=60,
             check=False,
-            **flags,
+            creationflags=process.NO_WINDOW,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise binary.Missing(f"{line[0]}: {error}. {binary.how_to_get()}") from error

@@ -47,7 +47,7 @@ def raster_file(layer: QgsRasterLayer) -> str:
 
 def band_mapping(layer: QgsRasterLayer, sensor: str) -> dict[str, int]:
     """The bands of a sensor that a file names itself."""
-    known = next((one for one in session.sensors() if one["name"] == sensor), {"bands": []})
+    known: dict[str, Any] = next((one for one in session.sensors() if one["name"] == sensor), {"bands": []})
     names = [bands.description(layer.bandName(number)) for number in range(1, layer.bandCount() + 1)]
     return bands.guess(names, known["bands"])
 

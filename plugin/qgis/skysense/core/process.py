@@ -16,6 +16,8 @@ from typing import Any, Callable, Mapping, Sequence
 GENTLE_SECONDS = 10.0
 HARD_SECONDS = 3.0
 TAIL = 20
+# On Windows a console would flash up.
+NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
 @dataclass
@@ -39,7 +41,6 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Starts the command and waits for its end; `cancelled` is asked ten times a second."""
-    flags = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}
     child = subprocess.Popen(
         list(command),
         stdin=subprocess.PIPE,
@@ -47,13 +48,27 @@ def run(
         stderr=subprocess.PIPE,
         env=dict(environment) if environment is not None else None,
         cwd=folder,
-        **flags,
+        creationflags=NO_WINDOW,
     )
+    try:
+        return _followed(child, on_event, cancelled)
+    except BaseException:
+        # Nothing is left running when who listens fails.
+        child.kill()
+        child.wait()
+        raise
+
+
+def _followed(
+    child: subprocess.Popen, on_event: Callable[[dict[str, Any]], None], cancelled: Callable[[], bool]
+) -> Outcome:
+    stdin, stdout, stderr = child.stdin, child.stdout, child.stderr
+    assert stdin and stdout and stderr, "all three are pipes"
     lines: queue.Queue[bytes | None] = queue.Queue()
     out: list[bytes] = []
     readers = [
-        threading.Thread(target=_lines, args=(child.stderr, lines), daemon=True),
-        threading.Thread(target=lambda: out.append(child.stdout.read()), daemon=True),
+        threading.Thread(target=_lines, args=(stderr, lines), daemon=True),
+        threading.Thread(target=lambda: out.append(stdout.read()), daemon=True),
     ]
     for reader in readers:
         reader.start()
@@ -74,7 +89,7 @@ def run(
         stop.insist()
     for reader in readers:
         reader.join()
-    for stream in (child.stdin, child.stdout, child.stderr):
+    for stream in (stdin, stdout, stderr):
         # It may have gone away with the child.
         with contextlib.suppress(OSError):
             stream.close()
@@ -95,7 +110,8 @@ class _Stop:
         now = time.monotonic()
         # It may have ended meanwhile.
         with contextlib.suppress(OSError):
-            self.child.stdin.close()
+            if self.child.stdin:
+                self.child.stdin.close()
         if os.name != "nt":
             self.child.terminate()
             self.steps.append((now + GENTLE_SECONDS, self.child.terminate))

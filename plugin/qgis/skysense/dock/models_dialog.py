@@ -126,6 +126,8 @@ class ModelsDialog(QDialog):
 
     def _check(self, *_) -> None:
         model = self._chosen()
+        if model is None:
+            return
         QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         try:
             session.model("verify", str(model.path))
@@ -139,10 +141,14 @@ class ModelsDialog(QDialog):
         show(self, tr("Check"), text)
 
     def _open(self, *_) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._chosen().path)))
+        model = self._chosen()
+        if model is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(model.path)))
 
     def _remove(self, *_) -> None:
         model = self._chosen()
+        if model is None:
+            return
         question = tr("Delete the folder {folder} with this model?", folder=model.path)
         if QMessageBox.question(self, tr("Remove"), question) == QMessageBox.StandardButton.Yes:
             try:

@@ -39,6 +39,24 @@ class Running(unittest.TestCase):
         with self.assertRaises(OSError):
             process.run(["/no/such/skysense"])
 
+    def test_nothing_is_left_running_when_who_listens_fails(self):
+        heard = []
+
+        def fail(event):
+            heard.append(event["pid"])
+            raise KeyError("of the listener")
+
+        text = WAIT + (
+            "import os\n"
+            'print(\'{"event": "ready", "pid": %d}\' % os.getpid(), file=sys.stderr, flush=True)\n'
+            "time.sleep(600)\n"
+        )
+        with self.assertRaisesRegex(KeyError, "of the listener"):
+            process.run(script(text), on_event=fail)
+        if os.name != "nt":
+            with self.assertRaises(ProcessLookupError):
+                os.kill(heard[0], 0)
+
     @unittest.skipIf(os.name == "nt", "signals")
     def test_a_cancelled_command_ends_cleanly(self):
         text = WAIT + (
