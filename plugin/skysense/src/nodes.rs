@@ -1,6 +1,7 @@
 //! The table of nodes: one line each, in the order of the docs.
 
 pub(crate) mod raster_chips;
+mod raster_files;
 mod skysense_distill;
 mod skysense_embed;
 mod skysense_finetune;
@@ -14,6 +15,7 @@ use skysense_abi::{NodeEntry, node};
 /// Every node of this plugin.
 pub const NODES: &[NodeEntry] = &[
     node::<stac_search::StacSearch>(),
+    node::<raster_files::RasterFiles>(),
     node::<raster_chips::RasterChips>(),
     node::<skysense_finetune::SkysenseFinetune>(),
     node::<skysense_reduce::SkysenseReduce>(),

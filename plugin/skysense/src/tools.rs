@@ -14,6 +14,8 @@ mod package;
 mod picture;
 mod score;
 mod simulate;
+mod stac_items;
+mod stac_sensors;
 mod verify_item;
 
 use skysense_abi::{ToolEntry, tool};
@@ -24,6 +26,8 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<score::MapScore>(),
     tool::<picture::MapPicture>(),
     tool::<doctor::Doctor>(),
+    tool::<stac_items::StacItems>(),
+    tool::<stac_sensors::StacSensors>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
     tool::<model_verify::ModelVerify>(),

@@ -74,6 +74,70 @@ fn check_reports_each_file() {
 }
 
 #[test]
+fn check_tells_params_and_what_they_fill() {
+    let bench = Bench::new();
+    bench.write(
+        "f.yaml",
+        "skysense: 1\nname: counting\ndoc: counts\nparams:\n  rows: {type: integer, default: 3, min: 1, max: 9, doc: how many}\n  \
+         kind: {type: enum, values: [a, b]}\nnodes: {n: {uses: test.count, with: {rows: $rows}}}\n",
+    );
+    let file = bench.run(&["check", "f.yaml", "--json"]).exits(0).json()["files"][0].clone();
+    assert_eq!((&file["name"], &file["doc"]), (&json!("counting"), &json!("counts")));
+    let rows = json!({
+        "name": "rows", "type": "integer", "default": 3, "doc": "how many", "min": 1.0, "max": 9.0, "values": [],
+        "fills": [{"node": "n", "uses": "test.count", "pointer": "/rows"}],
+    });
+    assert_eq!(file["params"][0], rows);
+    assert_eq!((&file["params"][1]["values"], &file["params"][1]["default"]), (&json!(["a", "b"]), &Value::Null));
+}
+
+#[test]
+fn the_qgis_plugin_is_put_in_place_packed_and_taken_away() {
+    let bench = Bench::new();
+    let done = bench.run(&["qgis", "install", "--to", "plugins"]).exits(0);
+    assert!(done.stdout.contains("undo: skysense qgis uninstall --to plugins"), "{}", done.stdout);
+    assert!(bench.read("plugins/skysense/metadata.txt").contains("hasProcessingProvider=yes"));
+    let installed: Value = serde_json::from_str(&bench.read("plugins/skysense/installed.json")).unwrap();
+    assert!(installed["binary"].as_str().is_some_and(|path| path.ends_with("skysense")), "{installed}");
+    // Again over what is there: nothing of the old one stays.
+    bench.write("plugins/skysense/old.py", "");
+    assert_eq!(bench.run(&["qgis", "install", "--to", "plugins", "--json"]).exits(0).json()["replaced"], true);
+    assert!(!bench.path("plugins/skysense/old.py").exists());
+    let done = bench.run(&["qgis", "uninstall", "--to", "plugins"]).exits(0);
+    assert!(done.stdout.contains("undo: skysense qgis install --to plugins"), "{}", done.stdout);
+    assert_eq!(std::fs::read_dir(bench.path("plugins")).unwrap().count(), 0);
+    bench.run(&["qgis", "uninstall", "--to", "plugins"]).exits(3);
+
+    std::fs::create_dir_all(bench.path("plugins/skysense")).unwrap();
+    bench.write("plugins/skysense/metadata.txt", "name=Other\n");
+    for command in ["install", "uninstall"] {
+        let done = bench.run(&["qgis", command, "--to", "plugins"]).exits(3);
+        assert!(done.stderr.contains("is not this plugin") || done.stderr.contains("and is not"), "{}", done.stderr);
+    }
+    assert_eq!(bench.read("plugins/skysense/metadata.txt"), "name=Other\n");
+
+    let mut command = bench.command(&["qgis", "install"]);
+    let done =
+        command.env_remove("XDG_DATA_HOME").env("QGIS_CUSTOM_CONFIG_PATH", bench.path("config")).output().unwrap();
+    assert!(done.status.success());
+    assert!(bench.path("config/profiles/default/python/plugins/skysense/__init__.py").exists());
+
+    let packed = bench.run(&["qgis", "zip", "-o", "p.zip", "--json"]).exits(0).json();
+    let names = std::process::Command::new("python3")
+        .args(["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; print(*z.namelist(), sep='\\n')"])
+        .arg(bench.path("p.zip"))
+        .output();
+    // Python is what QGIS reads the archive with; a machine without it has no QGIS.
+    if let Ok(names) = names {
+        let names = String::from_utf8(names.stdout).unwrap();
+        assert_eq!(json!(names.lines().count()), packed["files"]);
+        assert!(names.lines().all(|name| name.starts_with("skysense/")), "{names}");
+    }
+    bench.run(&["qgis", "zip", "-o", "p.zip"]).exits(3);
+    bench.run(&["qgis", "zip", "-o", "p.zip", "--force"]).exits(0);
+}
+
+#[test]
 fn plan_says_what_a_run_would_do() {
     let bench = Bench::new();
     let done = bench.run(&["plan", "w.yaml", "-p", "rows=7"]).exits(0);

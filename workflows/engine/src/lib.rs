@@ -24,6 +24,6 @@ pub use plugins::{PluginSet, Refused, SearchPath};
 pub use report::{MemoryReport, NodeOutcome, NodeReport, Outcome, Record, RunReport};
 pub use run::{Event, Events, NoEvents, RunOptions, run};
 pub use spec::{
-    Bindings, Edge, Fault, Faults, MAX_BYTES, NodeSpec, NodeType, NodeTypes, PARAM_TYPES, ParamType, Place, PortType,
-    ProcessSurroundings, Source, Span, Spec, Surroundings, TriggerSpec, format,
+    Bindings, DeclaredParam, Edge, Fault, Faults, FilledSetting, MAX_BYTES, NodeSpec, NodeType, NodeTypes, PARAM_TYPES,
+    ParamType, Place, PortType, ProcessSurroundings, Source, Span, Spec, Surroundings, TriggerSpec, format,
 };

@@ -137,17 +137,8 @@ impl Node for StacSearch {
 
     fn plan(settings: Settings, _: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
         let base = host.about().base;
-        let request = request(&settings, host)?;
         let sensors = sensors(&settings.sensors, host).map_err(|fault| vec![fault])?;
-        let mut outcome =
-            search(&request, &|| host.cancelled()).map_err(|error| vec![errors::catalog_fault("/href", &error)])?;
-        report(&outcome, &settings, host)?;
-        if let Some(limit) = settings.limit {
-            outcome.items.truncate(limit);
-        }
-        if outcome.items.is_empty() {
-            return Err(nothing_found(&settings, &outcome).into());
-        }
+        let outcome = found(&settings, host)?;
         mapped_collections(&settings, &outcome, host)?;
         let mut rows = ItemBuilder::default();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -181,6 +172,24 @@ impl Node for StacSearch {
         })?;
         Ok(Box::new(rows.into_iter().map(Ok)))
     }
+}
+
+/// What the settings ask for.
+///
+/// # Errors
+/// Settings that make no sense, a catalog that cannot be read, nothing found.
+pub(crate) fn found(settings: &Settings, host: &Host) -> Result<SearchOutcome, Vec<Fault>> {
+    let request = request(settings, host)?;
+    let mut outcome =
+        search(&request, &|| host.cancelled()).map_err(|error| vec![errors::catalog_fault("/href", &error)])?;
+    report(&outcome, settings, host)?;
+    if let Some(limit) = settings.limit {
+        outcome.items.truncate(limit);
+    }
+    if outcome.items.is_empty() {
+        return Err(nothing_found(settings, &outcome).into());
+    }
+    Ok(outcome)
 }
 
 /// The sensors at hand, with those that the workflow adds.
@@ -297,7 +306,8 @@ fn mapped_collections(settings: &Settings, outcome: &SearchOutcome, host: &Host)
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-fn row(item: &Item, sensors: &Sensors) -> ItemRow {
+/// The row of an item.
+pub(crate) fn row(item: &Item, sensors: &Sensors) -> ItemRow {
     let sensor = sensors.of(item);
     let milliseconds = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis();
     let interval = item.interval();

@@ -46,6 +46,8 @@ struct Listed {
     modules: Vec<Module>,
     /// Bands by modality, in order.
     bands: BTreeMap<Modality, Vec<String>>,
+    /// Most dates by modality.
+    dates: BTreeMap<Modality, usize>,
     chip_size: usize,
     /// Names of the classes; none for a model that gives features.
     classes: Vec<String>,
@@ -134,6 +136,7 @@ fn listed(package: &Package) -> Listed {
         preset: contract.preset.clone(),
         modules: contract.graphs.keys().copied().collect(),
         bands: bands.collect(),
+        dates: contract.modalities.iter().map(|(modality, input)| (*modality, input.dates)).collect(),
         chip_size: contract.chip_size,
         classes: classes.map(|class| class.name.clone()).collect(),
         precision: contract.precision(),

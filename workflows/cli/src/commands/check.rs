@@ -22,8 +22,9 @@ pub(crate) struct Check {
 impl Subcommand for Check {
     const NAME: &'static str = "check";
     const ABOUT: &'static str = "Report every mistake in workflow files";
-    const DETAILS: &'static str =
-        "Reads the files and asks plugins for their node types, nothing else. Params without a value are let through.";
+    const DETAILS: &'static str = "Reads the files and asks plugins for their node types, nothing else. Params without a value are let through. \
+        With --json each file that is right comes with its name, doc and params: type, default, bounds, values, and the \
+        settings that each fills.";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let bindings = Bindings::of_process(&self.params.params).open();
@@ -35,7 +36,10 @@ impl Subcommand for Check {
                 Ok(spec) => {
                     words.push_str(&format!("{}: ok, {} nodes\n", file.display(), spec.nodes.len()));
                     let nodes: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
-                    files.push(json!({"file": file, "ok": true, "hash": spec.hash, "nodes": nodes, "faults": []}));
+                    files.push(json!({
+                        "file": file, "ok": true, "name": spec.name, "doc": spec.doc, "params": spec.declared,
+                        "hash": spec.hash, "nodes": nodes, "faults": [],
+                    }));
                 }
                 Err(faults) => {
                     files.push(json!({"file": file, "ok": false, "faults": faults}));

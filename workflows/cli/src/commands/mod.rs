@@ -11,6 +11,7 @@ mod model_cost;
 mod model_reduce;
 mod nodes;
 mod plan;
+mod qgis;
 mod run;
 mod runs;
 mod schema;
@@ -66,6 +67,7 @@ const COMMANDS: &[Entry] = &[
     entry::<simulate::Simulate>(),
     entry::<verify::Verify>(),
     entry::<model::Model>(),
+    entry::<qgis::Qgis>(),
     entry::<doctor::Doctor>(),
     entry::<tool::Tool>(),
     entry::<docs::Docs>(),

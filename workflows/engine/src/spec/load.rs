@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use skysense_address::unsigned_text;
 
 use super::{
-    canonical,
+    canonical, declared,
     document::{Document, NodeDecl, Reader},
     fault::{Fault, Faults},
     graph,
@@ -158,6 +158,7 @@ fn resolve(
     let edges = graph::link(&document.nodes, types, reader);
     let order = graph::order(&document.nodes, &edges, reader);
     let folder = reader.source.folder();
+    let declared = declared::params(&document);
     let mut canonical_nodes = Vec::new();
     let mut nodes: Vec<Option<NodeSpec>> = Vec::new();
     let mut places = BTreeMap::new();
@@ -209,6 +210,7 @@ fn resolve(
         file: reader.source.path().to_path_buf(),
         folder,
         params: params.iter().filter_map(value).collect(),
+        declared,
         nodes: order.into_iter().filter_map(|at| nodes[at].take()).collect(),
         triggers,
         hash: canonical::hash(&canonical),

@@ -9,7 +9,7 @@
 //! | `fault`, `suggest` | one mistake, how it is printed, "did you mean" |
 //! | `yaml`, `parse`, `scalar` | YAML to a tree in which every value keeps its span |
 //! | `document` | the top of a workflow file: known keys, params, nodes, triggers |
-//! | `param` | typed parameters and `-p name=value` |
+//! | `param`, `declared` | typed parameters and `-p name=value`; what forms show of them |
 //! | `value`, `path` | `$param`, `${env:NAME}`, `${secret:NAME}`; relative paths |
 //! | `node_type` | what a plugin declares about a node |
 //! | `graph` | edges, ports, cycles, order |
@@ -21,6 +21,7 @@
 //! | `schema`, `mermaid` | the JSON Schema that editors use, the graph as Mermaid |
 
 mod canonical;
+mod declared;
 mod document;
 mod emit;
 mod fault;
@@ -48,6 +49,6 @@ pub use format::format;
 pub use load::Bindings;
 pub use node_type::{NodeType, NodeTypes, PortType};
 pub use param::{PARAM_TYPES, ParamType};
-pub use resolved::{Edge, NodeSpec, Spec, TriggerSpec};
+pub use resolved::{DeclaredParam, Edge, FilledSetting, NodeSpec, Spec, TriggerSpec};
 pub use source::{MAX_BYTES, Place, Source, Span};
 pub use value::{ProcessSurroundings, Surroundings};

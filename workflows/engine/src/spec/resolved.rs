@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     fault::Fault,
+    param::ParamType,
     source::{Source, Span},
 };
 
@@ -23,6 +24,8 @@ pub struct Spec {
     pub folder: PathBuf,
     /// Values of the params in effect. Params without a value are absent.
     pub params: BTreeMap<String, Value>,
+    /// What the file declares of its params, in its order: for forms.
+    pub declared: Vec<DeclaredParam>,
     /// Nodes in an order in which every node stands after its inputs; ties keep the file's order.
     pub nodes: Vec<NodeSpec>,
     /// Triggers, checked for their shape only.
@@ -35,6 +38,39 @@ pub struct Spec {
     /// Where the values of each node stand: node, then JSON Pointer below its `with` ("" is the node itself).
     pub(super) places: BTreeMap<String, BTreeMap<String, Span>>,
     pub(super) source: Source,
+}
+
+/// A param as its file declares it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeclaredParam {
+    /// Name, as `-p` takes it.
+    pub name: String,
+    /// What values it takes.
+    #[serde(rename = "type")]
+    pub kind: ParamType,
+    /// What stands for it where nothing is given, as it is written; null where a value has to be given.
+    pub default: Value,
+    /// Text for people; may be empty.
+    pub doc: String,
+    /// Least value of a number.
+    pub min: Option<f64>,
+    /// Largest value of a number.
+    pub max: Option<f64>,
+    /// The values of an enum.
+    pub values: Vec<String>,
+    /// The settings that it fills: a form may offer more than the type says, such as a layer for a raster's href.
+    pub fills: Vec<FilledSetting>,
+}
+
+/// A setting that a param fills.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FilledSetting {
+    /// Name of the node.
+    pub node: String,
+    /// Its type.
+    pub uses: String,
+    /// JSON Pointer below its `with`.
+    pub pointer: String,
 }
 
 /// One node of a workflow.

@@ -1,0 +1,1 @@
+"""The dock: area, dates, sensors and model to a map, without the Processing dialog."""

@@ -1,0 +1,67 @@
+"""Two results over each other: the slider says how much of the upper one is seen."""
+
+from __future__ import annotations
+
+from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
+from qgis.gui import QgsMapLayerComboBox
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSlider, QWidget
+
+
+class Compare(QWidget):
+    """Two layers and a slider."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lower, self.upper = QgsMapLayerComboBox(), QgsMapLayerComboBox()
+        for box in (self.lower, self.upper):
+            box.setFilters(QgsMapLayerProxyModel.RasterLayer)
+            box.setAllowEmptyLayer(True)
+            box.setMinimumContentsLength(12)
+            box.setSizeAdjustPolicy(box.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setCurrentIndex(0)
+            box.layerChanged.connect(self._chosen)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setValue(100)
+        self.slider.valueChanged.connect(self._blend)
+        line = QHBoxLayout()
+        line.addWidget(QLabel("A"))
+        line.addWidget(self.slider)
+        line.addWidget(QLabel("B"))
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("A", self.lower)
+        form.addRow("B", self.upper)
+        form.addRow(line)
+
+    def offer(self, layer: QgsRasterLayer) -> None:
+        """A new result becomes B, what was B becomes A."""
+        before = self.upper.currentLayer()
+        if before is not None:
+            self.lower.setLayer(before)
+        self.upper.setLayer(layer)
+
+    def _chosen(self, *_) -> None:
+        lower, upper = self.lower.currentLayer(), self.upper.currentLayer()
+        if lower is None or upper is None or lower == upper:
+            return
+        root = QgsProject.instance().layerTreeRoot()
+        order = [node.layerId() for node in root.findLayers()]
+        if lower.id() in order and upper.id() in order and order.index(upper.id()) > order.index(lower.id()):
+            # B has to lie above A to be seen.
+            node = root.findLayer(upper.id())
+            copy = node.clone()
+            below = root.findLayer(lower.id())
+            parent = below.parent()
+            parent.insertChildNode(parent.children().index(below), copy)
+            node.parent().removeChildNode(node)
+        for layer in (lower, upper):
+            root.findLayer(layer.id()).setItemVisibilityCheckedParentRecursive(True)
+        self._blend()
+
+    def _blend(self, *_) -> None:
+        upper = self.upper.currentLayer()
+        if upper is not None and self.lower.currentLayer() is not None:
+            upper.setOpacity(self.slider.value() / 100.0)
+            upper.triggerRepaint()

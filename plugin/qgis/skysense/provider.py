@@ -1,0 +1,91 @@
+"""The Processing provider: ready algorithms, and one for each workflow file."""
+
+from __future__ import annotations
+
+import contextlib
+
+from qgis.core import Qgis, QgsMessageLog, QgsProcessingProvider, QgsProject
+
+from . import icons, session, settings
+from .algorithms.add_model import AddModel
+from .algorithms.embed import Embed
+from .algorithms.finetune import Finetune
+from .algorithms.search import Search
+from .algorithms.segment import Segment
+from .algorithms.workflow import WorkflowAlgorithm
+from .core import binary, messages, process
+from .core.words import tr
+
+LOG = "SkySense"
+
+
+class SkySenseProvider(QgsProcessingProvider):
+    """Algorithms of the skysense command."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warning = ""
+
+    def id(self) -> str:
+        return "skysense"
+
+    def name(self) -> str:
+        return "SkySense"
+
+    def longName(self) -> str:
+        return tr("SkySense: satellite images to maps")
+
+    def icon(self):
+        return icons.icon()
+
+    def svgIconPath(self) -> str:
+        return icons.FILE
+
+    def versionInfo(self) -> str:
+        try:
+            return session.version()
+        except binary.Missing:
+            return ""
+
+    def warningMessage(self) -> str:
+        return self._warning
+
+    def load(self) -> bool:
+        settings.register(icons.icon())
+        # A project brings workflows and models of its own.
+        project = QgsProject.instance()
+        project.readProject.connect(self._project_changed)
+        project.cleared.connect(self._project_changed)
+        self.refreshAlgorithms()
+        return True
+
+    def unload(self) -> None:
+        project = QgsProject.instance()
+        for signal in (project.readProject, project.cleared):
+            # Where QGIS itself is ending, it has cut it already.
+            with contextlib.suppress(TypeError):
+                signal.disconnect(self._project_changed)
+        settings.unregister()
+
+    def loadAlgorithms(self) -> None:
+        self._warning = ""
+        for algorithm in (Segment(), Embed(), Finetune(), Search(), AddModel()):
+            self.addAlgorithm(algorithm)
+        try:
+            found, wrong = session.describe(settings.workflow_folders())
+        except binary.Missing as missing:
+            self._warning = str(missing)
+            QgsMessageLog.logMessage(str(missing), LOG, Qgis.Warning)
+            return
+        for workflow in found:
+            self.addAlgorithm(WorkflowAlgorithm(workflow))
+        for file, faults in wrong.items():
+            words = messages.explain(process.Outcome(1, {"faults": faults}))
+            text = tr("The workflow {file} is no algorithm. {why}", file=file, why=words)
+            QgsMessageLog.logMessage(text, LOG, Qgis.Warning)
+        if wrong:
+            names = ", ".join(wrong)
+            self._warning = tr("Workflows with mistakes, told in the log under SkySense: {names}", names=names)
+
+    def _project_changed(self, *_) -> None:
+        self.refreshAlgorithms()

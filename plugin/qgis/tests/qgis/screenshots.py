@@ -1,0 +1,107 @@
+"""Run by QGIS itself (`qgis --code`): pictures of the dock, of a styled result, and of a dialog, for eyes.
+
+SKYSENSE_SHOTS names the folder for them, SKYSENSE_RESULT a map that a run wrote, SKYSENSE_CATALOG a catalog.
+"""
+
+import os
+import traceback
+from pathlib import Path
+
+import processing
+from processing.gui.AlgorithmDialog import AlgorithmDialog
+from qgis.core import QgsApplication, QgsProject
+from qgis.PyQt.QtCore import QDate, QTimer
+from qgis.PyQt.QtWidgets import QApplication
+from qgis.utils import iface, plugins
+
+SHOTS = Path(os.environ["SKYSENSE_SHOTS"])
+state = {"waited": 0}
+
+
+def shot(name, widget=None):
+    QApplication.processEvents()
+    screen = QApplication.primaryScreen()
+    picture = widget.grab() if widget is not None else screen.grabWindow(0)
+    assert picture.save(str(SHOTS / f"{name}.png")), name
+
+
+def guarded(step):
+    def run():
+        try:
+            step()
+        except Exception:
+            (SHOTS / "error.txt").write_text(traceback.format_exc())
+            os._exit(1)
+
+    return run
+
+
+def later(milliseconds, step):
+    QTimer.singleShot(milliseconds, guarded(step))
+
+
+def begin():
+    iface.mainWindow().setGeometry(0, 0, 1280, 960)
+    plugin = plugins["skysense"]
+    state["dock"] = dock = plugin.dock
+    dock.setUserVisible(True)
+    dock.sources.catalog.setText(os.environ["SKYSENSE_CATALOG"])
+    dock.start.setDate(QDate(2021, 3, 1))
+    dock.end.setDate(QDate(2021, 10, 31))
+    dock.refresh_models()
+    dock.model.setCurrentText("second")
+    answer = processing.runAndLoadResults("skysense:segment", {
+        "CATALOG": os.environ["SKYSENSE_CATALOG"], "COLLECTIONS": "sentinel-2-l2a",
+        "MODEL": str(dock._chosen().path), "OUTPUT": str(SHOTS / "work" / "map"), "OUTPUTS": [0],
+    })  # fmt: skip
+    assert Path(answer["RESULT"]).is_file(), answer
+    layer = next(iter(QgsProject.instance().mapLayers().values()))
+    iface.mapCanvas().setExtent(layer.extent())
+    dock.compare.offer(layer)
+    dock.area.set_area(layer.extent().buffered(-150), layer.crs())
+    later(1500, preview)
+
+
+def preview():
+    state["dock"]._run(preview=True)
+    assert state["dock"].job is not None, state["dock"].words.text()
+    later(500, wait)
+
+
+def wait():
+    dock = state["dock"]
+    state["waited"] += 1
+    if not dock.go.isEnabled() and state["waited"] < 120:
+        later(500, wait)
+        return
+    assert len(QgsProject.instance().mapLayers()) == 2, dock.words.text()
+    iface.mapCanvas().refresh()
+    later(2000, pictures)
+
+
+def pictures():
+    shot("window")
+    shot("dock", state["dock"])
+    algorithm = QgsApplication.processingRegistry().algorithmById("skysense:segment").create()
+    state["dialog"] = dialog = AlgorithmDialog(algorithm, parent=iface.mainWindow())
+    dialog.resize(760, 1000)
+    dialog.show()
+    later(1500, dialogs)
+
+
+def dialogs():
+    shot("dialog", state["dialog"])
+    from skysense.dock.models_dialog import ModelsDialog
+
+    state["models"] = models = ModelsDialog(iface.mainWindow())
+    models.show()
+    later(1000, end)
+
+
+def end():
+    shot("models", state["models"])
+    (SHOTS / "done.txt").write_text("done")
+    os._exit(0)
+
+
+later(2500, begin)

@@ -1,0 +1,328 @@
+"""The plugin inside QGIS: forms, results as layers, the model designer, cancel, and what goes wrong."""
+
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+import bench
+from bench import BANDS, CATALOG, MODEL, WORK, Listening, fails, run, stack
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsField,
+    QgsGeometry,
+    QgsPalettedRasterRenderer,
+    QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterString,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QVariant
+
+SEARCHED = {"CATALOG": CATALOG, "COLLECTIONS": "sentinel-2-l2a", "MODEL": MODEL}
+
+
+def setUpModule():
+    bench.start()
+
+
+def registry():
+    return QgsApplication.processingRegistry()
+
+
+def target(name):
+    return str(Path(WORK) / "in-qgis" / name)
+
+
+def bytes_of(file):
+    return Path(file).read_bytes()
+
+
+class Forms(unittest.TestCase):
+    """A workflow file becomes a form by its params."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(QgsApplication.qgisSettingsDirPath()) / "skysense" / "workflows"
+        cls.folder.mkdir(parents=True, exist_ok=True)
+        cls.file = cls.folder / "own layers.yaml"
+        bands = ", ".join(f"{band}: {number}" for number, band in enumerate(BANDS, 1) if band != "B04")
+        cls.file.write_text(
+            "skysense: 1\nname: own layers\ndoc: A map of one image of one's own\nparams:\n"
+            "  image: {type: path, doc: the image}\n"
+            "  red: {type: integer, default: 3, min: 1, doc: band of red}\n"
+            "  taken: {type: datetime, doc: when it was taken}\n"
+            "  where: {type: bbox, default: [-180, -90, 180, 90]}\n"
+            "  crs: {type: string, default: auto}\n"
+            "  masked: {type: enum, values: [clouds, none], default: none}\n"
+            "  share: {type: number, default: 0.1, min: 0, max: 1}\n"
+            "  model: {type: model}\n"
+            "  out: {type: path, default: out/}\n"
+            "nodes:\n"
+            "  image:\n    uses: raster.files\n    with:\n      sensor: sentinel-2-l2a\n      files:\n"
+            f"        - {{href: $image, datetime: $taken, bands: {{{bands}, B04: $red}}}}\n"
+            "  chips:\n    uses: raster.chips\n    from: image\n"
+            "    with: {size: 16, overlap: 4, crs: $crs, mask: $masked, min_valid: $share,"
+            " radiometry: {files: {offset: 0}}}\n"
+            "  classes: {uses: skysense.segment, from: chips, with: {model: $model}}\n"
+            "  map: {uses: stac.write, from: classes, with: {href: $out, collection: own}}\n"
+        )
+        (cls.folder / "broken.yaml").write_text("skysense: 1\nnodes: {a: {uses: stac.serach}}\n")
+        registry().providerById("skysense").refreshAlgorithms()
+
+    @classmethod
+    def tearDownClass(cls):
+        (cls.folder / "broken.yaml").unlink()
+
+    def test_params_are_typed(self):
+        algorithm = registry().algorithmById("skysense:user_own_layers")
+        self.assertIsNotNone(algorithm)
+        types = {one.name(): one.type() for one in algorithm.parameterDefinitions()}
+        for name, kind in {
+            "image": "raster", "red": "band", "taken": "datetime", "where": "extent", "crs": "crs", "masked": "enum",
+            "share": "number", "model": "string", "out": "folderDestination",
+        }.items():  # fmt: skip
+            self.assertEqual(types[name], kind, name)
+        self.assertEqual(algorithm.parameterDefinition("red").parentLayerParameterName(), "image")
+        share = algorithm.parameterDefinition("share")
+        self.assertEqual((share.minimum(), share.maximum(), share.defaultValue()), (0.0, 1.0, 0.1))
+        self.assertIn("A map of one image", algorithm.shortHelpString())
+
+    def test_a_file_with_mistakes_is_told_and_is_no_algorithm(self):
+        self.assertIsNone(registry().algorithmById("skysense:user_broken"))
+        self.assertIn("broken.yaml", registry().providerById("skysense").warningMessage())
+
+    def test_layers_run_through_it_as_on_the_command_line(self):
+        file, day = stack("stack.tif")
+        layer = QgsRasterLayer(file, "image")
+        given = {"image": layer, "red": 3, "taken": f"{day}T00:00:00", "model": MODEL, "out": target("own")}
+        answer = run("skysense:user_own_layers", {**given, "LOAD": False})
+        params = [f"image={file}", f"taken={day}", f"model={MODEL}", f"out={target('own-cli')}"]
+        line = [os.environ["SKYSENSE_BINARY"], "run", str(self.file)]
+        for one in params:
+            line += ["-p", one]
+        subprocess.run(line, check=True, capture_output=True, cwd=WORK)
+        expected = Path(target("own-cli")) / "own-all" / "class.tif"
+        self.assertEqual(bytes_of(answer["RESULT"]), bytes_of(expected))
+
+    def test_projects_bring_workflows(self):
+        home = Path(WORK) / "project"
+        (home / "workflows").mkdir(parents=True, exist_ok=True)
+        (home / "workflows" / "of project.yaml").write_text(self.file.read_text())
+        project = QgsProject.instance()
+        project.write(str(home / "p.qgs"))
+        project.clear()
+        self.assertIsNone(registry().algorithmById("skysense:project_of_project"))
+        project.read(str(home / "p.qgs"))
+        self.assertIsNotNone(registry().algorithmById("skysense:project_of_project"))
+        project.clear()
+
+
+class Results(unittest.TestCase):
+    """What a run gives, as layers and further on."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.listening = Listening()
+        cls.context = bench.project_context()
+        outputs = {"OUTPUT": target("map"), "OUTPUTS": [0, 1, 2]}
+        cls.answer = run("skysense:segment", {**SEARCHED, **outputs}, cls.listening, cls.context)
+
+    def test_layers_come_with_legend_dates_and_provenance(self):
+        waiting = self.context.layersToLoadOnCompletion()
+        self.assertEqual(len(waiting), 3)
+        layers = {}
+        for file, details in waiting.items():
+            layer = QgsRasterLayer(file, details.name)
+            details.postProcessor().postProcessLayer(layer, self.context, self.listening)
+            layers[Path(file).stem] = layer
+        renderer = layers["class"].renderer()
+        self.assertIsInstance(renderer, QgsPalettedRasterRenderer)
+        legend = {entry.value: (entry.label, entry.color.name()) for entry in renderer.classes()}
+        self.assertEqual(legend[1], ("water", "#2b6cb0"))
+        self.assertNotIn(255, legend)
+        metadata = layers["class"].metadata()
+        self.assertIn("Model", metadata.abstract())
+        self.assertTrue(any(link.name.startswith("S2A_SIM") for link in metadata.links()))
+        self.assertTrue(metadata.licenses())
+        dates = layers["class"].temporalProperties().fixedTemporalRange()
+        self.assertEqual(dates.begin().date().year(), 2021)
+        self.assertLess(dates.begin(), dates.end())
+        self.assertEqual(layers["entropy"].renderer().contrastEnhancement().maximumValue(), 1.0)
+
+    def test_progress_and_lines_are_passed_on(self):
+        self.assertEqual(self.listening.progress[-1], 100)
+        self.assertGreater(len(self.listening.progress), 3)
+        self.assertEqual(self.listening.progress, sorted(self.listening.progress))
+        self.assertTrue(any("radiometry" in text for _, text in self.listening.lines))
+
+    def test_the_model_designer_takes_its_result_further(self):
+        model = QgsProcessingModelAlgorithm("chain", "test")
+        model.addModelParameter(QgsProcessingParameterString("catalog"), QgsProcessingModelParameter("catalog"))
+        source = QgsProcessingModelChildParameterSource
+        first = QgsProcessingModelChildAlgorithm("skysense:segment")
+        first.setChildId("segment")
+        first.addParameterSources("CATALOG", [source.fromModelParameter("catalog")])
+        for name, value in (
+            ("COLLECTIONS", "sentinel-2-l2a"),
+            ("MODEL", MODEL),
+            ("OUTPUT", target("chain")),
+            ("LOAD", False),
+        ):
+            first.addParameterSources(name, [source.fromStaticValue(value)])
+        model.addChildAlgorithm(first)
+        second = QgsProcessingModelChildAlgorithm("native:rasterlayerproperties")
+        second.setChildId("properties")
+        second.addParameterSources("INPUT", [source.fromChildOutput("segment", "RESULT")])
+        model.addChildAlgorithm(second)
+        context, feedback = bench.project_context(), Listening()
+        answer, ok = model.run({"catalog": CATALOG}, context, feedback)
+        self.assertTrue(ok, feedback.lines)
+        children = answer["CHILD_RESULTS"]
+        self.assertEqual(bytes_of(children["segment"]["RESULT"]), bytes_of(self.answer["RESULT"]))
+        self.assertEqual(children["properties"]["BAND_COUNT"], 1)
+
+    def test_an_area_of_the_canvas_cuts_the_map(self):
+        layer = QgsRasterLayer(self.answer["RESULT"], "map")
+        box = layer.extent().buffered(-200)
+        extent = f"{box.xMinimum()},{box.xMaximum()},{box.yMinimum()},{box.yMaximum()} [{layer.crs().authid()}]"
+        answer = run("skysense:segment", {**SEARCHED, "EXTENT": extent, "OUTPUT": target("part"), "LOAD": False})
+        part = QgsRasterLayer(answer["RESULT"], "part")
+        self.assertLess(part.width(), layer.width())
+        self.assertTrue(part.extent().contains(QgsRectangle(box.center(), box.center())))
+
+
+class Training(unittest.TestCase):
+    def test_polygons_with_a_field_teach_a_model(self):
+        file, day = stack("stack.tif")
+        box = QgsRasterLayer(file, "image").extent()
+        labels = QgsVectorLayer("Polygon?crs=EPSG:32633", "labels", "memory")
+        labels.dataProvider().addAttributes([QgsField("kind", QVariant.String)])
+        labels.updateFields()
+        middle = box.center().x()
+        halves = (("field", box.xMinimum(), middle), ("forest", middle, box.xMaximum()))
+        for name, west, east in halves:
+            feature = QgsFeature(labels.fields())
+            feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(west, box.yMinimum(), east, box.yMaximum())))
+            feature["kind"] = name
+            labels.dataProvider().addFeature(feature)
+        labels.updateExtents()
+        QgsProject.instance().addMapLayer(labels)
+        given = {"LAYERS": [file], "DATES": day, "RADIOMETRY": 1, "POLYGONS": labels, "CLASS_FIELD": "kind"}
+        answer = run(
+            "skysense:finetune", {**given, "NAME": "halves", "STEPS": 3, "HOLDOUT": 0, "OUTPUT": target("halves")}
+        )
+        self.assertTrue((Path(answer["PACKAGE"]) / "model.yaml").is_file())
+        mapped = run("skysense:segment", {
+            "LAYERS": [file], "DATES": day, "RADIOMETRY": 1, "MODEL": answer["PACKAGE"], "OUTPUT": target("halved"),
+        }, context=bench.project_context())  # fmt: skip
+        self.assertTrue(Path(mapped["RESULT"]).is_file())
+        wrong = fails("skysense:finetune", {**given, "CLASS_FIELD": "kin", "OUTPUT": target("none")})
+        self.assertIn("it has kind", wrong)
+
+
+class Trouble(unittest.TestCase):
+    """Errors read like sentences and say what to do."""
+
+    def test_every_error_says_what_to_do(self):
+        file, day = stack("nameless.tif", described=False)
+        layers = {"LAYERS": [file], "MODEL": MODEL, "OUTPUT": target("none")}
+        for given, parts in (
+            ({**SEARCHED, "CATALOG": "gone.json"}, ("gone.json", "check the path")),
+            ({**SEARCHED, "MODEL": "nobody"}, ("no model “nobody”", "Add a model")),
+            ({**SEARCHED, "CATALOG": ""}, ("no images", "choose raster layers")),
+            ({**SEARCHED, "COLLECTIONS": "sentinel-2-l2"}, ("sentinel-2-l2", "did you mean `sentinel-2-l2a`")),
+            ({**layers, "DATES": day}, ("which band is which", "B02=1")),
+            ({**layers, "DATES": day, "BANDS": "B02"}, ("“B02” names no band", "B02=1, B03=2")),
+            ({**layers, "DATES": day, "BANDS": "B02=1,B03=99"}, ("B03 is band 99", "has 1 to 10")),
+            ({**layers, "DATES": day, "BANDS": "B02=1,B03=2", "RADIOMETRY": 1}, ("B04", "under Bands")),
+            ({**layers, "BANDS": "B02=1"}, ("Nobody knows when", "write its date")),
+        ):
+            said = fails("skysense:segment", {"OUTPUT": target("none"), **given, "LOAD": False})
+            for part in parts:
+                self.assertIn(part, said)
+        self.assertFalse(Path(target("none")).exists())
+
+    def test_layers_that_are_no_files_are_refused(self):
+        file, day = stack("stack.tif")
+        virtual = Path(WORK) / "virtual.vrt"
+        bench.gdal.BuildVRT(str(virtual), [file]).FlushCache()
+        said = fails(
+            "skysense:segment", {"LAYERS": [str(virtual)], "DATES": day, "MODEL": MODEL, "OUTPUT": target("none")}
+        )
+        self.assertIn("save the layer as GeoTIFF", said)
+
+    def test_a_missing_command_is_told_where_algorithms_are_listed(self):
+        before = os.environ.pop("SKYSENSE_BINARY")
+        os.environ["SKYSENSE_BINARY"] = "/gone/skysense"
+        try:
+            algorithm = registry().algorithmById("skysense:segment").create()
+            can, why = algorithm.canExecute()
+            self.assertFalse(can)
+            self.assertIn("skysense qgis install", why)
+            provider = registry().providerById("skysense")
+            provider.refreshAlgorithms()
+            self.assertIn("/gone/skysense", provider.warningMessage())
+            self.assertIsNotNone(registry().algorithmById("skysense:segment"))
+        finally:
+            os.environ["SKYSENSE_BINARY"] = before
+            registry().providerById("skysense").refreshAlgorithms()
+
+    def test_cancel_ends_the_command_and_leaves_nothing_half_written(self):
+        file, day = stack("stack.tif")
+        labels, folder = bench.item("labels")
+        asset = next(one for one in labels["assets"].values() if "labels" in one.get("roles", []))
+
+        class Cancelling(Listening):
+            """Presses Cancel when the run has begun."""
+
+            def __init__(self):
+                super().__init__()
+                self.pushInfo = self.heard
+
+            def heard(self, text):
+                self.lines.append(("pushInfo", text))
+                if text.startswith("run "):
+                    self.cancel()
+
+        feedback = Cancelling()
+        with self.assertRaisesRegex(QgsProcessingException, "cancelled"):
+            run("skysense:finetune", {
+                "LAYERS": [file], "DATES": day, "RADIOMETRY": 1, "LABELS": str((folder / asset["href"]).resolve()),
+                "CLASSES": "1=water,2=broadleaf,3=conifer,4=grassland", "STEPS": 1000000, "OUTPUT": target("cancelled"),
+            }, feedback)  # fmt: skip
+        self.assertFalse((Path(target("cancelled")) / "model.yaml").exists())
+        running = subprocess.run(["pgrep", "-f", target("cancelled")], capture_output=True, text=True, check=False)
+        self.assertEqual(running.stdout.split(), [])
+
+
+class Searching(unittest.TestCase):
+    def test_items_become_outlines_and_their_assets_layers(self):
+        context = bench.project_context()
+        given = {
+            "CATALOG": CATALOG,
+            "COLLECTIONS": "sentinel-2-l2a",
+            "ASSETS": "B04",
+            "OUTPUT": target("found.geojson"),
+        }
+        answer = run("skysense:search", given, context=context)
+        outlines = QgsVectorLayer(answer["OUTPUT"], "found")
+        self.assertEqual(outlines.featureCount(), answer["COUNT"])
+        self.assertIn("cloud_cover", [field.name() for field in outlines.fields()])
+        self.assertEqual(outlines.crs(), QgsCoordinateReferenceSystem("EPSG:4326"))
+        rasters = [file for file in context.layersToLoadOnCompletion() if file.endswith(".tif")]
+        self.assertEqual(len(rasters), answer["COUNT"])
+        self.assertTrue(all(QgsRasterLayer(file, "b").isValid() for file in rasters))
+        self.assertIn("B04", fails("skysense:search", {**given, "ASSETS": "B4x"}))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
