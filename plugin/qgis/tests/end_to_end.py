@@ -255,7 +255,7 @@ def desktop(bench: Bench, catalog: str) -> None:
     shots = Path(os.environ.get("SKYSENSE_SHOTS") or bench.work / "shots").resolve()
     (shots / "work").mkdir(parents=True, exist_ok=True)
     environment = {**bench.environment, "SKYSENSE_SHOTS": str(shots), "SKYSENSE_CATALOG": catalog,
-                   "LIBGL_ALWAYS_SOFTWARE": "1"}  # fmt: skip
+                   "SKYSENSE_STACK": str(bench.work / "stack.tif"), "LIBGL_ALWAYS_SOFTWARE": "1"}  # fmt: skip
     del environment["QT_QPA_PLATFORM"]
     code = str(HERE / "qgis" / "screenshots.py")
     line = ["xvfb-run", "-a", "-s", "-screen 0 1280x1000x24", QGIS, "--noversioncheck", "--nologo", "--code", code]
@@ -266,7 +266,7 @@ def desktop(bench: Bench, catalog: str) -> None:
     error = shots / "error.txt"
     assert not error.exists(), error.read_text()
     assert (shots / "done.txt").exists(), "the desktop ended early"
-    for name in ("window", "dock", "dialog", "models"):
+    for name in ("window", "dock", "dialog", "models", "layers"):
         assert (shots / f"{name}.png").stat().st_size > 5000, name
 
 
