@@ -46,6 +46,8 @@ class Bench:
             HOME=str(work / "home"),
             XDG_RUNTIME_DIR=str(runtime),
             QT_QPA_PLATFORM="offscreen",
+            # The Python inside QGIS finds its library by the first python3 of the PATH.
+            PATH=os.pathsep.join(["/usr/bin", "/bin", os.environ.get("PATH", "")]),
             # The runtime that ./x found: a home of its own has no cache.
             ORT_DYLIB_PATH=os.environ.get("ORT_DYLIB_PATH", ""),
         )
