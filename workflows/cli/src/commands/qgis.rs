@@ -16,7 +16,7 @@ use self::folder::{PLUGIN, is_ours, plugins_folder};
 use super::Subcommand;
 use crate::{context::Context, exit::Exit, failure::Failure};
 
-/// The plugin's files by their path in its folder, and the ready workflows under `library/`.
+/// The plugin's files by their path in its folder, the ready workflows under `library/`, and the licence.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/qgis_files.rs"));
 /// Tells the installed plugin which binary put it there.
 const INSTALLED: &str = "installed.json";
@@ -185,6 +185,7 @@ mod tests {
             assert!(metadata.lines().any(|found| found == line), "{line} is missing in:\n{metadata}");
         }
         assert!(text("__init__.py").contains("classFactory"));
+        assert!(!text("LICENSE").is_empty());
         assert!(text("library/map.yaml").starts_with("# yaml-language-server"));
         assert!(FILES.iter().all(|(name, _)| !name.contains("__pycache__") && *name != INSTALLED));
     }
