@@ -126,6 +126,10 @@ def simulated(bench: Bench) -> tuple[str, str]:
     added = bench.run("addmodel", PACKAGE=trained["PACKAGE"], NAME="second")
     assert "Licence of the weights" in added["CARD"], added
     model = added["MODEL"]
+    bench.command("model", "export", model, "--out", "weights", "--weights-only")
+    weights = only(bench.work / "weights", "*backbone_s2.safetensors")
+    imported = bench.run("addmodel", S2_WEIGHTS=weights, NAME="third", LICENCE="CC0-1.0")
+    assert "CC0-1.0" in imported["CARD"], imported
     mapped = bench.run("segment", **searched, MODEL="second", START="2021-03-01", END="2021-10-31", OUTPUT="map")
     assert bench.command("verify", mapped["ITEM"])["ok"]
     given = ["-p", f"catalog={catalog}", "-p", f"model={model}"]

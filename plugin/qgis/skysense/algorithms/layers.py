@@ -146,9 +146,10 @@ def model_folder(word: str) -> str:
 def model_facts(folder: str) -> models.Model:
     """What a model takes and gives."""
     answer = session.model("list", folder)
-    found = models.read(answer)
+    # A folder that holds packages is none itself.
+    found = [model for model in models.read(answer) if model.path == Path(folder)]
     if not found:
-        broken = "; ".join(one.get("reason", "") for one in answer.get("broken", []))
+        broken = "; ".join(one["reason"] for one in answer.get("broken", []) if one.get("path") == folder)
         why = f" {broken}." if broken else ""
         text = tr("{folder} holds no sound model package.{why} What to do: choose a folder that holds a model.yaml.",
                   folder=folder, why=why)  # fmt: skip

@@ -251,6 +251,15 @@ class Trouble(unittest.TestCase):
                 self.assertIn(part, said)
         self.assertFalse(Path(target("none")).exists())
 
+    def test_a_folder_of_packages_is_none_itself(self):
+        for algorithm, given in (
+            ("skysense:addmodel", {"PACKAGE": str(Path(MODEL).parent), "NAME": "none"}),
+            ("skysense:segment", {**SEARCHED, "MODEL": str(Path(MODEL).parent), "OUTPUT": target("none")}),
+        ):
+            self.assertIn("choose a folder that holds a model.yaml", fails(algorithm, given))
+        self.assertIn("One thing is added at a time", fails("skysense:addmodel", {}))
+        self.assertIn("is there already", fails("skysense:addmodel", {"PACKAGE": MODEL, "NAME": Path(MODEL).name}))
+
     def test_layers_that_are_no_files_are_refused(self):
         file, day = stack("stack.tif")
         virtual = Path(WORK) / "virtual.vrt"
