@@ -20,7 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from .. import session
+from .. import session, settings
 from ..core import bands, classes, dates, models
 from ..core.words import tr
 
@@ -141,6 +141,19 @@ def model_folder(word: str) -> str:
                   "a model package, or add one with the algorithm “Add a model”.", name=word, known=known)  # fmt: skip
         raise QgsProcessingException(text)
     return folder
+
+
+def new_model(name: str) -> Path:
+    """The folder of a model that is added under this name; one that is there is never replaced."""
+    if Path(name).name != name or name.startswith("."):
+        raise QgsProcessingException(
+            tr("“{name}” cannot be the name of a folder. What to do: choose letters, digits and hyphens.", name=name)
+        )
+    target = settings.model_folder() / name
+    if target.exists():
+        raise QgsProcessingException(tr("{target} is there already. What to do: choose another name.", target=target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
 
 
 def model_facts(folder: str) -> models.Model:
