@@ -14,6 +14,10 @@ fn main() -> io::Result<()> {
     let mut files = Vec::new();
     walk(&here.join("../../plugin/qgis/skysense"), "", &mut files)?;
     walk(&here.join("../../workflows/library"), "library/", &mut files)?;
+    // The plugin repository wants the licence inside.
+    let licence = here.join("../../LICENSE").canonicalize()?;
+    println!("cargo::rerun-if-changed={}", licence.display());
+    files.push(("LICENSE".to_owned(), licence));
     files.retain(|(name, _)| !name.ends_with(".schema.json"));
     files.sort();
     let mut text = "&[\n".to_owned();

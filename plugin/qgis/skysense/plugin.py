@@ -6,7 +6,12 @@ from typing import Any
 
 from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QLocale, Qt
-from qgis.PyQt.QtWidgets import QAction
+
+try:
+    from qgis.PyQt.QtWidgets import QAction
+except ImportError:
+    # Where Qt 6 has it.
+    from qgis.PyQt.QtGui import QAction
 
 from . import icons
 from .core import words

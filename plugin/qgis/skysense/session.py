@@ -21,6 +21,7 @@ PLUGIN = Path(__file__).parent
 _lock = threading.RLock()
 _checked: dict[tuple[str, float], str] = {}
 _described: dict[tuple, dict[str, Any]] = {}
+_models: dict[tuple, list[Model]] = {}
 _sensors: dict[tuple[str, float], list[dict[str, Any]]] = {}
 
 
@@ -87,9 +88,23 @@ def model(verb: str, *arguments: str, **options) -> dict[str, Any]:
 
 
 def models() -> list[Model]:
-    """The models of the user and the project."""
-    folders = [str(folder) for folder in settings.model_folders()]
-    return read_models(model("list", *folders)) if folders else []
+    """The models of the user and the project, read anew when one came, went or changed."""
+    folders = settings.model_folders()
+    if not folders:
+        return []
+    records = sorted(record for folder in folders for record in folder.glob("*/model.yaml"))
+    key = (_stamp(find()), tuple(_stamp(one) for one in [*folders, *records]))
+    with _lock:
+        if key not in _models:
+            _models.clear()
+            _models[key] = read_models(model("list", *map(str, folders)))
+        return _models[key]
+
+
+def forget_models() -> None:
+    """Models that lie deeper than the folders above show are read anew too."""
+    with _lock:
+        _models.clear()
 
 
 def sensors() -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from .. import session, settings
+from .. import session
 from ..core import events
 from ..core.words import tr
 from . import layers
@@ -93,19 +93,9 @@ class AddModel(SkySenseAlgorithm):
         return {"MODEL": str(target), "CARD": session.model("card", str(target)).get("card", "")}
 
 
-def _free(name: str) -> Path:
-    """A folder that is not taken yet."""
-    target = settings.model_folder() / name
-    if target.exists():
-        text = tr("{target} is there already. What to do: choose another name.", target=target)
-        raise QgsProcessingException(text)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target
-
-
 def _take(package: str, name: str, feedback, options) -> Path:
     model = layers.model_facts(os.path.abspath(package))
-    target = _free(name or model.path.name)
+    target = layers.new_model(name or model.path.name)
     feedback.pushInfo(tr("checking {folder}", folder=model.path))
     session.model("verify", str(model.path), **options)
     # Under a hidden name until it is whole.
@@ -121,7 +111,7 @@ def _take(package: str, name: str, feedback, options) -> Path:
 
 
 def _import(weights: dict[str, str], name: str, licence: str, missing: bool, options) -> Path:
-    target = _free(name or Path(next(iter(weights.values()))).stem)
+    target = layers.new_model(name or Path(next(iter(weights.values()))).stem)
     arguments = ["--out", str(target), *(part for pair in weights.items() for part in pair)]
     arguments += ["--name", name] if name else []
     arguments += ["--licence", licence] if licence else []

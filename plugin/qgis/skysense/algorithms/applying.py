@@ -53,7 +53,8 @@ class ApplyModel(SkySenseAlgorithm):
     def look(self, parameters, context, feedback) -> None:
         folder = layers.model_folder(self.parameterAsString(parameters, MODEL, context))
         model = layers.model_facts(folder)
-        out = os.path.abspath(self.parameterAsString(parameters, OUTPUT, context))
+        # Asked once: a temporary folder is another one each time.
+        self.out = out = os.path.abspath(self.parameterAsString(parameters, OUTPUT, context))
         source = images.images(self, parameters, context)
         grid = images.grid(self, parameters, context, model.chip_size, model.most_dates)
         use = ready.Use(source, grid, folder, out, results.collection_name(out, self.COLLECTION))
@@ -73,5 +74,5 @@ class ApplyModel(SkySenseAlgorithm):
             "ITEM": results.item_file(report),
             WORKFLOW: str(self.file),
             "REPORT": report.get("report") or "",
-            OUTPUT: self.parameterAsString(parameters, OUTPUT, context),
+            OUTPUT: self.out,
         }

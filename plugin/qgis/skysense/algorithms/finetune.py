@@ -19,7 +19,6 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
 )
 
-from .. import settings
 from ..core import ready
 from ..core.words import tr
 from . import images, layers, rasterize
@@ -88,7 +87,7 @@ class Finetune(SkySenseAlgorithm):
             size, most_dates = model.chip_size, model.most_dates
         name = self.parameterAsString(parameters, NAME, context).strip() or "my-model"
         out = self.parameterAsString(parameters, OUTPUT, context)
-        self.out = os.path.abspath(out) if out else str(settings.model_folder() / name)
+        self.out = os.path.abspath(out) if out else str(layers.new_model(name))
         training = ready.Training(
             out=self.out,
             name=name,

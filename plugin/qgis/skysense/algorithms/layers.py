@@ -20,7 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from .. import session
+from .. import session, settings
 from ..core import bands, classes, dates, models
 from ..core.words import tr
 
@@ -143,12 +143,26 @@ def model_folder(word: str) -> str:
     return folder
 
 
+def new_model(name: str) -> Path:
+    """The folder of a model that is added under this name; one that is there is never replaced."""
+    if Path(name).name != name or name.startswith("."):
+        raise QgsProcessingException(
+            tr("“{name}” cannot be the name of a folder. What to do: choose letters, digits and hyphens.", name=name)
+        )
+    target = settings.model_folder() / name
+    if target.exists():
+        raise QgsProcessingException(tr("{target} is there already. What to do: choose another name.", target=target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
 def model_facts(folder: str) -> models.Model:
     """What a model takes and gives."""
     answer = session.model("list", folder)
-    found = models.read(answer)
+    # A folder that holds packages is none itself.
+    found = [model for model in models.read(answer) if model.path == Path(folder)]
     if not found:
-        broken = "; ".join(one.get("reason", "") for one in answer.get("broken", []))
+        broken = "; ".join(one["reason"] for one in answer.get("broken", []) if one.get("path") == folder)
         why = f" {broken}." if broken else ""
         text = tr("{folder} holds no sound model package.{why} What to do: choose a folder that holds a model.yaml.",
                   folder=folder, why=why)  # fmt: skip

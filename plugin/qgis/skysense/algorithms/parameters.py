@@ -7,6 +7,7 @@ from typing import Any
 from qgis.core import (
     QgsProcessing,
     QgsProcessingAlgorithm,
+    QgsProcessingException,
     QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterCrs,
@@ -48,7 +49,8 @@ def model_parameter(name: str, title: str, default: Any = None, optional: bool =
     parameter = QgsProcessingParameterString(name, title, default, optional=optional)
     try:
         hints = models.titles(session.models())
-    except (binary.Missing, RuntimeError, KeyError):
+    except (binary.Missing, QgsProcessingException):
+        # A form is shown all the same; whoever runs it is told.
         hints = []
     parameter.setMetadata({"widget_wrapper": {"value_hints": hints}})
     parameter.setHelp(tr("The name of a model that was added, or the folder of a model package."))

@@ -105,7 +105,7 @@ def _file(algorithm, field: Field, parameters, context, feedback) -> str:
 
 def _folder_out(algorithm, field: Field, parameters, context, feedback) -> str:
     folder = algorithm.parameterAsString(parameters, field.param.name, context)
-    return os.path.abspath(folder) if folder else ""
+    return os.path.abspath(folder) if folder and "://" not in folder else folder
 
 
 def _model(algorithm, field: Field, parameters, context, feedback) -> str:

@@ -123,7 +123,8 @@ def dates_of(default: Any) -> tuple[str, str]:
     start, _, end = default.partition("/")
     end = end or start
     day = re.compile(r"^\d{4}-\d{2}-\d{2}")
-    return tuple(part[:10] if day.match(part) else "" for part in (start, end))
+    first, last = (part[:10] if day.match(part) else "" for part in (start, end))
+    return first, last
 
 
 def bbox(west: float, south: float, east: float, north: float) -> str:

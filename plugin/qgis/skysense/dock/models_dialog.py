@@ -81,6 +81,7 @@ class ModelsDialog(QDialog):
 
     def refresh(self, *_) -> None:
         """Reads the folders anew."""
+        session.forget_models()
         try:
             self.models = session.models()
             none = tr("No model yet. Add one: a folder with a package, or published weights. They are in {folder}.",

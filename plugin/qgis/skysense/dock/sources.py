@@ -8,7 +8,19 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from .. import settings
-from ..algorithms.images import BANDS, CATALOG, COLLECTIONS, DATES, LAYERS, MODALITIES, MODALITY, SENSOR, SENSORS
+from ..algorithms.images import (
+    BANDS,
+    CATALOG,
+    COLLECTIONS,
+    DATES,
+    LAYERS,
+    MODALITIES,
+    MODALITY,
+    RADIO,
+    RADIOMETRY,
+    SENSOR,
+    SENSORS,
+)
 from ..core.words import tr
 
 
@@ -60,17 +72,14 @@ class SourcePicker(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         self.layers = QgsCheckableComboBox()
         self.layers.setDefaultText(tr("choose layers"))
-        self.sensor = QComboBox()
-        for name, words in SENSORS:
-            self.sensor.addItem(tr(words), name)
-        self.sensor.setMinimumContentsLength(12)
-        self.sensor.setSizeAdjustPolicy(self.sensor.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.sensor, self.numbers = _narrow(SENSORS), _narrow(RADIOMETRY)
         self.bands = QLineEdit()
         self.bands.setPlaceholderText(tr("by their names"))
         self.dates = QLineEdit()
         self.dates.setPlaceholderText(tr("by their names"))
         form.addRow(tr("Layers"), self.layers)
         form.addRow(tr("Sensor"), self.sensor)
+        form.addRow(tr("Numbers"), self.numbers)
         form.addRow(tr("Bands"), self.bands)
         form.addRow(tr("Dates"), self.dates)
         return page
@@ -106,6 +115,7 @@ class SourcePicker(QWidget):
             return {
                 LAYERS: self._chosen(),
                 SENSOR: self.sensor.currentIndex(),
+                RADIO: self.numbers.currentIndex(),
                 BANDS: self.bands.text(),
                 DATES: self.dates.text(),
             }
@@ -117,3 +127,12 @@ class SourcePicker(QWidget):
         """Stops following the project."""
         QgsProject.instance().layersAdded.disconnect(self.refresh)
         QgsProject.instance().layersRemoved.disconnect(self.refresh)
+
+
+def _narrow(options) -> QComboBox:
+    """A choice that is no wider than the dock."""
+    box = QComboBox()
+    box.addItems([tr(words) for _, words in options])
+    box.setMinimumContentsLength(12)
+    box.setSizeAdjustPolicy(box.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return box

@@ -1,6 +1,6 @@
 """Run by QGIS itself (`qgis --code`): pictures of the dock, of a styled result, and of a dialog, for eyes.
 
-SKYSENSE_SHOTS names the folder for them, SKYSENSE_RESULT a map that a run wrote, SKYSENSE_CATALOG a catalog.
+SKYSENSE_SHOTS names the folder for them, SKYSENSE_CATALOG a catalog, SKYSENSE_STACK an image with named bands.
 """
 
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import processing
 from processing.gui.AlgorithmDialog import AlgorithmDialog
-from qgis.core import QgsApplication, QgsProject
-from qgis.PyQt.QtCore import QDate, QTimer
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import QDate, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface, plugins
 
@@ -79,6 +79,42 @@ def wait():
     later(2000, pictures)
 
 
+def of_layers():
+    """The same from a layer of the project, and the whole area."""
+    dock = state["dock"]
+    image = QgsRasterLayer(os.environ["SKYSENSE_STACK"], "image")
+    assert QgsProject.instance().addMapLayer(image), "no image"
+    sources = dock.sources
+    sources.kind.setCurrentIndex(1)
+    sources.layers.setItemCheckState(sources.layers.findText("image"), Qt.CheckState.Checked)
+    sources.dates.setText("2021-03-18")
+    sources.numbers.setCurrentIndex(1)
+    state["waited"] = 0
+    dock._run(preview=False)
+    later(500, wait_for_layers)
+
+
+def wait_for_layers():
+    dock = state["dock"]
+    state["waited"] += 1
+    if not dock.go.isEnabled() and state["waited"] < 120:
+        later(500, wait_for_layers)
+        return
+    assert len(QgsProject.instance().mapLayers()) == 4, dock.words.text()
+    shot("layers", dock)
+    later(100, missing)
+
+
+def missing():
+    """Without the command the dock says what to do, and nothing breaks."""
+    dock = state["dock"]
+    os.environ["SKYSENSE_BINARY"] = "/gone/skysense"
+    dock.refresh_models()
+    assert "skysense qgis install" in dock.words.text(), dock.words.text()
+    (SHOTS / "done.txt").write_text("done")
+    os._exit(0)
+
+
 def pictures():
     shot("window")
     shot("dock", state["dock"])
@@ -100,8 +136,9 @@ def dialogs():
 
 def end():
     shot("models", state["models"])
-    (SHOTS / "done.txt").write_text("done")
-    os._exit(0)
+    state["models"].close()
+    state["dialog"].close()
+    later(100, of_layers)
 
 
 later(2500, begin)

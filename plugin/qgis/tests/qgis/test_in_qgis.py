@@ -190,6 +190,16 @@ class Results(unittest.TestCase):
         self.assertEqual(bytes_of(children["segment"]["RESULT"]), bytes_of(self.answer["RESULT"]))
         self.assertEqual(children["properties"]["BAND_COUNT"], 1)
 
+    def test_a_temporary_folder_is_one_folder(self):
+        for algorithm in ("segment", "library_map"):
+            given = {**SEARCHED, "LOAD": False} if algorithm == "segment" else {"catalog": CATALOG, "model": MODEL}
+            folder = "OUTPUT" if algorithm == "segment" else "out"
+            answer = run(
+                f"skysense:{algorithm}", {**given, folder: "TEMPORARY_OUTPUT"}, context=bench.project_context()
+            )
+            self.assertTrue(answer["RESULT"].startswith(answer[folder]), answer)
+            self.assertTrue(Path(answer["RESULT"]).is_file())
+
     def test_an_area_of_the_canvas_cuts_the_map(self):
         layer = QgsRasterLayer(self.answer["RESULT"], "map")
         box = layer.extent().buffered(-200)
@@ -250,6 +260,16 @@ class Trouble(unittest.TestCase):
             for part in parts:
                 self.assertIn(part, said)
         self.assertFalse(Path(target("none")).exists())
+
+    def test_a_folder_of_packages_is_none_itself(self):
+        for algorithm, given in (
+            ("skysense:addmodel", {"PACKAGE": str(Path(MODEL).parent), "NAME": "none"}),
+            ("skysense:segment", {**SEARCHED, "MODEL": str(Path(MODEL).parent), "OUTPUT": target("none")}),
+        ):
+            self.assertIn("choose a folder that holds a model.yaml", fails(algorithm, given))
+        self.assertIn("One thing is added at a time", fails("skysense:addmodel", {}))
+        self.assertIn("is there already", fails("skysense:addmodel", {"PACKAGE": MODEL, "NAME": Path(MODEL).name}))
+        self.assertIn("name of a folder", fails("skysense:addmodel", {"PACKAGE": MODEL, "NAME": "../above"}))
 
     def test_layers_that_are_no_files_are_refused(self):
         file, day = stack("stack.tif")

@@ -13,10 +13,10 @@ use clap::Args;
 use serde_json::json;
 
 use self::folder::{PLUGIN, is_ours, plugins_folder};
-use super::Subcommand;
+use super::{Subcommand, path_text};
 use crate::{context::Context, exit::Exit, failure::Failure};
 
-/// The plugin's files by their path in its folder, and the ready workflows under `library/`.
+/// The plugin's files by their path in its folder, the ready workflows under `library/`, and the licence.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/qgis_files.rs"));
 /// Tells the installed plugin which binary put it there.
 const INSTALLED: &str = "installed.json";
@@ -37,7 +37,7 @@ enum What {
     /// Pack the plugin as the plugin repository and "Install from ZIP" take it
     Zip {
         /// File to write
-        #[arg(short, long, value_name = "FILE")]
+        #[arg(short, long, value_name = "FILE", value_parser = path_text)]
         output: Option<PathBuf>,
         /// Overwrite the file if it is there
         #[arg(long)]
@@ -51,7 +51,7 @@ struct Place {
     #[arg(long, value_name = "NAME", default_value = "default")]
     profile: String,
     /// Folder that holds QGIS plugins, such as one of QGIS_PLUGINPATH, in place of that of the profile
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = path_text)]
     to: Option<PathBuf>,
 }
 
@@ -96,12 +96,7 @@ fn install(place: &Place, context: &Context) -> Result<Exit, Failure> {
     }
     // Written beside its place and moved there whole, so that QGIS never loads half a plugin.
     let fresh = plugins.join(format!(".{PLUGIN}-{}", std::process::id()));
-    let written = write_all(&fresh).and_then(|()| {
-        if replaced {
-            fs::remove_dir_all(&folder).map_err(|error| Failure::file("replace", &folder, &error))?;
-        }
-        fs::rename(&fresh, &folder).map_err(|error| Failure::file("write", &folder, &error))
-    });
+    let written = write_all(&fresh).and_then(|()| put(&fresh, &folder));
     if let Err(failure) = written {
         let _nothing_more_to_do = fs::remove_dir_all(&fresh);
         return Err(failure);
@@ -110,7 +105,7 @@ fn install(place: &Place, context: &Context) -> Result<Exit, Failure> {
     let next = "start QGIS, open Plugins > Manage and Install Plugins > Installed, and tick SkySense; \
                 without a desktop: qgis_process plugins enable skysense";
     context.answer(
-        &json!({"ok": true, "folder": folder, "files": FILES.len(), "replaced": replaced, "next": next, "undo": undo}),
+        &json!({"ok": true, "folder": folder.display().to_string(), "files": FILES.len(), "replaced": replaced, "next": next, "undo": undo}),
         || {
             let what = if replaced { "replaced" } else { "installed" };
             format!("{what} {}\nnext: {next}\nundo: {undo}", folder.display())
@@ -119,8 +114,27 @@ fn install(place: &Place, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// Puts the new folder in the place of the old one; where that fails, the old one is back.
+fn put(fresh: &Path, folder: &Path) -> Result<(), Failure> {
+    let old = fresh.with_extension("old");
+    let replaced = folder.exists();
+    if replaced {
+        fs::rename(folder, &old).map_err(|error| Failure::file("replace", folder, &error))?;
+    }
+    if let Err(error) = fs::rename(fresh, folder) {
+        if replaced {
+            let _nothing_more_to_do = fs::rename(&old, folder);
+        }
+        return Err(Failure::file("write", folder, &error));
+    }
+    if replaced {
+        fs::remove_dir_all(&old).map_err(|error| Failure::file("remove", &old, &error))?;
+    }
+    Ok(())
+}
+
 fn write_all(folder: &Path) -> Result<(), Failure> {
-    let binary = std::env::current_exe().ok().map(|path| path.canonicalize().unwrap_or(path));
+    let binary = std::env::current_exe().ok().map(|path| path.canonicalize().unwrap_or(path).display().to_string());
     let installed = json!({"binary": binary, "version": env!("CARGO_PKG_VERSION")}).to_string();
     for (name, bytes) in FILES.iter().copied().chain([(INSTALLED, installed.as_bytes())]) {
         let path = folder.join(name);
@@ -143,7 +157,7 @@ fn uninstall(place: &Place, context: &Context) -> Result<Exit, Failure> {
     }
     fs::remove_dir_all(&folder).map_err(|error| Failure::file("remove", &folder, &error))?;
     let undo = format!("skysense qgis install{}", place.words());
-    context.answer(&json!({"ok": true, "folder": folder, "undo": undo}), || {
+    context.answer(&json!({"ok": true, "folder": folder.display().to_string(), "undo": undo}), || {
         format!("removed {}\nnext: restart QGIS; its settings of the plugin stay\nundo: {undo}", folder.display())
     })?;
     Ok(Exit::Ok)
@@ -185,6 +199,7 @@ mod tests {
             assert!(metadata.lines().any(|found| found == line), "{line} is missing in:\n{metadata}");
         }
         assert!(text("__init__.py").contains("classFactory"));
+        assert!(!text("LICENSE").is_empty());
         assert!(text("library/map.yaml").starts_with("# yaml-language-server"));
         assert!(FILES.iter().all(|(name, _)| !name.contains("__pycache__") && *name != INSTALLED));
     }
