@@ -1,12 +1,14 @@
 //! Each module of the encoder against the same module in PyTorch, on the same processors in the same run: forward in ONNX
 //! Runtime against eager mode, a training step (forward, backward, AdamW) in Burn against PyTorch's.
 //!
-//! `cargo bench --workspace --bench encoders -- [tiny|small] [--python PATH]` prints a JSON object for each module, and one
+//! `cargo bench --workspace --bench encoders -- [tiny|small] [--threads N] [--python PATH]` prints a JSON object for each module, and one
 //! with the ratios over all of them (above 1: faster than PyTorch) beside the goals. Without `--python` an environment
 //! with trainer/benches/peer/requirements.txt is made once. The two sides take turns; each number is the median of its
 //! runs in the best of the rounds. `--profile MODULE` runs our side of one module alone, for a profiler. A training step is
 //! cut into parts as the training loop cuts it; PyTorch shares out each operation.
 
+#[path = "../../skysense/src/allocator.rs"]
+mod allocator;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -27,13 +29,9 @@ use skysense_model::{
 };
 use skysense_train::{AdamW, Parts, Recipe};
 
+use allocator::Keeping;
 use support::warm_median;
 
-/// As in the plugin, where training runs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-const THREADS: usize = 2;
 const ROUNDS: usize = 3;
 const RUNS: usize = 7;
 /// Ratios to PyTorch that are aimed at: forward, training step.
@@ -44,15 +42,15 @@ struct Case {
     name: &'static str,
     /// What the peer is to build, and the shape of its input.
     peer: Value,
-    /// Milliseconds of a forward pass in ONNX Runtime and of a training step in Burn.
-    ours: Box<dyn Fn() -> [f64; 2]>,
+    /// Milliseconds of a forward pass in ONNX Runtime and of a training step in Burn, and of the step on all cores together.
+    ours: Box<dyn Fn() -> [f64; 3]>,
 }
 
 fn session(graph: &[u8]) -> Session {
     let environment = skysense_infer::environment(None).expect("ONNX Runtime where the search looks");
     let builder = Session::builder(&environment).expect("a builder");
     let builder = builder.with_optimization_level(GraphOptimizationLevel::Level2).expect("a level");
-    let mut builder = builder.with_intra_threads(THREADS).expect("threads");
+    let mut builder = builder.with_intra_threads(threads()).expect("threads");
     builder.commit_from_memory(graph).expect("a graph of ours")
 }
 
@@ -65,18 +63,34 @@ fn pixels_forward(graph: &[u8], shape: [usize; 4]) -> f64 {
     })
 }
 
-/// Milliseconds of a training step on the mean square of what `forward` gives, in parts as the training loop takes it.
-fn step<M, const D: usize>(module: M, input: &Tensor<D>, forward: impl Fn(&M, Tensor<D>) -> Tensor<1> + Sync) -> f64
+/// Milliseconds that all threads of this process were given so far, where the system is Linux.
+fn cores() -> f64 {
+    let Ok(text) = std::fs::read_to_string("/proc/self/stat") else { return f64::NAN };
+    let fields = text.rsplit(')').next().expect("the name of the program ends in a bracket");
+    // User and system time are fields 14 and 15, in hundredths of a second; the first one after the name is 3.
+    fields.split_whitespace().skip(11).take(2).map(|field| 10.0 * field.parse::<f64>().expect("ticks")).sum()
+}
+
+/// Milliseconds of a training step on the mean square of what `forward` gives, in parts as the training loop takes it, and
+/// those of all cores together.
+fn step<M, const D: usize>(
+    module: M,
+    input: &Tensor<D>,
+    forward: impl Fn(&M, Tensor<D>) -> Tensor<1> + Sync,
+) -> [f64; 2]
 where
     M: Module + Send,
 {
     let mut optimiser = ModuleOptimizer::from(AdamW { weight_decay: 1e-2, epsilon: 1e-8 });
     let mut module = Some(module);
+    // As where training runs.
+    let _keeping = Keeping::new();
     let samples = input.dims()[0];
     let parts = Parts::new(Recipe::default().parts, &input.device()).expect("threads");
     // As the training loop does, on one of the threads that share the work.
     rayon::scope(|_| {
-        warm_median(RUNS, || {
+        let before = cores();
+        let median = warm_median(RUNS, || {
             let current = module.take().expect("put back below");
             let pass = |module: M, _, rows: Vec<usize>| {
                 let share = rows.len() as f64 / samples as f64;
@@ -86,8 +100,19 @@ where
             let found = parts.gradients(&current, parts.share((0..samples).collect()), pass);
             let (_, gradients) = found.expect("a pass that does not fail");
             module = Some(optimiser.step(1e-4, current, gradients));
-        })
+        });
+        [median, (cores() - before) / (RUNS + 1) as f64]
     })
+}
+
+/// What stands behind an argument.
+fn argument(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+/// Threads of either side: two where none are asked for.
+fn threads() -> usize {
+    argument("--threads").map_or(2, |threads| threads.parse().expect("a number of threads"))
 }
 
 fn square<const D: usize>(x: Tensor<D>) -> Tensor<1> {
@@ -125,8 +150,8 @@ fn cases(
             let graph = export_hr(&model, &identity(config.bands), PixelType::F32, [hr_side; 2]);
             let x = random(shape);
             let learning: SwinV2 = config.init(&Device::flex().autodiff()).expect("a preset");
-            let trained = step(learning, &x, |model, x| square(model.forward(x).pop().expect("an output")));
-            [pixels_forward(&graph, shape), trained]
+            let [trained, cores] = step(learning, &x, |model, x| square(model.forward(x).pop().expect("an output")));
+            [pixels_forward(&graph, shape), trained, cores]
         };
         cases.push(Case { name: "hr", peer: json!({"kind": "hr", "of": of, "input": shape}), ours: Box::new(ours) });
     }
@@ -143,10 +168,10 @@ fn cases(
             let graph = export_series(&backbone, &raise, &identity(vit.bands), PixelType::F32, [side; 2]);
             let x = random(shape);
             let learning = Device::flex().autodiff();
-            let trained = step((vit.init(&learning), head.init(&learning)), &x, |(backbone, raise), x| {
+            let [trained, cores] = step((vit.init(&learning), head.init(&learning)), &x, |(backbone, raise), x| {
                 square(raise.forward(backbone.forward(x)))
             });
-            [pixels_forward(&graph, shape), trained]
+            [pixels_forward(&graph, shape), trained, cores]
         };
         cases.push(Case { name, peer: json!({"kind": "series", "of": of, "input": shape}), ours: Box::new(ours) });
     }
@@ -175,7 +200,8 @@ fn cases(
         });
         let learning = Device::flex().autodiff();
         let x = Tensor::<3>::random(input, Distribution::Default, &learning);
-        [forward, step(fusion.init(&learning), &x, |model, x| square(model.forward_sequences(x, None)))]
+        let [trained, cores] = step(fusion.init(&learning), &x, |model, x| square(model.forward_sequences(x, None)));
+        [forward, trained, cores]
     };
     cases.push(Case {
         name: "fusion",
@@ -185,11 +211,11 @@ fn cases(
     cases
 }
 
-fn theirs(python: &Path, peer: &Value) -> [f64; 2] {
+fn theirs(python: &Path, peer: &Value) -> [f64; 3] {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../trainer/benches/peer/encoders.py");
     let mut child = Command::new(python)
         .arg(script)
-        .arg(THREADS.to_string())
+        .arg(threads().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -198,7 +224,7 @@ fn theirs(python: &Path, peer: &Value) -> [f64; 2] {
     let output = child.wait_with_output().expect("the peer ends");
     assert!(output.status.success(), "the peer failed");
     let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    ["forward_ms", "step_ms"].map(|name| answer[name].as_f64().expect("milliseconds"))
+    ["forward_ms", "step_ms", "step_core_ms"].map(|name| answer[name].as_f64().expect("milliseconds"))
 }
 
 /// A Python with PyTorch.
@@ -219,27 +245,26 @@ fn environment() -> PathBuf {
 
 fn main() {
     // As many as PyTorch is given.
-    rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().expect("the first threads");
+    rayon::ThreadPoolBuilder::new().num_threads(threads()).build_global().expect("the first threads");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let asked: Vec<&str> = ["tiny", "small"].into_iter().filter(|name| arguments.iter().any(|a| a == name)).collect();
     let presets = if asked.is_empty() { vec!["tiny", "small"] } else { asked };
-    if let Some(at) = arguments.iter().position(|argument| argument == "--profile") {
+    if let Some(module) = argument("--profile") {
         let cases = cases_of(presets[0]);
-        let case = cases.iter().find(|case| arguments.get(at + 1).is_some_and(|name| name == case.name));
+        let case = cases.iter().find(|case| case.name == module);
         println!("{:?} ms", (case.expect("hr, s2, s1 or fusion").ours)());
         return;
     }
-    let python = arguments.iter().position(|argument| argument == "--python").and_then(|at| arguments.get(at + 1));
-    let python = python.map_or_else(environment, PathBuf::from);
+    let python = argument("--python").map_or_else(environment, PathBuf::from);
     for name in presets {
         let (mut all_ours, mut all_theirs) = ([0.0; 2], [0.0; 2]);
         for case in cases_of(name) {
             let mut peer = case.peer.clone();
             peer["runs"] = json!(RUNS);
-            let (mut ours, mut theirs) = ([f64::MAX; 2], [f64::MAX; 2]);
+            let (mut ours, mut theirs) = ([f64::MAX; 3], [f64::MAX; 3]);
             for _ in 0..ROUNDS {
                 let (our, their) = ((case.ours)(), self::theirs(&python, &peer));
-                for at in 0..2 {
+                for at in 0..3 {
                     (ours[at], theirs[at]) = (ours[at].min(our[at]), theirs[at].min(their[at]));
                 }
             }
@@ -249,6 +274,7 @@ fn main() {
                     "bench": "infer/encoders", "preset": name, "module": case.name, "input": case.peer["input"],
                     "forward_ms": {"onnxruntime": ours[0], "pytorch": theirs[0], "ratio": theirs[0] / ours[0]},
                     "step_ms": {"burn": ours[1], "pytorch": theirs[1], "ratio": theirs[1] / ours[1]},
+                    "step_core_ms": {"burn": ours[2], "pytorch": theirs[2]},
                 })
             );
             for at in 0..2 {
@@ -259,7 +285,7 @@ fn main() {
         println!(
             "{}",
             json!({
-                "bench": "infer/encoders", "preset": name, "threads": THREADS,
+                "bench": "infer/encoders", "preset": name, "threads": threads(),
                 "forward_ratio": ratios[0], "forward_goal": GOALS[0], "step_ratio": ratios[1], "step_goal": GOALS[1],
                 "pass": ratios[0] >= GOALS[0] && ratios[1] >= GOALS[1],
             })

@@ -15,6 +15,7 @@
 //! for one file, stands in a folder named after what it makes. [`NODES`] and [`TOOLS`] are the plain tables
 //! that the engine sees.
 
+mod allocator;
 mod apply;
 mod chips;
 mod credentials;
@@ -29,10 +30,5 @@ mod training;
 
 pub use nodes::NODES;
 pub use tools::TOOLS;
-
-/// Training makes and drops tensors of tens of megabytes at every step. The system's allocator hands such blocks back
-/// to the kernel each time, and the zeroing of fresh pages was a third of the time of a step.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 skysense_abi::export_plugin! { nodes: NODES, tools: TOOLS }

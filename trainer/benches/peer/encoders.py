@@ -197,7 +197,12 @@ def main(threads):
 
     parameters = sum(parameter.numel() for parameter in model.parameters())
     runs = asked["runs"]
-    print(json.dumps({"parameters": parameters, "forward_ms": median(forward, runs), "step_ms": median(step, runs)}))
+    times = {"forward_ms": median(forward, runs)}
+    before = time.process_time()
+    times["step_ms"] = median(step, runs)
+    # Of all threads together, with the run that only warms up.
+    times["step_core_ms"] = 1000 * (time.process_time() - before) / (runs + 1)
+    print(json.dumps({"parameters": parameters, **times}))
 
 
 main(int(sys.argv[1]))

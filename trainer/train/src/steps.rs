@@ -65,7 +65,7 @@ pub(crate) fn run<L: Learner>(
     }
     // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
     // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
-    // takes up other work of its pool, and must not take up a step of another run while it holds the generator.
+    // takes up other work of its pool, and a step must not wait for one of another run that was begun in its midst.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
     let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
     let mut timed = None;

@@ -70,6 +70,23 @@ fn taught(config: &DistillConfig) -> Distilled {
 }
 
 #[test]
+fn parts_of_a_step_teach_alike() {
+    // With radar and without in one batch: some parts lack the modality of a level.
+    let mut mixed = with_radar(samples(4));
+    mixed[1].series.remove(&Modality::S1);
+    let run = |parts| {
+        let config = with(lesson(6), |c| c.recipe.parts = parts);
+        distill(&mixed, &with_radar_offered(), &config, &mut NoHooks).unwrap().losses
+    };
+    let whole = run(1);
+    for parts in [2, 3] {
+        let losses = run(parts);
+        assert!((losses[0] - whole[0]).abs() <= 1e-5 * whole[0], "{losses:?} against {whole:?}");
+        assert!(whole.iter().zip(&losses).all(|(a, b)| (a - b).abs() <= 1e-3 * a), "{losses:?} against {whole:?}");
+    }
+}
+
+#[test]
 fn a_student_learns_what_the_teacher_gives_where_it_was_not_taught() {
     let student = taught(&lesson(80));
     let levels: Vec<&str> = student.held_out.keys().map(String::as_str).collect();

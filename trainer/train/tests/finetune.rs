@@ -59,6 +59,28 @@ fn blocks_that_are_computed_again_train_alike() {
 }
 
 #[test]
+fn parts_of_a_step_train_alike_and_the_number_of_threads_changes_no_bit() {
+    for (precision, first, tolerance) in [(TrainingPrecision::F32, 1e-5, 1e-3), (TrainingPrecision::F16, 1e-3, 3e-2)] {
+        let run = |parts, threads| {
+            let config = with(FinetuneConfig { precision, ..config(8) }, |c| c.recipe.parts = parts);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| finetune(&samples(4), &offers(), &config, &mut NoHooks)).unwrap().losses
+        };
+        // Three samples in parts of two and one, of one each, and in fewer than there are parts.
+        let whole = run(1, 2);
+        for parts in [2, 3, 8] {
+            let losses = run(parts, 2);
+            assert!((losses[0] - whole[0]).abs() <= first * whole[0], "{losses:?} against {whole:?}");
+            for (step, (a, b)) in whole.iter().zip(&losses).enumerate() {
+                assert!((a - b).abs() <= tolerance * a, "{precision:?}, {parts} parts, step {step}: {b} against {a}");
+            }
+            assert_eq!(losses, run(parts, 1), "{precision:?}, {parts} parts on one thread");
+            assert_eq!(losses, run(parts, 3), "{precision:?}, {parts} parts on three threads");
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_package_and_a_killed_run_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

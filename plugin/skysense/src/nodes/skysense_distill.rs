@@ -14,6 +14,7 @@ use skysense_contract::{Modality, Package};
 use skysense_edges::{ChipFacts, model_schema};
 use skysense_train::{DistillConfig, Distilled, Start, TrainError, distill, export_student, planned_student};
 
+use crate::allocator::Keeping;
 use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
 use crate::settings::{path, planned};
@@ -269,8 +270,10 @@ fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
     let mut config = config(settings, host);
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
     let offers = planned_offers(facts)?;
+    let keeping = Keeping::new();
     let student = distill(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
     drop(samples);
+    drop(keeping);
     tell(&student, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
     let package = place.write(facts, host, |folder, context| export_student(&student, folder, context))?;

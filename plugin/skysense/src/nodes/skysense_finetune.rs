@@ -16,6 +16,7 @@ use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
 use skysense_train::{FinetuneConfig, Start, TrainError, Trained, TrainingDevice, export, finetune, planned_contract};
 
+use crate::allocator::Keeping;
 use crate::apply::{chip_facts, offers, planned_offers};
 use crate::chips::item_rows;
 use crate::errors;
@@ -269,8 +270,10 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
     let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
     config.recipe.checkpoint = scratch.map(|scratch| scratch.join("checkpoints"));
     let offers = planned_offers(&state.chips)?;
+    let keeping = Keeping::new();
     let trained = finetune(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
     drop(samples);
+    drop(keeping);
     tell(&trained, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
     let package = place.write(&state.chips, host, |folder, context| export(&trained, folder, context))?;

@@ -198,18 +198,17 @@ pub fn swin_v2(mode: Mode, config: &SwinV2Config, size: [usize; 2], batch: u64) 
         let offsets = (2 * window as u64 - 1).pow(2);
         let bias = offsets * config.bias_hidden as u64 + heads * pairs * pairs;
         let block = Activations {
-            // Tokens in windows, query and key before and after their normalisation, value, joined heads; the inputs of
-            // two norms, the stream and both sides of the activation; logits before their scale, and of the softmax its
-            // input, its exponentials and its weights; the network of the position bias. In 16 bits queries and keys
-            // before their normalisation, norms, logits and softmax are singly.
+            // Tokens in windows, packed projections, the attention's weights, joined heads; the inputs of two norms, the
+            // stream and both sides of the activation; the network of the position bias. Attention is singly in 16 bits,
+            // too, and so is what norms keep, of two the centred and the normalised map.
             kept: mode.bytes_of(
-                7 * windowed + (3 + 2 * ratio) * map + 4 * weights + bias,
+                5 * windowed + (3 + 2 * ratio) * map + weights + bias,
                 Composed {
-                    half: 5 * windowed + (1 + 2 * ratio) * map + weights,
-                    single: 2 * windowed + 4 * map + 4 * weights + bias,
+                    half: 2 * windowed + (1 + 2 * ratio) * map,
+                    single: 3 * windowed + 4 * map + weights + bias,
                 },
             ),
-            working: VALUE * (6 * windowed + map).max(4 * windowed + map + 2 * weights).max((1 + 2 * ratio) * map),
+            working: VALUE * (5 * windowed + map + weights).max((1 + 2 * ratio) * map),
             again: 0,
         };
         let normed = |count: u64| Activations {

@@ -18,6 +18,7 @@ pub(crate) use gelu::gelu;
 pub(crate) use layer_norm::layer_norm;
 pub(crate) use linear::linear;
 pub(crate) use moved::{Places, moved};
+pub(crate) use primitive::on_processor;
 pub(crate) use window::attend_in_windows;
 
 #[cfg(test)]

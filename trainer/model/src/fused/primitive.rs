@@ -4,7 +4,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::Ops;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{DType, Float, Tensor, TensorData};
+use burn::tensor::{DType, Device, Float, Tensor, TensorData};
 
 /// A primitive of the CPU backend that records what is done to it.
 pub(super) type Recorded = <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive;
@@ -41,6 +41,12 @@ impl<const D: usize> From<&Tensor<D, Float>> for Input {
             Err(_) => Self(Source::Elsewhere),
         }
     }
+}
+
+/// Whether a tensor lives where the kernels work, in whatever precision.
+pub(crate) fn on_processor<const D: usize>(tensor: &Tensor<D>) -> bool {
+    let device = tensor.device();
+    device == Device::flex() || device == Device::flex().autodiff()
 }
 
 /// The place of all inputs; `None` where there is no kernel, or where they are not together.

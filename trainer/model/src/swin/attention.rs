@@ -66,8 +66,10 @@ impl WindowAttention {
         let packed = self.project(x);
         let (scale, bias) = (self.scale().reshape([heads]), self.bias(&device).reshape([heads, token, token]));
         let mask = windows.mask().map(|(mask, _)| mask);
-        if let Some(joined) = fused::attend_in_windows(&packed, &scale, &bias, mask) {
-            return self.proj.forward(joined);
+        if fused::on_processor(&packed)
+            && let Some(joined) = fused::attend_in_windows(&single(packed.clone()), &scale, &bias, mask)
+        {
+            return self.proj.forward(like(joined, &packed));
         }
         let packed = packed.reshape([batch, token, 3, heads, width]).permute([2, 0, 3, 1, 4]);
         let part = |index: usize| packed.clone().narrow(0, index, 1).reshape([batch, heads, token, width]);
