@@ -5,20 +5,21 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
-use burn::tensor::{Device, Tensor};
-use skysense_contract::{Modality, Offer, sha256_bytes};
+use burn::tensor::Device;
+use skysense_contract::{Checksum, Modality, Offer};
 use skysense_model::{Checkpointing, Precision, Tape};
 
 use crate::batch::stack;
-use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, mark, prepare};
+use crate::compute::{Compute, Step};
+use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, locate, mark, prepare};
 use crate::draw::Draw;
 use crate::loss::{ClassWeights, cross_entropy, median_frequency};
 use crate::loss_scale::LossScale;
-use crate::network::{Network, seeded};
+use crate::network::Network;
 use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
-use crate::steps::{self, Learner, step_seed};
+use crate::steps::{self, Learner};
 use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained};
 
 /// Trains a model on labelled chips.
@@ -37,10 +38,11 @@ pub fn finetune(
     hooks: &mut dyn Hooks,
 ) -> Result<Trained, TrainError> {
     config.check()?;
-    let device = config.device.open(config.precision)?;
-    let setup = setup(samples, offers, &config.recipe)?;
+    let device = config.compute.device.open(config.compute.precision)?;
+    let setup = setup(samples, offers, &config.recipe)?.with_prototypes(config.prototypes);
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
+    locate(samples, &mut ready, setup.geo_context.as_ref())?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
     let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
     mark(samples, &mut ready, &split);
@@ -107,7 +109,7 @@ impl Learner for Run<'_> {
     }
 
     fn precision(&self) -> Precision {
-        self.config.precision
+        self.config.compute.precision
     }
 
     fn step(
@@ -124,45 +126,30 @@ impl Learner for Run<'_> {
             seed: self.config.recipe.seed,
             augmentation: &self.config.recipe.augmentation,
         };
-        let samples: Vec<Prepared> = draw.step(step).into_iter().map(|(_, sample, _)| sample).collect();
+        let drawn = draw.step(step);
+        let samples: Vec<&Prepared> = drawn.iter().map(|(_, sample, _)| sample).collect();
         let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
-        // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let seed = step_seed(self.config.recipe.seed, step);
-        let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
-        let diverged = || TrainError::Diverged { step, rate };
+        let FinetuneConfig { compute, frozen, .. } = *self.config;
         // Nothing of a frozen encoder is kept anyway.
-        let checkpointing = if frozen { Checkpointing::Off } else { checkpointing };
-        let forward = || {
-            let tape = Tape::new(checkpointing, seed);
-            let logits = network.logits_on(&tape, &batch, precision, frozen);
-            let loss = cross_entropy(logits, batch.classes.clone(), batch.weights.clone());
-            let value = loss.clone().into_scalar::<f32>();
-            if value.is_finite() { Ok((tape, loss, value)) } else { Err(diverged()) }
+        let checkpointing = if frozen { Checkpointing::Off } else { compute.checkpointing };
+        let compute = Compute { checkpointing, ..compute };
+        let step = Step { compute, device: &self.device, seed: self.config.recipe.seed, number: step, rate };
+        let loss = |network: &Network, tape: &Tape| {
+            let logits = network.logits_on(tape, &batch, compute.precision, frozen);
+            cross_entropy(logits, batch.classes.clone(), batch.weights.clone())
         };
-        let backward = |(tape, loss, value): (Tape, Tensor<1>, f32)| {
-            let loss = scale.scale(loss);
-            let gradients = if frozen { tape.backward(&loss, &network.head) } else { tape.backward(&loss, &network) };
-            (value, gradients)
-        };
-        // Blocks that are run again draw again; otherwise others need not wait for the backward pass.
-        let (value, gradients) = match checkpointing {
-            Checkpointing::Off => backward(seeded(&self.device, seed, forward)?),
-            Checkpointing::Blocks => seeded(&self.device, seed, || forward().map(backward))?,
-        };
-        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
-        let network = match scale.unscale(gradients, &network) {
-            Some(gradients) => optimiser.step(rate, network, gradients),
-            None if scale.spent() => return Err(diverged()),
-            None => network,
-        };
-        Ok((network, value))
+        step.take(network, (optimiser, scale), loss, |network, tape, loss| match frozen {
+            true => tape.backward(loss, &network.head),
+            false => tape.backward(loss, network),
+        })
     }
 }
 
 /// Checksum of all that decides the weights.
 fn identity(ready: &[Prepared], setup: &Setup, config: &FinetuneConfig) -> String {
-    let mut bytes = serde_json::to_vec(config).unwrap_or_default();
-    bytes.extend(format!("{} {:?} {}", setup.start(), setup.inputs, setup.chip_size).bytes());
-    ready.iter().for_each(|sample| sample.tell(&mut bytes));
-    sha256_bytes(&bytes)
+    let mut sum = Checksum::default();
+    sum.add(&serde_json::to_vec(config).unwrap_or_default());
+    sum.add(format!("{} {:?} {}", setup.start(), setup.inputs, setup.chip_size).as_bytes());
+    ready.iter().for_each(|sample| sample.tell(&mut sum));
+    sum.finish()
 }

@@ -24,7 +24,7 @@ fn it_learns_what_can_be_learned() {
 #[test]
 fn sixteen_bits_learn_what_single_precision_learns() {
     let run = |precision| {
-        let config = with(config(60), |c| (c.precision, c.recipe.learning_rate) = (precision, 1e-3));
+        let config = with(config(60), |c| (c.compute.precision, c.recipe.learning_rate) = (precision, 1e-3));
         finetune(&samples(6), &offers(), &config, &mut NoHooks)
     };
     let single = run(TrainingPrecision::F32).unwrap();

@@ -17,9 +17,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor, TensorData};
-use skysense_contract::{Modality, Offer, sha256_bytes};
+use skysense_contract::{Checksum, Modality, Offer};
+use skysense_model::{Precision, Tape};
 
 use self::level::Level;
 use self::likeness::Likenesses;
@@ -28,13 +29,13 @@ use self::student::Student;
 use self::target::{Lesson, target};
 use self::teacher::{Teacher, prepared};
 use crate::batch::stack;
+use crate::compute::Step;
 use crate::dataset::{Prepared, labelled_blocks, mark};
 use crate::draw::Draw;
 use crate::loss::feature_loss;
 use crate::loss_scale::LossScale;
-use crate::network::seeded;
 use crate::split::Split;
-use crate::steps::{self, Learner, step_seed};
+use crate::steps::{self, Learner};
 use crate::{Hooks, Sample, TrainError};
 
 pub use config::DistillConfig;
@@ -82,21 +83,23 @@ pub fn distill(
 ) -> Result<Distilled, TrainError> {
     let started = Instant::now();
     let plan = plan(samples, offers, config)?;
+    let device = config.compute.device.open(config.compute.precision)?;
     let ready = samples.iter().enumerate().map(|(index, sample)| prepared(sample, index, &plan.student));
     let mut ready = ready.collect::<Result<Vec<_>, _>>()?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
     mark(samples, &mut ready, &Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed));
-    let teacher = Teacher::new(samples, &plan, (&mut ready, config.hold), hooks)?;
+    let teacher = Teacher::new((samples, &device), &plan, (&mut ready, config.hold), hooks)?;
     let training: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
     let Some(first) = training.first() else {
         return Err(TrainError::NoPixels { samples: samples.len(), teacher: plan.package.contract().name.clone() });
     };
     let probe = ready[*first].clone();
-    let device = Device::flex().autodiff();
-    let run = Run { config, plan: &plan, teacher, ready, training, device };
-    let before = run.held_out(&run.network()?.valid())?;
+    let run = Run { config, plan: &plan, teacher, ready, training, device: device.autodiff() };
+    // Measures, and the package's probe, are computed on the processor.
+    let measured = |student: Student| student.valid().to_device(&Device::flex());
+    let before = run.held_out(&measured(run.network()?))?;
     let (student, state) = steps::run(&config.recipe, &run, &run.identity(), hooks)?;
-    let student = student.valid();
+    let student = measured(student);
     let held_out = run.held_out(&student)?;
     let samples = run.training.len();
     drop(run);
@@ -129,15 +132,18 @@ impl Learner for Run<'_> {
     type Network = Student;
 
     fn network(&self) -> Result<Student, TrainError> {
-        let width = |level| self.teacher.standards.get(&level).map_or(0, |standard| standard.mean.len());
-        Student::new(self.plan, width, self.config.recipe.seed, &self.device)
+        Student::new(self.plan, |level| self.teacher.channels(level), self.config.recipe.seed, &self.device)
+    }
+
+    fn precision(&self) -> Precision {
+        self.config.compute.precision
     }
 
     fn step(
         &self,
         student: Student,
         optimiser: &mut ModuleOptimizer,
-        _: &mut LossScale,
+        scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Student, f32), TrainError> {
         let Self { config, ready, training, .. } = self;
@@ -152,33 +158,40 @@ impl Learner for Run<'_> {
                 Some(Lesson { sample, drawn: Some(drawn), features: features.as_ref()? })
             })
             .collect();
-        let samples: Vec<Prepared> = drawn.iter().map(|(_, sample, _)| sample.clone()).collect();
+        let samples: Vec<&Prepared> = drawn.iter().map(|(_, sample, _)| sample).collect();
         let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
-        // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let found =
-            seeded(&self.device, step_seed(config.recipe.seed, step), || student.features(&batch, &self.plan.levels));
-        let loss = self.loss(found, &lessons);
-        let value = loss.clone().into_scalar::<f32>();
-        if !value.is_finite() {
-            return Err(TrainError::Diverged { step, rate });
-        }
-        let gradients = GradientsParams::from_module(&mut loss.backward(), &student);
-        Ok((optimiser.step(rate, student, gradients), value))
+        let targets = self.targets(&lessons);
+        let step = Step { compute: config.compute, device: &self.device, seed, number: step, rate };
+        let loss = |student: &Student, tape: &Tape| {
+            let found = student.features(tape, &batch, &self.plan.levels, config.compute.precision);
+            self.loss(found, &targets)
+        };
+        step.take(student, (optimiser, scale), loss, |student, tape, loss| tape.backward(loss, student))
     }
 }
 
 impl Run<'_> {
+    /// What the student should give for a batch, and the weight of each position, by level.
+    fn targets(&self, lessons: &[Lesson<'_>]) -> BTreeMap<Level, (Tensor<2>, Tensor<1>)> {
+        let one = |level: &Level| {
+            let target = target(lessons, *level, self.teacher.channels(*level), false)?;
+            let positions = target.weights.len();
+            let values = TensorData::new(target.values, [positions, target.channels]);
+            let weights = TensorData::new(target.weights, [positions]);
+            let tensors = (Tensor::from_data(values, &self.device), Tensor::from_data(weights, &self.device));
+            Some((*level, tensors))
+        };
+        self.plan.levels.iter().filter_map(one).collect()
+    }
+
     /// The loss of the fused features, and the mean of those of the encoders by their weight.
-    fn loss(&self, found: BTreeMap<Level, Tensor<2>>, lessons: &[Lesson<'_>]) -> Tensor<1> {
+    fn loss(&self, found: BTreeMap<Level, Tensor<2>>, targets: &BTreeMap<Level, (Tensor<2>, Tensor<1>)>) -> Tensor<1> {
         let encoders = found.len().saturating_sub(1).max(1) as f64;
         let mut loss = Tensor::<1>::zeros([1], &self.device);
         for (level, predicted) in found {
-            let Some(target) = target(lessons, level, &self.teacher.standards, false) else { continue };
-            let positions = target.weights.len();
-            let values = Tensor::from_data(TensorData::new(target.values, [positions, target.channels]), &self.device);
-            let weights = Tensor::from_data(TensorData::new(target.weights, [positions]), &self.device);
+            let Some((values, weights)) = targets.get(&level) else { continue };
             let weight = if level == Level::Fused { 1.0 } else { self.config.encoders / encoders };
-            loss = loss + feature_loss(predicted, values, weights) * weight;
+            loss = loss + feature_loss(predicted, values.clone(), weights.clone()) * weight;
         }
         loss
     }
@@ -191,10 +204,10 @@ impl Run<'_> {
                 continue;
             }
             let Some(features) = self.teacher.features(index)? else { continue };
-            let batch = stack(std::slice::from_ref(sample), &self.plan.student.inputs, &[1.0], true, &Device::flex());
+            let batch = stack(&[sample], &self.plan.student.inputs, &[1.0], true, &Device::flex());
             let lesson = [Lesson { sample, drawn: None, features: &features }];
-            for (level, predicted) in student.features(&batch, &self.plan.levels) {
-                if let Some(target) = target(&lesson, level, &self.teacher.standards, true) {
+            for (level, predicted) in student.features(&Tape::off(), &batch, &self.plan.levels, Precision::F32) {
+                if let Some(target) = target(&lesson, level, self.teacher.channels(level), true) {
                     let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
                     all.add(level, &predicted, &target, &self.teacher.standards[&level]);
                 }
@@ -205,16 +218,18 @@ impl Run<'_> {
 
     /// Checksum of all that decides the weights.
     fn identity(&self) -> String {
-        let mut bytes = serde_json::to_vec(self.config).unwrap_or_default();
+        let mut sum = Checksum::default();
+        sum.add(&serde_json::to_vec(self.config).unwrap_or_default());
         let student = &self.plan.student;
         let levels = &self.plan.levels;
-        bytes.extend(format!("{} {:?} {} {levels:?}", student.start(), student.inputs, student.chip_size).bytes());
+        sum.add(format!("{} {:?} {} {levels:?}", student.start(), student.inputs, student.chip_size).as_bytes());
         // What the teacher saw and the student does not stands in the means of its features.
-        bytes.extend(self.plan.package.contract().weights_sha256.bytes());
+        sum.add(self.plan.package.contract().weights_sha256.as_bytes());
         for standard in self.teacher.standards.values() {
-            bytes.extend(standard.mean.iter().chain(&standard.deviation).flat_map(|value| value.to_le_bytes()));
+            sum.floats(&standard.mean);
+            sum.floats(&standard.deviation);
         }
-        self.ready.iter().for_each(|sample| sample.tell(&mut bytes));
-        sha256_bytes(&bytes)
+        self.ready.iter().for_each(|sample| sample.tell(&mut sum));
+        sum.finish()
     }
 }
