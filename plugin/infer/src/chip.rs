@@ -84,8 +84,8 @@ pub struct ChipInput<'a> {
     pub s2: Option<Series<'a>>,
     /// Sentinel-1.
     pub s1: Option<Series<'a>>,
-    /// Region of the chip's centre, where the package has geo-context: [`skysense_contract::region`] of as many
-    /// regions as its contract names.
+    /// Region of the chip's centre, where the package has geo-context: what [`skysense_contract::GeoContext::region`] of
+    /// its contract gives.
     pub region: Option<i64>,
 }
 

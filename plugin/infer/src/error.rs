@@ -136,7 +136,7 @@ pub enum InferError {
         /// Name of the model.
         model: String,
         /// Device it ran on.
-        device: Device,
+        device: String,
         /// Version of the runtime.
         runtime: String,
         /// Place of the value that is most off, counted through the output.

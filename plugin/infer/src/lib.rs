@@ -42,7 +42,7 @@ pub use chip::{ChipInput, Pixels, Series};
 pub use device::Device;
 pub use error::{Attempt, InferError};
 pub use maps::Maps;
-pub use measure::{Likeness, ModuleRanges, likeness, ranges};
+pub use measure::{Likeness, ModuleRanges, likeness, ranges, widen};
 pub use model::{Check, Model, Record};
 pub use options::{MOST_THREADS, Options, ProbeRule, cache_folder};
 pub(crate) use pixel::Pixel;

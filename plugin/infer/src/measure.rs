@@ -7,7 +7,7 @@ use serde::Serialize;
 use skysense_contract::{Module, Package};
 
 use crate::model::Keep;
-use crate::probe::Batch;
+use crate::probe::{Batch, last};
 use crate::session::choose;
 use crate::{InferError, Maps, Model, Options, runtime};
 
@@ -40,15 +40,20 @@ pub fn ranges(watched: &Package, files: &[&Path], options: &Options) -> Result<(
         let model = build(watched, &batch, options)?;
         last(&model, &batch)?;
         chips += batch.chips().len();
-        for (module, ranges) in model.ranges() {
-            let known = all.entry(module).or_default();
-            for (name, [low, high]) in ranges {
-                let range = known.entry(name).or_insert([low, high]);
-                *range = [range[0].min(low), range[1].max(high)];
-            }
-        }
+        widen(&mut all, model.ranges());
     }
     Ok((all, chips))
+}
+
+/// Widens ranges by others.
+pub fn widen(all: &mut ModuleRanges, more: ModuleRanges) {
+    for (module, ranges) in more {
+        let known = all.entry(module).or_default();
+        for (name, [low, high]) in ranges {
+            let range = known.entry(name).or_insert([low, high]);
+            *range = [range[0].min(low), range[1].max(high)];
+        }
+    }
 }
 
 /// Holds a package against the one that it was made from, on the probe that they share.
@@ -80,14 +85,6 @@ fn build(package: &Package, batch: &Batch, options: &Options) -> Result<Model, I
     let runtime = runtime::runtime(options.library.as_deref())?;
     let device = choose(options.device, &runtime)?;
     Model::build(package.clone(), &runtime, device, &batch.options(options), Keep::All)
-}
-
-/// What the last graph gives.
-fn last(model: &Model, batch: &Batch) -> Result<Maps, InferError> {
-    match model.package().contract().head {
-        Some(_) => model.logits(&batch.chips()),
-        None => model.features(&batch.chips()),
-    }
 }
 
 /// The larger of two, and what is not a number before any number.

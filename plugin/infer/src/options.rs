@@ -37,6 +37,8 @@ pub struct Options {
     /// Which band of the data feeds which of the model, from `Contract::bind`; without it the data must have the
     /// model's bands in the model's order. Modalities that the binding lacks take no part.
     pub binding: Option<Binding>,
+    /// Gives the features of this modality's encoder alone, for chips with one date of it; others are not looked at.
+    pub encoder: Option<Modality>,
     /// ONNX Runtime's library; without it the usual places are searched.
     pub library: Option<PathBuf>,
     /// Folder for markers; without it [`cache_folder`].

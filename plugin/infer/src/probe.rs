@@ -11,7 +11,7 @@ use skysense_contract::{Dtype, Modality, Package, sha256_bytes};
 use crate::model::Keep;
 use crate::runtime::Runtime;
 use crate::{
-    ChipInput, Device, InferError, Model, OPTIMISATION, Options, Pixel, Pixels, ProbeRule, Series, cache_folder,
+    ChipInput, Device, InferError, Maps, Model, OPTIMISATION, Options, Pixel, Pixels, ProbeRule, Series, cache_folder,
 };
 
 /// How a probe came out.
@@ -53,23 +53,40 @@ pub(crate) fn run(
     options: &Options,
     keep: Keep,
 ) -> Result<ProbeReport, InferError> {
-    let batch = Batch::read(package, &package.probe())?;
-    let model = Model::build(package.clone(), runtime, device, &batch.options(options), keep)?;
-    let chips = batch.chips();
-    let found = match package.contract().head {
-        Some(_) => model.logits(&chips)?,
-        None => model.features(&chips)?,
-    };
-    compare(package, runtime, device, &found.values, batch.output(package)?)
+    let (model, batch) = model(package, runtime, device, options, keep)?;
+    held(&model, &batch)
 }
 
-fn compare(
+/// A model that is opened as the probe needs it, and the probe.
+pub(crate) fn model(
     package: &Package,
     runtime: &Runtime,
     device: Device,
-    found: &[f32],
-    expected: &[f32],
-) -> Result<ProbeReport, InferError> {
+    options: &Options,
+    keep: Keep,
+) -> Result<(Model, Batch), InferError> {
+    let batch = Batch::read(package, &package.probe())?;
+    let model = Model::build(package.clone(), runtime, device, &batch.options(options), keep)?;
+    Ok((model, batch))
+}
+
+/// Runs the probe through a model that was opened for it.
+pub(crate) fn held(model: &Model, batch: &Batch) -> Result<ProbeReport, InferError> {
+    let package = model.package();
+    let found = last(model, batch)?;
+    compare(model, &found.values, batch.output(package)?)
+}
+
+/// What the last graph gives for a batch.
+pub(crate) fn last(model: &Model, batch: &Batch) -> Result<Maps, InferError> {
+    match model.package().contract().head {
+        Some(_) => model.logits(&batch.chips()),
+        None => model.features(&batch.chips()),
+    }
+}
+
+fn compare(model: &Model, found: &[f32], expected: &[f32]) -> Result<ProbeReport, InferError> {
+    let (package, record) = (model.package(), model.record());
     let contract = package.contract();
     if found.len() != expected.len() {
         let message = format!("output has {} values, the model gives {}", expected.len(), found.len());
@@ -90,8 +107,8 @@ fn compare(
     match worst {
         Some((_, index)) => Err(InferError::Probe {
             model: contract.name.clone(),
-            device,
-            runtime: runtime.info.version.clone(),
+            device: record.device.clone(),
+            runtime: record.runtime.clone(),
             index,
             found: found[index],
             expected: expected[index],
@@ -100,8 +117,8 @@ fn compare(
         }),
         None => Ok(ProbeReport {
             model: contract.name.clone(),
-            runtime: runtime.info.version.clone(),
-            device: device.to_string(),
+            runtime: record.runtime.clone(),
+            device: record.device.clone(),
             values: found.len(),
             largest,
         }),
@@ -218,7 +235,7 @@ impl Batch {
     /// How a model is opened to run this batch: with all bands, its sequence as long as the batch's.
     pub(crate) fn options(&self, options: &Options) -> Options {
         let dates = self.series.iter().map(|(modality, series)| (*modality, series.time)).collect();
-        Options { binding: None, dates, ..options.clone() }
+        Options { binding: None, encoder: None, dates, ..options.clone() }
     }
 
     /// The chips of the batch.

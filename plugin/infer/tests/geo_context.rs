@@ -8,7 +8,7 @@
 mod common;
 
 use common::{Chip, DATES, Tiny, hold, options};
-use skysense_contract::{Package, region};
+use skysense_contract::{Division, GeoContext, Package};
 use skysense_infer::{ChipInput, Model};
 
 const REGIONS: usize = 64;
@@ -21,9 +21,25 @@ struct Case {
 }
 
 fn case() -> Case {
+    let division = Division::EqualArea(REGIONS);
+    case_of(GeoContext { division, cells: Vec::new(), prototypes: 5, width: None })
+}
+
+/// Prototypes with a width of their own, of tiles that were seen in training.
+fn projected() -> Case {
+    case_of(GeoContext {
+        division: Division::WebMercator(5),
+        cells: (300..364).collect(),
+        prototypes: 7,
+        width: Some(24),
+    })
+}
+
+fn case_of(context: GeoContext) -> Case {
     let folder = tempfile::tempdir().unwrap();
-    let tiny = Tiny::with_regions(4, REGIONS);
-    let chip = Chip::new(4, [DATES, 2]).in_region(region(14.6, 48.2, REGIONS) as i64);
+    let region = context.region(14.6, 48.2) as i64;
+    let tiny = Tiny::of("tiny", 4, Some(context));
+    let chip = Chip::new(4, [DATES, 2]).in_region(region);
     let package = tiny.write(&folder.path().join("model"), &chip, 0.0);
     let model = Model::open(package, options(&folder.path().join("cache"))).unwrap();
     Case { folder, tiny, chip, model }
@@ -31,10 +47,23 @@ fn case() -> Case {
 
 #[test]
 fn prototypes_agree_with_burn_and_follow_the_region() {
-    let Case { folder, tiny, chip, model } = case();
+    agree(case());
+}
+
+#[test]
+fn projected_prototypes_agree_with_burn_and_the_package_says_what_they_are() {
+    let text = agree(projected());
+    for part in ["division: web_mercator:5", "width: 24", "prototypes: 7"] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+}
+
+/// Holds ONNX Runtime against Burn in two regions; gives the text of the contract.
+fn agree(Case { folder, tiny, chip, model }: Case) -> String {
     let contract = Package::open(folder.path().join("model")).unwrap().contract().clone();
-    assert_eq!(contract.regions, Some(REGIONS));
-    let elsewhere = chip.clone().in_region(region(-60.0, -3.0, REGIONS) as i64);
+    let context = contract.geo_context.clone().unwrap();
+    assert_eq!((context.regions(), Some(&context)), (REGIONS, tiny.geo_context.as_ref()));
+    let elsewhere = chip.clone().in_region(context.region(-60.0, -3.0) as i64);
     assert_ne!(chip.region, elsewhere.region);
     let mut found = Vec::new();
     for chip in [&chip, &elsewhere] {
@@ -53,6 +82,7 @@ fn prototypes_agree_with_burn_and_follow_the_region() {
     let largest = found[0].iter().zip(&found[1]).map(|(a, b)| (a - b).abs()).fold(0.0_f32, f32::max);
     // Prototypes are drawn with a deviation of 0.02: their means differ by more than the tolerance hides.
     assert!(largest > 1e-3, "{largest}");
+    std::fs::read_to_string(folder.path().join("model").join(skysense_contract::CONTRACT_FILE)).unwrap()
 }
 
 #[test]

@@ -209,3 +209,45 @@ fn chips_that_do_not_fit_are_named() {
     let error = model.features(&[good, good.with_s2(short)]).unwrap_err().to_string();
     assert!(error.contains("chip 1 of the batch, s2"), "{error}");
 }
+
+/// One encoder alone gives what it gives in the whole model, before the fusion.
+#[test]
+fn an_encoder_alone_gives_its_own_features() {
+    let case = case();
+    let chip = Chip::new(1, [1, 1]);
+    let open = |encoder| Model::load(case.package.clone(), Options { encoder, ..case.options.clone() }).unwrap();
+    let tokens = case.tiny.encoder.tokens(&chip.inputs()).unwrap().features;
+    let [_, _, channels, ..] = tokens.dims();
+    for (place, modality) in Modality::ALL.into_iter().enumerate() {
+        let features = open(Some(modality)).features(&[chip.all()]).unwrap();
+        assert_eq!((features.chips, features.channels), (1, channels));
+        let own = tokens.clone().narrow(1, place, 1).into_data().try_to_vec::<f32>().unwrap();
+        hold(&format!("{modality} alone"), &features.values, &own);
+    }
+    let two = Chip::new(1, [2, 1]);
+    let error = open(Some(Modality::S2)).features(&[two.all()]).unwrap_err().to_string();
+    assert!(error.contains("at most 1"), "{error}");
+    // Chips without it give nothing, and say so.
+    let other = ChipInput::default().with_s1(chip.s1_series());
+    let nothing = open(Some(Modality::S2)).features(&[other]).unwrap();
+    assert!(nothing.values.iter().all(|value| *value == 0.0) && nothing.valid.iter().all(|valid| *valid == 0));
+}
+
+/// Packages before channels of encoders were written down tell them by their fusion.
+#[test]
+fn a_contract_without_channels_of_encoders_is_read() {
+    let case = case();
+    let path = case.package.folder().join(skysense_contract::CONTRACT_FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("encoders:\n").unwrap();
+    let after: Vec<&str> = rest.lines().skip_while(|line| line.starts_with(' ')).collect();
+    std::fs::write(&path, format!("{before}{}\n", after.join("\n"))).unwrap();
+    let package = Package::open(case.package.folder()).unwrap();
+    assert!(package.contract().encoders.is_empty());
+    let before = case.open().features(&[case.chip.all()]).unwrap();
+    let model = Model::load(package.clone(), case.options.clone()).unwrap();
+    assert_eq!(model.features(&[case.chip.all()]).unwrap(), before);
+    let check = Model::check(&package, &case.options).unwrap();
+    assert!(check.problems.is_empty() && check.probe.is_some(), "{:?}", check.problems);
+    assert_eq!(check.modules, package.contract().graphs.keys().copied().collect::<Vec<_>>());
+}

@@ -101,17 +101,6 @@ pub(crate) fn of_files(watched: &Package, files: &[PathBuf]) -> Result<(ModuleRa
     ranges(watched, &files, &Options::default()).map_err(|error| errors::infer(&error))
 }
 
-/// Widens ranges by others.
-pub(crate) fn widen(all: &mut ModuleRanges, more: ModuleRanges) {
-    for (module, ranges) in more {
-        let known = all.entry(module).or_default();
-        for (name, [low, high]) in ranges {
-            let range = known.entry(name).or_insert([low, high]);
-            *range = [range[0].min(low), range[1].max(high)];
-        }
-    }
-}
-
 /// A folder for packages that are there to be measured, gone with the call.
 struct Scratch(PathBuf);
 

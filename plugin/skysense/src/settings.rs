@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::{Fault, NodeError};
 use skysense_catalog::{Area, CatalogError};
+use skysense_contract::Modality;
 
 use crate::errors;
 
@@ -22,6 +23,28 @@ pub(crate) enum OnError {
     Mask,
     /// The run ends.
     Fail,
+}
+
+/// A modality by its name.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ModalitySetting {
+    /// High-resolution optical.
+    Hr,
+    /// Sentinel-2.
+    S2,
+    /// Sentinel-1.
+    S1,
+}
+
+impl From<ModalitySetting> for Modality {
+    fn from(setting: ModalitySetting) -> Self {
+        match setting {
+            ModalitySetting::Hr => Self::Hr,
+            ModalitySetting::S2 => Self::S2,
+            ModalitySetting::S1 => Self::S1,
+        }
+    }
 }
 
 /// An area of interest: a file (GeoJSON, WKT, WKB, FlatGeobuf, GeoPackage), WKT, or a GeoJSON geometry, in

@@ -75,8 +75,17 @@ impl Card {
             crate::Calendar::All => "on all dates",
         };
         self.row(&["Day of the year", calendar]);
-        if let Some(regions) = contract.regions {
-            self.row(&["Regions with prototypes", &regions.to_string()]);
+        if let Some(context) = &contract.geo_context {
+            let regions = match context.cells.len() {
+                0 => context.regions().to_string(),
+                known => format!("{known} of {}", context.division.cells()),
+            };
+            self.row(&["Regions with prototypes", &format!("{regions}, {}", context.division)]);
+            let width = match context.width {
+                Some(width) => format!("{width} channels, with projections"),
+                None => "as wide as the features".into(),
+            };
+            self.row(&["Prototypes of a region", &format!("{}, {width}", context.prototypes)]);
         }
     }
 

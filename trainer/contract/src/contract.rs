@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::GeoContext;
+
 /// What one model package promises and asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,18 +23,22 @@ pub struct Contract {
     pub chip_size: usize,
     /// Pixels from the rim of a chip whose values depend on what lies outside it.
     pub margin: usize,
-    /// Channels of the fused feature map, with geo-context where the package has it.
+    /// Channels of the feature map: fused, with geo-context where the package has it; without a fusion, those of the
+    /// encoders side by side.
     pub channels: usize,
+    /// Channels that each encoder gives. Packages before this was written down do not say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub encoders: BTreeMap<Modality, usize>,
     /// Which tokens carry the encoding of the day of the year.
     pub calendar: Calendar,
-    /// Regions of the Earth that the geo-context has prototypes of; [`crate::region()`] says which one a chip's centre
-    /// lies in. There where the package has that graph.
+    /// Prototypes by region, and how the Earth is divided into these; which one a chip has follows from its centre. There
+    /// where the package has that graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub regions: Option<usize>,
+    pub geo_context: Option<GeoContext>,
     /// What the head gives; a package without one gives features only.
     pub head: Option<Head>,
-    /// ONNX graphs by module. Where there is no fusion, the model is one encoder, takes one date, and gives what the
-    /// encoder gives.
+    /// ONNX graphs by module. Where there is no fusion, each encoder takes one date, and what they give stands side by
+    /// side along the channels, HR, S2 and S1 in turn, zeros for a modality that a chip lacks.
     pub graphs: BTreeMap<Module, GraphFile>,
     /// Probe batch with expected output.
     pub probe: Probe,
@@ -323,8 +329,9 @@ pub(crate) mod tests {
             chip_size: 16,
             margin: 2,
             channels: 32,
+            encoders: BTreeMap::new(),
             calendar: Calendar::S2Only,
-            regions: None,
+            geo_context: None,
             head: Some(Head {
                 task: "segmentation".into(),
                 classes: vec![class(1, "water", "000000"), class(2, "1e5", "123456")],

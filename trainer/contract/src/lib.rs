@@ -10,7 +10,7 @@
 //! - [`PackageWriter`] writes a package: a temporary folder, then one rename.
 //!
 //! What pixels must look like before a model sees them is decided here too, for training and inference alike:
-//! [`fill()`] (invalid pixels), [`day_index`] (calendar) and [`region()`] (geo-context).
+//! [`fill()`] (invalid pixels), [`day_index`] (calendar) and [`GeoContext::region`] (geo-context).
 //!
 //! Axis order everywhere is `[batch, time, band, height, width]`; an axis a tensor lacks is left out.
 
@@ -21,6 +21,7 @@ mod checksum;
 mod contract;
 mod error;
 mod fill;
+mod licence;
 mod mlm;
 mod package;
 mod reduced;
@@ -32,14 +33,15 @@ mod writer;
 
 pub use bind::{BandRule, Binding, Misfit, Offer};
 pub use calendar::day_index;
-pub use checksum::{sha256_bytes, sha256_file};
+pub use checksum::{Checksum, sha256_bytes, sha256_file};
 pub use contract::{Calendar, Class, Contract, DataFile, Dtype, GraphFile, Head, Input, Modality, Module, Probe, Unit};
 pub use error::ContractError;
 pub use fill::{Layout, fill};
+pub use licence::licence_fault;
 pub use mlm::{MlmContext, mlm_item};
 pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 pub use reduced::Reduced;
-pub use region::{region, region_bounds};
+pub use region::{Division, GeoContext};
 pub use validate::Fault;
 pub use value::Value;
 pub use writer::PackageWriter;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path};
 
-use crate::{Contract, Modality, Module, Unit};
+use crate::{Contract, Modality, Module, Unit, licence_fault};
 
 /// One contradiction in a contract: the field and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ impl fmt::Display for Fault {
 
 /// Channels of the features of any model that could be run.
 const MOST_CHANNELS: usize = 1 << 20;
+/// Regions of a table, and prototypes of a region.
+const MOST_PROTOTYPES: usize = 1 << 20;
 
 impl Contract {
     /// Every contradiction in this contract; empty when it is sound.
@@ -36,8 +38,17 @@ impl Contract {
         if !(1..=MOST_CHANNELS).contains(&self.channels) {
             faults.add("channels", format!("is {}, expected 1 to {MOST_CHANNELS}", self.channels));
         }
+        if let Some(fault) = licence_fault(&self.licence) {
+            faults.add("licence", fault);
+        }
         for modality in self.modalities.keys() {
             self.input_faults(*modality, &mut faults);
+        }
+        if !self.encoders.is_empty() && !self.encoders.keys().eq(self.modalities.keys()) {
+            faults.add("encoders", "must name the modalities, each with its channels");
+        }
+        if let Some((modality, channels)) = self.encoders.iter().find(|(_, c)| !(1..=MOST_CHANNELS).contains(*c)) {
+            faults.add(format!("encoders.{modality}"), format!("is {channels}, expected 1 to {MOST_CHANNELS}"));
         }
         self.head_faults(&mut faults);
         if self.head.is_some() && !self.graphs.contains_key(&Module::Head) {
@@ -46,12 +57,7 @@ impl Contract {
         if !self.graphs.contains_key(&Module::Fusion) {
             self.alone_faults(&mut faults);
         }
-        match (self.regions, self.graphs.contains_key(&Module::GeoContext)) {
-            (Some(0), _) => faults.add("regions", "is 0"),
-            (Some(_), false) => faults.add("regions", "is given, and graphs has no geo_context"),
-            (None, true) => faults.add("regions", "is lacking, and graphs has a geo_context that asks for a region"),
-            _ => {}
-        }
+        self.geo_context_faults(&mut faults);
         for (module, graph) in &self.graphs {
             check_path(&format!("graphs.{module}.path"), &graph.path, &mut faults);
             check_sum(&format!("graphs.{module}.sha256"), &graph.sha256, &mut faults);
@@ -109,10 +115,14 @@ impl Contract {
         }
     }
 
-    /// Without a fusion, a model is one encoder, and has one date.
+    /// Without a fusion, encoders take one date each, and stand side by side.
     fn alone_faults(&self, faults: &mut Faults) {
-        if self.modalities.len() > 1 {
-            faults.add("graphs", "has no fusion, which brings several modalities together");
+        let sum: usize = self.encoders.values().sum();
+        if self.modalities.len() > 1 && self.encoders.is_empty() {
+            faults.add("encoders", "is lacking, and graphs has no fusion, which brings several modalities together");
+        }
+        if !self.encoders.is_empty() && sum != self.channels {
+            faults.add("channels", format!("is {}, and without a fusion those of encoders are {sum}", self.channels));
         }
         for (modality, input) in self.modalities.iter().filter(|(_, input)| input.dates > 1) {
             let message = format!("is {}, and graphs has no fusion, which brings dates together", input.dates);
@@ -120,6 +130,39 @@ impl Contract {
         }
         if self.graphs.contains_key(&Module::GeoContext) {
             faults.add("graphs", "has a geo_context and no fusion, whose features it reads");
+        }
+    }
+
+    fn geo_context_faults(&self, faults: &mut Faults) {
+        let graph = self.graphs.contains_key(&Module::GeoContext);
+        let Some(context) = &self.geo_context else {
+            if graph {
+                faults.add("geo_context", "is lacking, and graphs has a geo_context that asks for a region");
+            }
+            return;
+        };
+        if !graph {
+            faults.add("geo_context", "is given, and graphs has no geo_context");
+        }
+        if let Err(fault) = context.division.check() {
+            faults.add("geo_context.division", fault);
+        }
+        if !context.cells.is_sorted_by(|a, b| a < b) {
+            faults.add("geo_context.cells", "must ascend, each cell once");
+        }
+        if let Some(cell) = context.cells.iter().find(|cell| **cell >= context.division.cells()) {
+            let division = context.division;
+            faults.add("geo_context.cells", format!("names {cell}, and {division} has {}", division.cells()));
+        }
+        let sizes = [("regions", context.regions()), ("prototypes", context.prototypes)];
+        for (name, size) in sizes.into_iter().filter(|(_, size)| !(1..=MOST_PROTOTYPES).contains(size)) {
+            faults.add(format!("geo_context.{name}"), format!("is {size}, expected 1 to {MOST_PROTOTYPES}"));
+        }
+        if let Some(width) = context.width.filter(|width| !(1..=MOST_CHANNELS).contains(width)) {
+            faults.add("geo_context.width", format!("is {width}, expected 1 to {MOST_CHANNELS}"));
+        }
+        if !self.channels.is_multiple_of(2) {
+            faults.add("channels", format!("is {}, and prototypes are as many again as the features", self.channels));
         }
     }
 
@@ -166,6 +209,7 @@ fn check_sum(field: &str, sum: &str, faults: &mut Faults) {
 #[cfg(test)]
 mod tests {
     use crate::contract::tests::sample;
+    use crate::{Division, GeoContext};
 
     #[test]
     fn a_sound_contract_has_no_fault() {
@@ -173,22 +217,34 @@ mod tests {
     }
 
     #[test]
-    fn regions_belong_to_a_geo_context() {
+    fn a_geo_context_has_a_graph_and_regions_that_are_there() {
         let fields = |contract: &crate::Contract| contract.faults().into_iter().map(|f| f.field).collect::<Vec<_>>();
         let mut contract = sample();
-        contract.regions = Some(4096);
-        assert_eq!(fields(&contract), ["regions"]);
+        let sound = GeoContext { division: Division::WebMercator(2), cells: vec![3, 9], prototypes: 5, width: Some(8) };
+        contract.geo_context = Some(sound.clone());
+        assert_eq!(fields(&contract), ["geo_context"]);
         let graph = contract.graphs[&crate::Module::Fusion].clone();
         contract.graphs.insert(crate::Module::GeoContext, graph);
         assert_eq!(fields(&contract), Vec::<String>::new());
-        for regions in [None, Some(0)] {
-            contract.regions = regions;
-            assert_eq!(fields(&contract), ["regions"]);
+        for (context, field) in [
+            (
+                GeoContext { division: Division::EqualArea(0), cells: Vec::new(), ..sound.clone() },
+                "geo_context.division",
+            ),
+            (GeoContext { cells: vec![9, 3], ..sound.clone() }, "geo_context.cells"),
+            (GeoContext { cells: vec![3, 16], ..sound.clone() }, "geo_context.cells"),
+            (GeoContext { prototypes: 0, ..sound.clone() }, "geo_context.prototypes"),
+            (GeoContext { width: Some(0), ..sound.clone() }, "geo_context.width"),
+        ] {
+            contract.geo_context = Some(context);
+            assert!(fields(&contract).contains(&field.to_owned()), "{field}: {:?}", fields(&contract));
         }
+        contract.geo_context = None;
+        assert_eq!(fields(&contract), ["geo_context"]);
     }
 
     #[test]
-    fn a_model_without_a_fusion_is_one_encoder_with_one_date() {
+    fn a_model_without_a_fusion_is_encoders_with_one_date() {
         let mut contract = sample();
         contract.graphs.remove(&crate::Module::Fusion);
         let told = |contract: &crate::Contract| contract.faults().iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -198,7 +254,15 @@ mod tests {
         let s2 = s2.clone();
         assert_eq!(told(&contract), Vec::<String>::new());
         contract.modalities.insert(crate::Modality::S1, s2);
+        let graph = contract.graphs[&crate::Module::S2].clone();
+        contract.graphs.insert(crate::Module::S1, graph);
         assert!(told(&contract).iter().any(|fault| fault.contains("several modalities")), "{:?}", told(&contract));
+        contract.encoders = [(crate::Modality::S2, 20), (crate::Modality::S1, 12)].into();
+        assert_eq!(told(&contract), Vec::<String>::new());
+        contract.channels = 20;
+        assert!(told(&contract)[0].contains("those of encoders are 32"), "{:?}", told(&contract));
+        contract.encoders.remove(&crate::Modality::S1);
+        assert!(told(&contract)[0].contains("must name the modalities"), "{:?}", told(&contract));
     }
 
     #[test]
@@ -209,11 +273,12 @@ mod tests {
         s2.mean.pop();
         s2.std[0] = 0.0;
         contract.weights_sha256 = "nonsense".into();
+        contract.licence = "for research".into();
         contract.head.as_mut().unwrap().classes[1].value = 1;
         let fields: Vec<_> = contract.faults().into_iter().map(|f| f.field).collect();
         assert_eq!(
             fields,
-            ["modalities.s2.mean", "modalities.s2.std", "head.classes", "graphs.s2.path", "weights_sha256"]
+            ["licence", "modalities.s2.mean", "modalities.s2.std", "head.classes", "graphs.s2.path", "weights_sha256"]
         );
     }
 }

@@ -41,10 +41,19 @@ impl Attention {
     /// Packed queries, keys and values `[sequence, token, 3 · channel]` → the joined heads
     /// `[sequence, token, channel]`, and the weights `[sequence, head, query, key]` for the backward pass.
     pub fn forward(self, packed: &[f32], hidden: Option<Hidden<'_>>) -> [Vec<f32>; 2] {
+        self.pass(packed, hidden).keeping()
+    }
+
+    /// What [`Attention::forward`] gives, without the weights: nothing learns.
+    pub fn apply(self, packed: &[f32], hidden: Option<Hidden<'_>>) -> Vec<f32> {
+        self.pass(packed, hidden).passing()
+    }
+
+    fn pass<'a>(self, packed: &'a [f32], hidden: Option<Hidden<'a>>) -> Pass<'a, impl Part<'a>> {
         let (length, channels) = (self.tokens * 3 * self.channels(), self.channels());
-        self.forwards(self.tokens, [packed, packed], [length, length], hidden, |[packed, _]| {
-            [0, 1, 2].map(|part| Rows::new(packed, part * channels, 3 * channels))
-        })
+        let parted =
+            move |[packed, _]: [&'a [f32]; 2]| [0, 1, 2].map(|part| Rows::new(packed, part * channels, 3 * channels));
+        Pass { shape: self, queries: self.tokens, sources: [packed, packed], lengths: [length, length], hidden, parted }
     }
 
     /// The gradient of what [`Attention::forward`] was given, in its layout, from that, the weights that it gave, and
@@ -72,30 +81,6 @@ impl Attention {
     /// Sequences that a thread takes together at least.
     fn together(self, queries: usize) -> usize {
         (WORTH / (queries * self.tokens * self.channels()).max(1)).max(1)
-    }
-
-    fn forwards<'a>(
-        self,
-        queries: usize,
-        sources: [&'a [f32]; 2],
-        lengths: [usize; 2],
-        hidden: Option<Hidden<'_>>,
-        parted: impl Fn([&'a [f32]; 2]) -> [Rows<'a>; 3] + Sync,
-    ) -> [Vec<f32>; 2] {
-        let (sequences, channels) = (sources[0].len() / lengths[0], self.channels());
-        let square = self.heads * queries * self.tokens;
-        let mut joined = vec![0.0; sequences * queries * channels];
-        let mut weights = vec![0.0; sequences * square];
-        let parts = joined.par_chunks_mut(queries * channels).zip(weights.par_chunks_mut(square));
-        let parts = parts.zip(sources[0].par_chunks(lengths[0]).zip(sources[1].par_chunks(lengths[1])));
-        parts.enumerate().with_min_len(self.together(queries)).for_each(|(at, ((joined, weights), (a, b)))| {
-            let hidden = hidden.map(|hidden| {
-                let group = at / hidden.members;
-                &hidden.values[group * self.tokens..(group + 1) * self.tokens]
-            });
-            self.sequence(queries, parted([a, b]), hidden, joined, weights);
-        });
-        [joined, weights]
     }
 
     fn sequence(
@@ -166,12 +151,22 @@ impl First {
     /// Queries of first tokens `[sequence, channel]` and packed keys and values `[sequence, token, 2 · channel]` → the
     /// joined heads `[sequence, channel]`, and the weights `[sequence, head, key]` for the backward pass.
     pub fn forward(self, query: &[f32], packed: &[f32], hidden: Option<Hidden<'_>>) -> [Vec<f32>; 2] {
+        self.pass(query, packed, hidden).keeping()
+    }
+
+    /// What [`First::forward`] gives, without the weights.
+    pub fn apply(self, query: &[f32], packed: &[f32], hidden: Option<Hidden<'_>>) -> Vec<f32> {
+        self.pass(query, packed, hidden).passing()
+    }
+
+    fn pass<'a>(self, query: &'a [f32], packed: &'a [f32], hidden: Option<Hidden<'a>>) -> Pass<'a, impl Part<'a>> {
         let (tokens, channels) = (self.0.tokens, self.0.channels());
         let lengths = [channels, tokens * 2 * channels];
-        self.0.forwards(1, [query, packed], lengths, hidden, |[query, packed]| {
+        let parted = move |[query, packed]: [&'a [f32]; 2]| {
             let [key, value] = [0, 1].map(|part| Rows::new(packed, part * channels, 2 * channels));
             [Rows::new(query, 0, channels), key, value]
-        })
+        };
+        Pass { shape: self.0, queries: 1, sources: [query, packed], lengths, hidden, parted }
     }
 
     /// The gradients of what [`First::forward`] was given.
@@ -196,6 +191,66 @@ impl First {
             self.0.sequence_backward(1, sources, weights, gradient, written, scratch);
         });
         [to_query, to_packed]
+    }
+}
+
+/// Finds queries, keys and values of a sequence in its part of each source.
+trait Part<'a>: Fn([&'a [f32]; 2]) -> [Rows<'a>; 3] + Sync {}
+
+impl<'a, F: Fn([&'a [f32]; 2]) -> [Rows<'a>; 3] + Sync> Part<'a> for F {}
+
+/// Sequences on their way through.
+struct Pass<'a, P> {
+    shape: Attention,
+    /// Queries of a sequence.
+    queries: usize,
+    sources: [&'a [f32]; 2],
+    /// Values of a sequence in each source.
+    lengths: [usize; 2],
+    hidden: Option<Hidden<'a>>,
+    parted: P,
+}
+
+impl<'a, P: Part<'a>> Pass<'a, P> {
+    /// The joined heads, and the weights of all sequences.
+    fn keeping(self) -> [Vec<f32>; 2] {
+        let (mut joined, square) = self.room();
+        let mut weights = vec![0.0; joined.len() / (self.queries * self.shape.channels()) * square];
+        let parts = joined.par_chunks_mut(self.queries * self.shape.channels()).zip(weights.par_chunks_mut(square));
+        let parts = parts.zip(self.sequences()).enumerate().with_min_len(self.shape.together(self.queries));
+        parts.for_each(|(at, ((joined, weights), sources))| self.sequence(at, sources, joined, weights));
+        [joined, weights]
+    }
+
+    /// The joined heads; the weights of a sequence are overwritten by the next one.
+    fn passing(self) -> Vec<f32> {
+        let (mut joined, square) = self.room();
+        let parts = joined.par_chunks_mut(self.queries * self.shape.channels()).zip(self.sequences());
+        let parts = parts.enumerate().with_min_len(self.shape.together(self.queries));
+        parts.for_each_init(
+            || vec![0.0; square],
+            |weights, (at, (joined, sources))| self.sequence(at, sources, joined, weights),
+        );
+        joined
+    }
+
+    /// Room for the joined heads, and how many weights a sequence has.
+    fn room(&self) -> (Vec<f32>, usize) {
+        let sequences = self.sources[0].len() / self.lengths[0];
+        let joined = vec![0.0; sequences * self.queries * self.shape.channels()];
+        (joined, self.shape.heads * self.queries * self.shape.tokens)
+    }
+
+    fn sequences(&self) -> impl IndexedParallelIterator<Item = (&'a [f32], &'a [f32])> + use<'a, P> {
+        self.sources[0].par_chunks(self.lengths[0]).zip(self.sources[1].par_chunks(self.lengths[1]))
+    }
+
+    fn sequence(&self, at: usize, (a, b): (&'a [f32], &'a [f32]), joined: &mut [f32], weights: &mut [f32]) {
+        let hidden = self.hidden.map(|hidden| {
+            let group = at / hidden.members;
+            &hidden.values[group * self.shape.tokens..(group + 1) * self.shape.tokens]
+        });
+        self.shape.sequence(self.queries, (self.parted)([a, b]), hidden, joined, weights);
     }
 }
 

@@ -32,9 +32,11 @@ fn all() -> Vec<Vec<f32>> {
     let mask = values(2 * SHAPE.tokens, 8);
     let hidden = Some(Hidden { values: &mask, members: SEQUENCES / 2 });
     let [joined, weights] = SHAPE.forward(&packed, hidden);
+    assert_eq!(SHAPE.apply(&packed, hidden), joined, "the same bits where no weights are kept");
     let attended = SHAPE.backward(&packed, &weights, &gradient);
     let (query, pairs) = (values(SEQUENCES * CHANNELS, 9), &packed[..ROWS * 2 * CHANNELS]);
     let [first, of_first] = First(SHAPE).forward(&query, pairs, hidden);
+    assert_eq!(First(SHAPE).apply(&query, pairs, hidden), first);
     let [to_query, to_pairs] = First(SHAPE).backward(&query, pairs, &of_first, &gradient[..SEQUENCES * CHANNELS]);
 
     let (scale, square) = (values(SHAPE.heads, 10), SHAPE.tokens * SHAPE.tokens);

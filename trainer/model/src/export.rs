@@ -180,15 +180,29 @@ fn fused(graph: &mut Graph, fusion: &Fusion, [height, width]: [usize; 2]) {
 }
 
 /// `features` and `region` `[batch]` → `features` with prototypes attached.
-pub fn export_geo_context(context: &GeoContext, [height, width]: [usize; 2]) -> Vec<u8> {
+pub fn export_geo_context(context: &GeoContext, size: [usize; 2]) -> Vec<u8> {
     let mut graph = Graph::new("geo_context");
+    attached(&mut graph, context, size);
+    graph.into_bytes()
+}
+
+/// As [`export_geo_context`], with the weights in the file `data`, which must come to lie beside the graph.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn export_geo_context_beside(context: &GeoContext, size: [usize; 2], data: &Path) -> Result<Vec<u8>> {
+    let mut graph = Graph::beside("geo_context", data)?;
+    attached(&mut graph, context, size);
+    graph.finish()
+}
+
+fn attached(graph: &mut Graph, context: &GeoContext, [height, width]: [usize; 2]) {
     let channels = context.channels();
     let sides = [Side::Free("batch"), Side::Fixed(channels), Side::Fixed(height), Side::Fixed(width)];
     let input = graph.input("features", ElementType::F32, &sides);
     let region = graph.input("region", ElementType::I64, &[Side::Free("batch")]);
-    let output = context.onnx(&mut graph, &input, &region, [height, width]);
-    map_output(&mut graph, "attached", &output, [2 * channels, height, width]);
-    graph.into_bytes()
+    let output = context.onnx(graph, &input, &region, [height, width]);
+    map_output(graph, "attached", &output, [2 * channels, height, width]);
 }
 
 /// `features` → `logits` `[batch, class, height, width]`.

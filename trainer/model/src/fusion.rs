@@ -66,6 +66,22 @@ pub struct Fusion {
 }
 
 impl FusionConfig {
+    /// What stands in the place of a fusion where a model has encoders alone, whose features have so many channels side by
+    /// side: no layer. It is never made.
+    pub fn absent(channels: usize) -> Self {
+        Self {
+            channels_in: channels,
+            channels,
+            layers: 0,
+            heads: 1,
+            mlp_ratio: 1,
+            epsilon: 1e-5,
+            drop_path: 0.0,
+            calendar: Calendar::None,
+            days: year(),
+        }
+    }
+
     /// A fusion with fresh weights.
     pub fn init(&self, device: &Device) -> Fusion {
         let normal = Initializer::Normal { mean: 0.0, std: 0.02 };

@@ -43,8 +43,8 @@ pub use calendar::{Calendar, DAYS};
 pub use encoder::{Encoders, Inputs, Series, SkySense, SkySenseConfig};
 pub use error::{ModelError, Result};
 pub use export::{
-    PixelType, export_fusion, export_fusion_beside, export_geo_context, export_head, export_hr, export_hr_beside,
-    export_series, export_series_beside, export_vit, export_vit_beside,
+    PixelType, export_fusion, export_fusion_beside, export_geo_context, export_geo_context_beside, export_head,
+    export_hr, export_hr_beside, export_series, export_series_beside, export_vit, export_vit_beside,
 };
 pub use fusion::{Fusion, FusionConfig, Tokens};
 pub use geo_context::{GeoContext, GeoContextConfig};

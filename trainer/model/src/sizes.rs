@@ -120,7 +120,7 @@ impl GeoContextConfig {
     /// # Errors
     /// Names the size that does not.
     pub fn check(&self) -> Result<()> {
-        within("prototypes", LARGEST, &[("channels", self.channels)])?;
+        within("prototypes", LARGEST, &[("channels", self.channels), ("width", self.table_width())])?;
         within("prototypes", MOST_PROTOTYPES, &[("regions", self.regions), ("prototypes of a region", self.prototypes)])
     }
 }

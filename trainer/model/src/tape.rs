@@ -89,6 +89,17 @@ impl Tape {
         output
     }
 
+    /// The same tensor for several readers. Where blocks are run again, what comes before it is gone through once,
+    /// with the sum of what its readers send back.
+    pub fn junction<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if !self.recomputes {
+            return x;
+        }
+        let output = x.clone().detach().require_grad();
+        self.blocks.borrow_mut().push(Box::new(Junction { input: x, output: output.clone() }));
+        output
+    }
+
     /// Gradients of a loss of this pass with respect to the parameters of a module that is, or is part of, what it ran
     /// through.
     pub fn backward<N: Module>(self, loss: &Tensor<1>, network: &N) -> GradientsParams {
@@ -138,12 +149,33 @@ where
     F: Fn(&M, Tensor<I>, &Draws) -> Tensor<O>,
 {
     fn backward(self: Box<Self>, outputs: &mut [Gradients]) -> Option<Gradients> {
-        let parts = outputs.iter_mut().filter_map(|gradients| self.output.grad_remove(gradients));
-        let gradient = parts.reduce(|sum, part| sum + part)?;
-        let output = (self.forward)(&self.module, self.input, &draws(self.seed));
-        // The derivative of this sum with respect to the output is its gradient.
-        Some((output * gradient).sum().backward())
+        let Self { module, input, output, forward, seed } = *self;
+        sent_back(&output, outputs, || forward(&module, input, &draws(seed)))
     }
+}
+
+struct Junction<const D: usize> {
+    input: Tensor<D>,
+    output: Tensor<D>,
+}
+
+impl<const D: usize> Block for Junction<D> {
+    fn backward(self: Box<Self>, outputs: &mut [Gradients]) -> Option<Gradients> {
+        let Self { input, output } = *self;
+        sent_back(&output, outputs, || input)
+    }
+}
+
+/// Sends the gradient of a block's output back through what is recorded of it.
+fn sent_back<const D: usize>(
+    output: &Tensor<D>,
+    outputs: &mut [Gradients],
+    recorded: impl FnOnce() -> Tensor<D>,
+) -> Option<Gradients> {
+    let parts = outputs.iter_mut().filter_map(|gradients| output.grad_remove(gradients));
+    let gradient = parts.reduce(|sum, part| sum + part)?;
+    // The derivative of this sum with respect to the tensor is its gradient.
+    Some((recorded() * gradient).sum().backward())
 }
 
 /// Adds the gradients of one backward pass through a module to the sum of those before.

@@ -37,14 +37,16 @@ fn pass(tape: Tape, model: &SkySense, pixels: &(Tensor<4>, Tensor<4>)) -> (f32, 
     let s2 = encoders.head_s2.as_ref().unwrap().forward(encoders.backbone_s2.as_ref().unwrap().forward_on(&tape, s2));
     let s2 = s2.reshape([batch, 3, channel, height, width]);
     let present = Tensor::<2, Bool>::from_data([[true, true, false, true]; 2], &device);
+    // Read by the fusion, and by the loss itself.
+    let features = tape.junction(Tensor::cat(vec![hr, s2], 1));
     let tokens = Tokens {
-        features: Tensor::cat(vec![hr, s2], 1),
+        features: features.clone(),
         day: Tensor::<2, Int>::from_data([[0, 10, 100, 200]; 2], &device),
         calendar: Tensor::<2>::from_data([[0.0, 1.0, 1.0, 1.0]; 2], &device),
         present: Some(present),
     };
     let fused = model.fusion.forward_on(&tape, tokens);
-    let loss = (fused.clone() * fused).mean();
+    let loss = (fused.clone() * fused).mean() + (features.clone() * features).mean();
     let value = loss.clone().into_scalar::<f32>();
     let mut read = Read { gradients: tape.backward(&loss, model), values: Vec::new() };
     model.visit(&mut read);

@@ -1,6 +1,7 @@
 //! Samples stacked into tensors.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use skysense_contract::{Input, Modality};
@@ -15,6 +16,24 @@ pub(crate) struct Batch {
     pub(crate) classes: Tensor<3, Int>,
     /// `[batch, height, width]`, weight of the pixel in the loss; 0 where it does not count.
     pub(crate) weights: Tensor<3>,
+    /// `[batch]`, region of each sample, where the model has prototypes.
+    pub(crate) regions: Option<Tensor<1, Int>>,
+}
+
+impl Batch {
+    /// Where the dates of each modality lie among the tokens.
+    pub(crate) fn places(&self) -> BTreeMap<Modality, Range<usize>> {
+        let mut places = BTreeMap::new();
+        let mut from = 0;
+        for modality in Modality::ALL {
+            if let Some(stack) = self.stacks.get(&modality) {
+                let end = from + stack.days.dims()[1];
+                places.insert(modality, from..end);
+                from = end;
+            }
+        }
+        places
+    }
 }
 
 /// One modality of a batch, padded to its longest series.
@@ -31,7 +50,7 @@ pub(crate) struct Stack {
 /// Stacks samples. A pixel weighs what `class_weights` says of its class if it belongs to the wanted part
 /// (`validates`), else nothing.
 pub(crate) fn stack(
-    samples: &[Prepared],
+    samples: &[&Prepared],
     inputs: &BTreeMap<Modality, Input>,
     class_weights: &[f32],
     validates: bool,
@@ -39,7 +58,7 @@ pub(crate) fn stack(
 ) -> Batch {
     let mut stacks = BTreeMap::new();
     for (modality, input) in inputs {
-        let dates = |sample: &Prepared| sample.series.get(modality).map_or(0, |series| series.days.len());
+        let dates = |sample: &&Prepared| sample.series.get(modality).map_or(0, |series| series.days.len());
         let time = samples.iter().map(dates).max().unwrap_or(0);
         if time > 0 {
             stacks.insert(*modality, stack_one(samples, *modality, input, time, device));
@@ -50,15 +69,17 @@ pub(crate) fn stack(
     let classes: Vec<i64> = targets().map(|target| i64::from(target.class.unwrap_or(0))).collect();
     let weights: Vec<f32> = targets().map(|target| weight_of(target, class_weights, validates)).collect();
     let shape = [samples.len(), size, size];
+    let regions: Option<Vec<i64>> = samples.iter().map(|sample| sample.region.map(|region| region as i64)).collect();
     Batch {
         stacks,
         classes: Tensor::from_data(TensorData::new(classes, shape), device),
         weights: Tensor::from_data(TensorData::new(weights, shape), device),
+        regions: regions.map(|regions| Tensor::from_data(TensorData::new(regions, [samples.len()]), device)),
     }
 }
 
 /// What the pixels of samples weigh together.
-pub(crate) fn weight(samples: &[Prepared], class_weights: &[f32], validates: bool) -> f64 {
+pub(crate) fn weight(samples: &[&Prepared], class_weights: &[f32], validates: bool) -> f64 {
     let targets = samples.iter().flat_map(|sample| &sample.targets);
     targets.map(|target| f64::from(weight_of(target, class_weights, validates))).sum()
 }
@@ -70,7 +91,7 @@ fn weight_of(target: &Target, class_weights: &[f32], validates: bool) -> f32 {
     }
 }
 
-fn stack_one(samples: &[Prepared], modality: Modality, input: &Input, time: usize, device: &Device) -> Stack {
+fn stack_one(samples: &[&Prepared], modality: Modality, input: &Input, time: usize, device: &Device) -> Stack {
     let side = samples[0].size * input.scale;
     let (bands, area) = (input.bands.len(), side * side);
     let length = time * bands * area;
@@ -118,7 +139,9 @@ mod tests {
         let mut samples = [prepared(1, 1), prepared(1, 2)];
         samples[1].targets[3].class = None;
         samples[1].targets[2].validates = true;
+        let samples: Vec<&Prepared> = samples.iter().collect();
         let batch = stack(&samples, &inputs, &[0.5], false, &Device::flex());
+        assert_eq!(batch.places(), BTreeMap::from([(Modality::S2, 0..2)]));
         assert!(!batch.stacks.contains_key(&Modality::S1));
         let s2 = &batch.stacks[&Modality::S2];
         assert_eq!(s2.pixels.dims(), [2, 2, 1, 2, 2]);

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 use skysense_contract::Class;
-use skysense_model::{Checkpointing, Precision};
 
 use crate::loss::ClassWeights;
-use crate::{Recipe, TrainError, TrainingDevice};
+use crate::{Compute, Recipe, TrainError};
 
 /// Settings of a fine-tuning run for segmentation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,12 +22,12 @@ pub struct FinetuneConfig {
     pub class_weights: ClassWeights,
     /// Whether only the head learns.
     pub frozen: bool,
-    /// What activations and products are computed in.
-    pub precision: Precision,
-    /// What is kept for the backward pass.
-    pub checkpointing: Checkpointing,
-    /// Where it is computed.
-    pub device: TrainingDevice,
+    /// Whether prototypes of the package that is started from are used; without, the model has none. They stay as they
+    /// are, what is projected to them and from them learns.
+    pub prototypes: bool,
+    /// How it is computed.
+    #[serde(flatten)]
+    pub compute: Compute,
     /// Licence of the resulting weights as an SPDX expression, or `proprietary`.
     pub licence: String,
 }
@@ -43,9 +42,8 @@ impl FinetuneConfig {
             ignore: vec![0, 255],
             class_weights: ClassWeights::Equal,
             frozen: false,
-            precision: Precision::F32,
-            checkpointing: Checkpointing::Off,
-            device: TrainingDevice::cpu(),
+            prototypes: true,
+            compute: Compute::default(),
             licence: "proprietary".into(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skysense_contract::{Class, Dtype, Input, Layout, Modality, Value, day_index, fill};
+use skysense_contract::{Checksum, Class, Dtype, GeoContext, Input, Layout, Modality, Value, day_index, fill};
 
 use crate::split::Split;
 use crate::{Sample, SampleSeries, TrainError};
@@ -15,17 +15,22 @@ pub(crate) struct Prepared {
     pub(crate) targets: Vec<Target>,
     /// Side in pixels of the 10 m grid.
     pub(crate) size: usize,
+    /// Region whose prototypes it gets, where the model has some.
+    pub(crate) region: Option<usize>,
 }
 
 impl Prepared {
-    /// Appends all that it holds, for a checksum.
-    pub(crate) fn tell(&self, bytes: &mut Vec<u8>) {
+    /// Adds all that it holds to a checksum.
+    pub(crate) fn tell(&self, sum: &mut Checksum) {
         for (modality, series) in &self.series {
-            bytes.extend(modality.name().bytes());
-            bytes.extend(series.days.iter().flat_map(|day| day.to_le_bytes()));
-            bytes.extend(series.pixels.iter().flat_map(|value| value.to_le_bytes()));
+            sum.add(modality.name().as_bytes());
+            series.days.iter().for_each(|day| sum.add(&day.to_le_bytes()));
+            sum.floats(&series.pixels);
         }
-        bytes.extend(self.targets.iter().flat_map(|t| [t.class.unwrap_or(u8::MAX), u8::from(t.validates)]));
+        self.region.iter().for_each(|region| sum.add(&region.to_le_bytes()));
+        let targets: Vec<u8> =
+            self.targets.iter().flat_map(|t| [t.class.unwrap_or(u8::MAX), u8::from(t.validates)]).collect();
+        sum.add(&targets);
     }
 
     /// Whether any of its pixels trains.
@@ -138,7 +143,7 @@ pub(crate) fn prepare_one(
         let class = legend.class(*label)?.filter(|_| valid);
         targets.push(Target { class, validates: false });
     }
-    Ok(Prepared { series, targets, size })
+    Ok(Prepared { series, targets, size, region: None })
 }
 
 /// Fills a series; gives for each pixel whether any date is valid.
@@ -186,6 +191,28 @@ fn rounded(value: f32, dtype: Dtype) -> f32 {
     }
 }
 
+/// Gives each sample the region whose prototypes it gets, where the model has some.
+///
+/// # Errors
+/// A sample of which it is not known where it lies.
+pub(crate) fn locate(
+    samples: &[Sample],
+    prepared: &mut [Prepared],
+    context: Option<&GeoContext>,
+) -> Result<(), TrainError> {
+    let Some(context) = context else { return Ok(()) };
+    for (index, (sample, ready)) in samples.iter().zip(prepared).enumerate() {
+        let [longitude, latitude] = sample.centre.ok_or_else(|| TrainError::Sample {
+            sample: index,
+            fault: "it has no longitude and latitude, and the model has prototypes by region; leave these out, or \
+                    give the centre of each sample"
+                .into(),
+        })?;
+        ready.region = Some(context.region(longitude, latitude));
+    }
+    Ok(())
+}
+
 /// Counts labelled pixels by block of the map, so that a split can be made of them.
 pub(crate) fn labelled_blocks(samples: &[Sample], prepared: &[Prepared], block: usize) -> BTreeMap<(i64, i64), usize> {
     let mut blocks = BTreeMap::new();
@@ -230,7 +257,7 @@ pub(crate) fn class_counts(prepared: &[Prepared], classes: usize, validates: boo
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use skysense_contract::Unit;
+    use skysense_contract::{Division, Unit};
 
     use super::*;
 
@@ -246,6 +273,7 @@ pub(crate) mod tests {
             series: kinds.into_iter().take(modalities).enumerate().map(|(i, m)| (m, series(i))).collect(),
             targets: vec![Target { class: Some(0), validates: false }; 4],
             size: 2,
+            region: None,
         }
     }
 
@@ -289,7 +317,12 @@ pub(crate) mod tests {
             valid: vec![1, 1, 1, 1, 1, 0, 1, 1],
             datetimes: vec![0, 86_400_000],
         };
-        Sample { series: BTreeMap::from([(Modality::S2, series)]), labels: labels.to_vec(), origin: [10, 20] }
+        Sample {
+            series: BTreeMap::from([(Modality::S2, series)]),
+            labels: labels.to_vec(),
+            origin: [10, 20],
+            centre: None,
+        }
     }
 
     #[test]
@@ -318,6 +351,23 @@ pub(crate) mod tests {
         let mut short = sample([3, 3, 3, 3]);
         short.series.get_mut(&Modality::S2).unwrap().pixels.pop();
         assert!(fault(short).contains("s2: 7 pixel values"));
+    }
+
+    #[test]
+    fn samples_get_the_region_of_their_centre() {
+        let classes = classes();
+        let legend = Legend { classes: &classes, ignore: &[] };
+        let mut samples = [sample([3, 3, 3, 3])];
+        let mut ready = prepare(&samples, &inputs(), &bands(), 2, legend).unwrap();
+        let division = Division::EqualArea(64);
+        let context = GeoContext { division, cells: Vec::new(), prototypes: 1, width: None };
+        let error = locate(&samples, &mut ready, Some(&context)).unwrap_err().to_string();
+        assert!(error.contains("no longitude and latitude"), "{error}");
+        locate(&samples, &mut ready, None).unwrap();
+        assert_eq!(ready[0].region, None);
+        samples[0].centre = Some([14.6, 48.2]);
+        locate(&samples, &mut ready, Some(&context)).unwrap();
+        assert_eq!(ready[0].region, Some(division.cell(14.6, 48.2)));
     }
 
     #[test]

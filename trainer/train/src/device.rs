@@ -65,8 +65,26 @@ impl Kind {
     }
 }
 
-/// Devices that were opened: a graphics device can be opened but once by a process.
-static OPEN: Mutex<Option<HashMap<TrainingDevice, Device>>> = Mutex::new(None);
+/// Devices that were opened, by what they are and not by how they were asked for: a graphics device can be opened but
+/// once by a process, and `cuda` is `cuda:0`.
+type Opened = HashMap<(Kind, Place), Device>;
+
+static OPEN: Mutex<Option<Opened>> = Mutex::new(None);
+
+/// Which device of its kind one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    not(any(feature = "cuda", feature = "rocm", feature = "vulkan", feature = "metal", feature = "wgpu")),
+    expect(dead_code, reason = "the processor is the only one of its kind")
+)]
+enum Place {
+    /// The only one.
+    Only,
+    /// By its number in the list of a driver.
+    Number(usize),
+    /// A graphics device: its sort, and its number among those.
+    Graphics(u8, u16),
+}
 
 impl TrainingDevice {
     /// The processor.
@@ -100,15 +118,7 @@ impl TrainingDevice {
             )));
         }
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = open.get_or_insert_default();
-        let device = match open.get(&self) {
-            Some(device) => device.clone(),
-            None => {
-                let device = self.find()?;
-                open.insert(self, device.clone());
-                device
-            }
-        };
+        let device = self.find(open.get_or_insert_default())?;
         if !device.supports_dtype(precision.dtype()) {
             let able: Vec<_> = Precision::ALL.into_iter().filter(|one| device.supports_dtype(one.dtype())).collect();
             let able: Vec<_> = able.into_iter().map(Precision::name).collect();
@@ -121,19 +131,19 @@ impl TrainingDevice {
         Ok(device)
     }
 
-    fn find(self) -> Result<Device, TrainError> {
+    fn find(self, open: &mut Opened) -> Result<Device, TrainError> {
         match self.kind {
-            Kind::Cpu => Ok(Device::flex()),
+            Kind::Cpu => Ok(open.entry((self.kind, Place::Only)).or_insert_with(Device::flex).clone()),
             #[cfg(feature = "cuda")]
-            Kind::Cuda => self.indexed(Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec()),
+            Kind::Cuda => self.indexed(open, || Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec()),
             #[cfg(feature = "rocm")]
-            Kind::Rocm => self.indexed(Device::enumerate(burn::tensor::DeviceType::Rocm).into_vec()),
+            Kind::Rocm => self.indexed(open, || Device::enumerate(burn::tensor::DeviceType::Rocm).into_vec()),
             #[cfg(feature = "vulkan")]
-            Kind::Vulkan => self.graphics(burn::tensor::wgpu::WgpuBackend::Vulkan),
+            Kind::Vulkan => self.graphics(open, burn::tensor::wgpu::WgpuBackend::Vulkan),
             #[cfg(feature = "metal")]
-            Kind::Metal => self.graphics(burn::tensor::wgpu::WgpuBackend::Metal),
+            Kind::Metal => self.graphics(open, burn::tensor::wgpu::WgpuBackend::Metal),
             #[cfg(feature = "wgpu")]
-            Kind::Wgpu => self.graphics(burn::tensor::wgpu::WgpuBackend::Auto),
+            Kind::Wgpu => self.graphics(open, burn::tensor::wgpu::WgpuBackend::Auto),
             #[allow(unreachable_patterns, reason = "features decide which kinds are left")]
             _ => Err(self.fault("this program was built without it".into())),
         }
@@ -141,32 +151,42 @@ impl TrainingDevice {
 
     /// One of those that a driver lists.
     #[cfg(any(feature = "cuda", feature = "rocm"))]
-    fn indexed(self, found: Vec<Device>) -> Result<Device, TrainError> {
+    fn indexed(self, open: &mut Opened, list: impl FnOnce() -> Vec<Device>) -> Result<Device, TrainError> {
         let index = match self.which {
             Which::First => 0,
             Which::Number(number) => usize::from(number),
             Which::Software => usize::MAX,
         };
-        found.get(index).cloned().ok_or_else(|| {
+        let key = (self.kind, Place::Number(index));
+        if let Some(device) = open.get(&key) {
+            return Ok(device.clone());
+        }
+        let found = list();
+        let device = found.get(index).cloned().ok_or_else(|| {
             let list = if found.is_empty() { "none".into() } else { format!("0 to {}", found.len() - 1) };
             self.fault(format!("it is not there; {} devices found: {list}", self.kind.name()))
-        })
+        })?;
+        Ok(open.entry(key).or_insert(device).clone())
     }
 
     /// A device of a graphics interface. A driver on the CPU counts only where it is asked for.
     #[cfg(any(feature = "vulkan", feature = "metal", feature = "wgpu"))]
-    fn graphics(self, api: burn::tensor::wgpu::WgpuBackend) -> Result<Device, TrainError> {
+    fn graphics(self, open: &mut Opened, api: burn::tensor::wgpu::WgpuBackend) -> Result<Device, TrainError> {
         use burn::tensor::DeviceKind::{Cpu, DiscreteGpu, IntegratedGpu, VirtualGpu};
 
         let kinds = match self.which {
-            Which::First => vec![DiscreteGpu(0), IntegratedGpu(0), VirtualGpu(0)],
-            Which::Number(number) => vec![DiscreteGpu(number.into())],
-            Which::Software => vec![Cpu],
+            Which::First => vec![(0, 0, DiscreteGpu(0)), (1, 0, IntegratedGpu(0)), (2, 0, VirtualGpu(0))],
+            Which::Number(number) => vec![(0, number, DiscreteGpu(number.into()))],
+            Which::Software => vec![(3, 0, Cpu)],
         };
         let mut reasons = Vec::new();
-        for kind in kinds {
+        for (sort, number, kind) in kinds {
+            let key = (self.kind, Place::Graphics(sort, number));
+            if let Some(device) = open.get(&key) {
+                return Ok(device.clone());
+            }
             match Device::wgpu_options().graphics_api(api).device_kind(kind.clone()).init() {
-                Ok(device) => return Ok(device),
+                Ok(device) => return Ok(open.entry(key).or_insert(device).clone()),
                 Err(error) => reasons.push(format!("{kind:?}: {error}")),
             }
         }

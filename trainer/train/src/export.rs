@@ -43,7 +43,7 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
     Ok(writer.finish(contract, &MlmContext { parameters, ..context.clone() })?)
 }
 
-/// The graphs of an encoder: one for each modality, and the fusion.
+/// The graphs of an encoder: one for each modality, the fusion, and the prototypes where there are some.
 pub(crate) fn encoder_graphs(encoder: &SkySense, setup: &Setup, writer: &mut PackageWriter) -> Result<(), TrainError> {
     let mut graphs = Graphs { writer, inside: INSIDE, chip_size: setup.chip_size };
     let encoders = &encoder.encoders;
@@ -59,7 +59,8 @@ pub(crate) fn encoder_graphs(encoder: &SkySense, setup: &Setup, writer: &mut Pac
             _ => {}
         }
     }
-    graphs.fusion(&encoder.fusion)
+    graphs.fusion(&encoder.fusion)?;
+    encoder.geo_context.as_ref().map_or(Ok(()), |context| graphs.geo_context(context))
 }
 
 /// Encoder under the published names, head under its own prefix, tensor by tensor; gives the names of the files.
@@ -84,7 +85,7 @@ pub(crate) fn weights(
 fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
     let sample = &trained.probe;
     let classes = trained.config.classes.len();
-    let batch = stack(std::slice::from_ref(sample), &trained.setup.inputs, &vec![1.0; classes], false, &Device::flex());
+    let batch = stack(&[sample], &trained.setup.inputs, &vec![1.0; classes], false, &Device::flex());
     probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch))
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn probe_file(
     inputs: &BTreeMap<Modality, Input>,
     output: Tensor<4>,
 ) -> Result<Vec<u8>, TrainError> {
-    let mut tensors: BTreeMap<String, (Stored, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+    let mut tensors = Named::new();
     let shape = output.dims().to_vec();
     let output = output.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
     tensors.insert("output".into(), (Stored::F32, shape, output));
@@ -106,9 +107,20 @@ pub(crate) fn probe_file(
         let days = series.days.iter().flat_map(|day| day.to_le_bytes()).collect();
         tensors.insert(format!("{modality}.day"), (Stored::I64, vec![1, series.days.len()], days));
     }
+    if let Some(region) = sample.region {
+        tensors.insert("region".into(), (Stored::I64, vec![1], (region as i64).to_le_bytes().to_vec()));
+    }
+    serialised(&tensors)
+}
+
+/// Type, sides and little-endian bytes of tensors by name.
+pub(crate) type Named = BTreeMap<String, (Stored, Vec<usize>, Vec<u8>)>;
+
+/// A safetensors file of tensors.
+pub(crate) fn serialised(tensors: &Named) -> Result<Vec<u8>, TrainError> {
     let fault = |error: safetensors::SafeTensorError| TrainError::Model(error.to_string());
     let mut views: Vec<(&String, TensorView<'_>)> = Vec::new();
-    for (name, (dtype, shape, bytes)) in &tensors {
+    for (name, (dtype, shape, bytes)) in tensors {
         views.push((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(fault)?));
     }
     safetensors::serialize(views, None).map_err(fault)

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use skysense_contract::{Modality, Module, Package, PackageWriter};
+use skysense_contract::{ContractError, Modality, Module, Package, PackageWriter};
 use skysense_model::checkpoint::{Stored, Values, WeightFile, load_stored, write_weights};
 use skysense_model::{ModelError, SkySenseConfig, export_head};
 
 use crate::TrainError;
+use crate::alone::AloneSizes;
 use crate::graphs::{Graphs, INSIDE, SHARD};
 use crate::import::check_grid;
 use crate::network::{HEAD, segmentation_head};
@@ -24,8 +25,11 @@ const FILES: &[(&str, &str, Module)] = &[
     ("backbone_s1", "skysense_model_backbone_s1", Module::S1),
     ("head_s1", "skysense_model_head_s1", Module::S1),
     ("fusion", "skysense_model_fusion", Module::Fusion),
+    ("geo_context", GEO_CONTEXT, Module::GeoContext),
     (HEAD, "segmentation_head", Module::Head),
 ];
+/// Stem of the files of the prototypes: their weights, under keys of ours, and which regions they are of.
+const GEO_CONTEXT: &str = "geo_context";
 /// The calendar table of a whole checkpoint.
 const CALENDAR: &str = "ctpe";
 
@@ -49,6 +53,9 @@ pub struct Written {
     pub graphs: BTreeMap<Module, Vec<String>>,
     /// Files of weights with the number of tensors in them, by the name of the module in checkpoints.
     pub weights: BTreeMap<String, WrittenWeights>,
+    /// File that says which regions the prototypes are of, for [`crate::ImportConfig::regions`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<String>,
 }
 
 /// Files of one module's weights.
@@ -73,7 +80,8 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
     if !holds_checkpoint(contract) {
         return Err(lacks_weights(package));
     }
-    let sizes = architecture(package)?;
+    let alone = AloneSizes::of(contract)?;
+    let sizes = alone.as_ref().map_or_else(|| architecture(package), |alone| Ok(alone.sizes()))?;
     let chip_size = config.chip_size.unwrap_or(contract.chip_size);
     if !(1..=1024).contains(&chip_size) {
         let value = chip_size.to_string();
@@ -87,7 +95,7 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
     let tensors: BTreeMap<String, Stored> =
         file.tensors().map(|(name, stored)| (name.to_owned(), stored.clone())).collect();
     let mut writer = PackageWriter::new(folder)?;
-    let mut written = Written { chip_size, graphs: BTreeMap::new(), weights: BTreeMap::new() };
+    let mut written = Written { chip_size, graphs: BTreeMap::new(), weights: BTreeMap::new(), regions: None };
     for (prefix, stem, _) in FILES.iter().filter(|(_, _, module)| modules.contains(module)) {
         let own = format!("{prefix}.");
         let mut named: Vec<(String, Vec<usize>, Values<'_>)> = tensors
@@ -100,14 +108,26 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
                 Some((bare.to_owned(), stored.shape().to_vec(), Values::Stored(stored)))
             })
             .collect();
+        if named.is_empty() {
+            // An up head that an encoder alone does not have.
+            continue;
+        }
         named.sort_by(|a, b| a.0.cmp(&b.0));
         let files = write_weights(writer.folder(), stem, &named, SHARD)?;
         let about = WrittenWeights { files, tensors: named.len() };
         let _new = written.weights.insert((*prefix).to_owned(), about);
     }
+    if let Some(context) = contract.geo_context.as_ref().filter(|_| modules.contains(&Module::GeoContext)) {
+        let name = format!("{GEO_CONTEXT}.json");
+        let text = serde_json::to_string(context).map_err(|error| TrainError::Model(error.to_string()))?;
+        let path = writer.folder().join(&name);
+        std::fs::write(&path, text).map_err(|source| ContractError::Write { path, source })?;
+        written.regions = Some(name);
+    }
     if !config.weights_only {
         for module in &modules {
-            graph(package, &sizes, &tensors, (*module, chip_size), &mut writer)?;
+            let raised = |modality| alone.as_ref().is_none_or(|alone| alone.raised(modality));
+            graph(package, (&sizes, &raised), &tensors, (*module, chip_size), &mut writer)?;
             let data = PackageWriter::data_name(*module);
             let beside = writer.folder().join(&data).exists();
             let files = std::iter::once(format!("{module}.onnx")).chain(beside.then_some(data));
@@ -120,8 +140,7 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
 
 /// The modules that were asked for, each once, in the order of the package.
 fn chosen(package: &Package, asked: &[Module]) -> Result<Vec<Module>, TrainError> {
-    let known: Vec<Module> =
-        package.contract().graphs.keys().copied().filter(|module| *module != Module::GeoContext).collect();
+    let known: Vec<Module> = package.contract().graphs.keys().copied().collect();
     if let Some(module) = asked.iter().find(|module| !known.contains(module)) {
         let names: Vec<&str> = known.iter().map(|module| module.name()).collect();
         let expected = format!("modules of the package: {}", names.join(", "));
@@ -133,7 +152,7 @@ fn chosen(package: &Package, asked: &[Module]) -> Result<Vec<Module>, TrainError
 /// Makes a module of its weights, and writes its graph.
 fn graph(
     package: &Package,
-    sizes: &SkySenseConfig,
+    (sizes, raised): (&SkySenseConfig, &dyn Fn(Modality) -> bool),
     tensors: &BTreeMap<String, Stored>,
     (module, chip_size): (Module, usize),
     writer: &mut PackageWriter,
@@ -154,6 +173,9 @@ fn graph(
             };
             let Some((vit, up)) = series else { return Ok(()) };
             let backbone = filled(vit.init(&device), &format!("backbone_{modality}"), tensors)?;
+            if !raised(modality) {
+                return graphs.vit(modality, &backbone, &contract.modalities[&modality]);
+            }
             let head = filled(up.init(&device), &format!("head_{modality}"), tensors)?;
             graphs.series(modality, &backbone, &head, &contract.modalities[&modality])
         }
@@ -168,7 +190,11 @@ fn graph(
             let graph = export_head(&head, sizes.channels(), [chip_size; 2]);
             Ok(graphs.writer.graph(module, &graph, None)?)
         }
-        Module::GeoContext => Ok(()),
+        Module::GeoContext => {
+            let Some(context) = &sizes.geo_context else { return Ok(()) };
+            let context = filled(context.init(&device), "geo_context", tensors)?;
+            graphs.geo_context(&context)
+        }
     }
 }
 

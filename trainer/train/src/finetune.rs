@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
-use skysense_contract::{Modality, Offer, sha256_bytes};
+use skysense_contract::{Checksum, Modality, Offer};
 use skysense_model::{Checkpointing, Precision, Tape};
 
 use crate::batch::{stack, weight};
-use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, mark, prepare};
+use crate::compute::{Compute, Step};
+use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, locate, mark, prepare};
 use crate::draw::Draw;
 use crate::loss::{ClassWeights, cross_entropy, median_frequency};
 use crate::loss_scale::LossScale;
 use crate::network::Network;
-use crate::parts::{Parts, part_seed};
+use crate::parts::Parts;
 use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
-use crate::steps::{self, Learner, step_seed};
+use crate::steps::{self, Learner};
 use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained};
 
 /// Trains a model on labelled chips.
@@ -38,10 +39,11 @@ pub fn finetune(
     hooks: &mut dyn Hooks,
 ) -> Result<Trained, TrainError> {
     config.check()?;
-    let device = config.device.open(config.precision)?;
-    let setup = setup(samples, offers, &config.recipe)?;
+    let device = config.compute.device.open(config.compute.precision)?;
+    let setup = setup(samples, offers, &config.recipe)?.with_prototypes(config.prototypes);
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
+    locate(samples, &mut ready, setup.geo_context.as_ref())?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
     let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
     mark(samples, &mut ready, &split);
@@ -110,7 +112,7 @@ impl Learner for Run<'_> {
     }
 
     fn precision(&self) -> Precision {
-        self.config.precision
+        self.config.compute.precision
     }
 
     fn step(
@@ -120,25 +122,6 @@ impl Learner for Run<'_> {
         scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Network, f32), TrainError> {
-        let (value, gradients) = self.gradients(&network, scale, (step, rate))?;
-        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
-        let network = match scale.unscale(gradients, &network) {
-            Some(gradients) => optimiser.step(rate, network, gradients),
-            None if scale.spent() => return Err(TrainError::Diverged { step, rate }),
-            None => network,
-        };
-        Ok((network, value))
-    }
-}
-
-impl Run<'_> {
-    /// Loss of a step, and its gradients with the loss scaled.
-    fn gradients(
-        &self,
-        network: &Network,
-        scale: &LossScale,
-        (step, rate): (usize, f64),
-    ) -> Result<(f32, GradientsParams), TrainError> {
         let draw = Draw {
             ready: &self.ready,
             training: &self.labelled,
@@ -146,34 +129,32 @@ impl Run<'_> {
             seed: self.config.recipe.seed,
             augmentation: &self.config.recipe.augmentation,
         };
-        let samples: Vec<Prepared> = draw.step(step).into_iter().map(|(_, sample, _)| sample).collect();
+        let drawn = draw.step(step);
+        let samples: Vec<&Prepared> = drawn.iter().map(|(_, sample, _)| sample).collect();
         let total = weight(&samples, &self.weights, false);
-        let seed = step_seed(self.config.recipe.seed, step);
-        let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
+        let FinetuneConfig { compute, frozen, .. } = *self.config;
         // Nothing of a frozen encoder is kept anyway.
-        let checkpointing = if frozen { Checkpointing::Off } else { checkpointing };
-        self.parts.gradients(network, self.parts.share(samples), |network, part, samples| {
+        let checkpointing = if frozen { Checkpointing::Off } else { compute.checkpointing };
+        let compute = Compute { checkpointing, ..compute };
+        let step = Step { compute, parts: &self.parts, seed: self.config.recipe.seed, number: step, rate };
+        let loss = |network: &Network, tape: &Tape, samples: Vec<&Prepared>| {
             let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
-            let tape = Tape::new(checkpointing, part_seed(seed, part));
-            let logits = network.logits_on(&tape, &batch, precision, frozen);
+            let logits = network.logits_on(tape, &batch, compute.precision, frozen);
             // The loss is the mean of a part: as much of the mean of the step as the part weighs.
-            let share = weight(&samples, &self.weights, false) / total;
-            let loss = cross_entropy(logits, batch.classes, batch.weights) * share;
-            let value = loss.clone().into_scalar::<f32>();
-            if !value.is_finite() {
-                return Err(TrainError::Diverged { step, rate });
-            }
-            let loss = scale.scale(loss);
-            let gradients = if frozen { tape.backward(&loss, &network.head) } else { tape.backward(&loss, &network) };
-            Ok((value, gradients))
+            cross_entropy(logits, batch.classes, batch.weights) * (weight(&samples, &self.weights, false) / total)
+        };
+        step.take(network, self.parts.share(samples), (optimiser, scale), loss, |network, tape, loss| match frozen {
+            true => tape.backward(loss, &network.head),
+            false => tape.backward(loss, network),
         })
     }
 }
 
 /// Checksum of all that decides the weights.
 fn identity(ready: &[Prepared], setup: &Setup, config: &FinetuneConfig) -> String {
-    let mut bytes = serde_json::to_vec(config).unwrap_or_default();
-    bytes.extend(format!("{} {:?} {}", setup.start(), setup.inputs, setup.chip_size).bytes());
-    ready.iter().for_each(|sample| sample.tell(&mut bytes));
-    sha256_bytes(&bytes)
+    let mut sum = Checksum::default();
+    sum.add(&serde_json::to_vec(config).unwrap_or_default());
+    sum.add(format!("{} {:?} {}", setup.start(), setup.inputs, setup.chip_size).as_bytes());
+    ready.iter().for_each(|sample| sample.tell(&mut sum));
+    sum.finish()
 }

@@ -2,8 +2,9 @@
 
 use skysense_contract::{Dtype, Input, Modality, Module as Part, PackageWriter};
 use skysense_model::{
-    Fusion, Normalisation, PixelType, SwinV2, UpHead, Vit, export_fusion, export_fusion_beside, export_hr,
-    export_hr_beside, export_series, export_series_beside, export_vit, export_vit_beside,
+    Fusion, GeoContext, Normalisation, PixelType, SwinV2, UpHead, Vit, export_fusion, export_fusion_beside,
+    export_geo_context, export_geo_context_beside, export_hr, export_hr_beside, export_series, export_series_beside,
+    export_vit, export_vit_beside,
 };
 
 use crate::TrainError;
@@ -76,6 +77,17 @@ impl Graphs<'_> {
         let data = self.writer.data_path(Part::Fusion);
         let graph = export_fusion_beside(fusion, size, &data)?;
         Ok(self.writer.graph_beside(Part::Fusion, &graph)?)
+    }
+
+    /// The graph of the prototypes.
+    pub(crate) fn geo_context(&mut self, context: &GeoContext) -> Result<(), TrainError> {
+        let size = [self.chip_size; 2];
+        if self.fits(skysense_model::cost::parameters::geo_context(&context.config())) {
+            return Ok(self.writer.graph(Part::GeoContext, &export_geo_context(context, size), None)?);
+        }
+        let data = self.writer.data_path(Part::GeoContext);
+        let graph = export_geo_context_beside(context, size, &data)?;
+        Ok(self.writer.graph_beside(Part::GeoContext, &graph)?)
     }
 
     fn fits(&self, parameters: usize) -> bool {

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use rand::RngExt;
-use skysense_contract::{Calendar, Class, Input, Modality, Package};
+use skysense_contract::{Calendar, Class, GeoContext, Input, Modality, Package};
 use skysense_model::{
-    Calendar as ModelCalendar, ModelError, PRESETS, Precision, SegmentationHead, SegmentationHeadConfig, SkySense,
-    SkySenseConfig, Tape, Tokens, checkpoint,
+    Calendar as ModelCalendar, GeoContextConfig, ModelError, PRESETS, Precision, SegmentationHead,
+    SegmentationHeadConfig, SkySense, SkySenseConfig, Tape, Tokens, checkpoint,
 };
 
 use crate::TrainError;
@@ -22,6 +22,9 @@ const HIDDEN: usize = 64;
 
 /// Prefix of the head's parameters in `weights.safetensors`.
 pub(crate) const HEAD: &str = "head";
+
+/// Prefix of the parameters of prototypes and their projections.
+const GEO_CONTEXT: &str = "geo_context.";
 
 /// Encoder and head.
 #[derive(Module, Debug)]
@@ -76,7 +79,7 @@ impl From<ModelError> for TrainError {
 /// Sizes of the encoder for the inputs of a run.
 fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
     let mut config = setup.architecture()?;
-    fit(&mut config, &setup.inputs, setup.calendar);
+    fit(&mut config, (&setup.inputs, setup.calendar, setup.geo_context.as_ref()));
     config.check()?;
     if let Some(hr) = &config.hr {
         hr.check_size([32 * setup.chip_size; 2])?;
@@ -84,8 +87,11 @@ fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
     Ok(config)
 }
 
+/// What decides sizes beside a preset: inputs, calendar encoding, prototypes.
+type Chosen<'a> = (&'a BTreeMap<Modality, Input>, Calendar, Option<&'a GeoContext>);
+
 /// Sizes for the inputs that a model has: their bands, and no module for what it does not see.
-pub(crate) fn fit(config: &mut SkySenseConfig, inputs: &BTreeMap<Modality, Input>, calendar: Calendar) {
+pub(crate) fn fit(config: &mut SkySenseConfig, (inputs, calendar, geo_context): Chosen<'_>) {
     let bands = |modality: Modality| inputs.get(&modality).map(|input| input.bands.len());
     match (bands(Modality::Hr), &mut config.hr) {
         (Some(bands), Some(hr)) => hr.bands = bands,
@@ -102,6 +108,12 @@ pub(crate) fn fit(config: &mut SkySenseConfig, inputs: &BTreeMap<Modality, Input
         Calendar::S2Only => ModelCalendar::S2Only,
         Calendar::All => ModelCalendar::All,
     };
+    config.geo_context = geo_context.map(|context| GeoContextConfig {
+        regions: context.regions(),
+        prototypes: context.prototypes,
+        channels: config.fusion.channels,
+        width: context.width,
+    });
 }
 
 /// An encoder with random weights for the inputs of a run.
@@ -118,7 +130,9 @@ pub(crate) fn load_encoder(encoder: SkySense, package: &Package) -> Result<(SkyS
     let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
     let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
     let (encoder, mut report) = checkpoint::load_stored(encoder, "", &tensors)?;
-    report.unexpected.retain(|name| !name.starts_with(HEAD));
+    // Prototypes are optional: a model may leave those of the package out.
+    let context = encoder.geo_context.is_some();
+    report.unexpected.retain(|name| !name.starts_with(HEAD) && (context || !name.starts_with(GEO_CONTEXT)));
     report.strict()?;
     Ok((encoder, tensors))
 }
@@ -166,7 +180,12 @@ impl Network {
 
 /// Fused features of a batch.
 fn features(encoder: &SkySense, tape: &Tape, batch: &Batch, precision: Precision) -> Tensor<4> {
-    encoder.fusion.forward_on(tape, tokens(encoder, tape, batch, precision))
+    let fused = encoder.fusion.forward_on(tape, tokens(encoder, tape, batch, precision));
+    match (&encoder.geo_context, &batch.regions) {
+        (Some(context), Some(regions)) => context.forward(fused, regions.clone()),
+        (Some(_), None) => unreachable!("samples of a model with prototypes are located before they are stacked"),
+        (None, _) => fused,
+    }
 }
 
 /// Tokens of all modalities of a batch, HR, S2, S1 in turn, with absent dates hidden.

@@ -137,7 +137,8 @@ mod tests {
             valid: vec![1, 1, 0],
             datetimes: vec![0, 1, 2],
         };
-        let sample = Sample { series: BTreeMap::from([(Modality::S2, series)]), labels: vec![1], origin: [0, 0] };
+        let sample =
+            Sample { series: BTreeMap::from([(Modality::S2, series)]), labels: vec![1], origin: [0, 0], centre: None };
         let found = measured(&[sample], &offers(&["B02", "B03"]));
         assert_eq!(found[&Modality::S2], (vec![2.0, 10.0], vec![1.0, 1.0]));
     }

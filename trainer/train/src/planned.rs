@@ -14,7 +14,7 @@ use crate::{FinetuneConfig, TrainError};
 /// [`TrainError`]: settings out of range, an unknown preset, a package that cannot be read or does not fit.
 pub fn planned_contract(offers: &BTreeMap<Modality, Offer>, config: &FinetuneConfig) -> Result<Contract, TrainError> {
     config.check()?;
-    let setup = setup(&[], offers, &config.recipe)?;
+    let setup = setup(&[], offers, &config.recipe)?.with_prototypes(config.prototypes);
     let head = Head { task: "segmentation".into(), classes: config.classes.clone() };
     setup.contract(&config.name, &config.licence, Some(head))
 }

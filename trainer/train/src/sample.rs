@@ -13,6 +13,9 @@ pub struct Sample {
     pub labels: Vec<u8>,
     /// Column and row of the upper left pixel on the target grid: decides which pixels validate.
     pub origin: [i64; 2],
+    /// Longitude and latitude of its centre in degrees: decides whose prototypes it gets. Asked for where the model has
+    /// some.
+    pub centre: Option<[f64; 2]>,
 }
 
 /// The acquisitions of one modality over a chip.

@@ -23,10 +23,9 @@ pub(crate) fn score(
     let weights = vec![1.0; classes];
     let seen: Vec<&Prepared> = ready.iter().filter(|sample| !sample.series.is_empty()).collect();
     for group in seen.chunks(batch) {
-        let samples: Vec<Prepared> = group.iter().map(|sample| (*sample).clone()).collect();
-        let batch = stack(&samples, inputs, &weights, false, &Device::flex());
+        let batch = stack(group, inputs, &weights, false, &Device::flex());
         let predicted = network.logits(&batch).argmax(1).into_data();
-        let targets = samples.iter().flat_map(|sample| &sample.targets);
+        let targets = group.iter().flat_map(|sample| &sample.targets);
         for (target, predicted) in targets.zip(predicted.iter::<i64>()) {
             if let Some(class) = target.class {
                 let confusion = if target.validates { &mut validation } else { &mut training };

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use skysense_contract::{BandRule, CONTRACT_VERSION, Calendar, Contract, Head, Input, Modality, Offer, Package, Probe};
+use skysense_contract::{
+    BandRule, CONTRACT_VERSION, Calendar, Contract, GeoContext, Head, Input, Modality, Offer, Package, Probe,
+    licence_fault,
+};
 use skysense_model::{SkySense, SkySenseConfig, preset};
 
 use crate::dataset::Bands;
@@ -22,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) bands: BTreeMap<Modality, Bands>,
     pub(crate) chip_size: usize,
     pub(crate) calendar: Calendar,
+    /// Prototypes by region, where the model has them.
+    pub(crate) geo_context: Option<GeoContext>,
     pub(crate) preset: String,
     /// The package that was started from.
     pub(crate) package: Option<Package>,
@@ -78,6 +83,7 @@ fn from_preset(
         bands: offers.iter().map(bands).collect(),
         chip_size,
         calendar: recipe.calendar,
+        geo_context: None,
         preset: preset.into(),
         package: None,
         normalisation: normalisation.into(),
@@ -102,6 +108,7 @@ pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>)
         bands: binding.modalities().filter_map(bands).collect(),
         chip_size: contract.chip_size,
         calendar: contract.calendar,
+        geo_context: contract.geo_context.clone(),
         preset: contract.preset.clone(),
         normalisation: format!("of model {}", contract.name),
         package: Some(package),
@@ -115,6 +122,12 @@ impl Setup {
             Some(package) => architecture(package),
             None => Ok(preset(&self.preset)?),
         }
+    }
+
+    /// Without the prototypes of the package, unless they are wanted.
+    pub(crate) fn with_prototypes(mut self, wanted: bool) -> Self {
+        self.geo_context = self.geo_context.filter(|_| wanted);
+        self
     }
 
     /// What the weights are at the start, for notes and for telling runs apart: the same wherever a package lies.
@@ -131,10 +144,10 @@ impl Setup {
     /// The contract of a model that starts from this, without what comes with the run: normalisation, graphs, probe,
     /// checksums, notes.
     pub(crate) fn contract(&self, name: &str, licence: &str, head: Option<Head>) -> Result<Contract, TrainError> {
-        let channels = match &self.package {
-            Some(package) => package.contract().channels,
-            None => preset(&self.preset)?.channels(),
-        };
+        check_licence(licence)?;
+        let sizes = self.architecture()?;
+        let (fused, tokens) = (sizes.fusion.channels, sizes.fusion.channels_in);
+        let channels = if self.geo_context.is_some() { 2 * fused } else { fused };
         Ok(Contract {
             contract: CONTRACT_VERSION,
             name: name.into(),
@@ -146,7 +159,8 @@ impl Setup {
             margin: self.chip_size / 8,
             channels,
             calendar: self.calendar,
-            regions: None,
+            encoders: self.inputs.keys().map(|modality| (*modality, tokens)).collect(),
+            geo_context: self.geo_context.clone(),
             head,
             graphs: BTreeMap::new(),
             probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
@@ -179,6 +193,14 @@ impl Setup {
         };
         Ok(if *device == cpu { network } else { network.fork(device) })
     }
+}
+
+/// Refuses a licence that no package may have, before anything is made.
+pub(crate) fn check_licence(licence: &str) -> Result<(), TrainError> {
+    licence_fault(licence).map_or(Ok(()), |_| {
+        let expected = "an SPDX expression such as CC-BY-4.0, LicenseRef-NAME for others, or proprietary".into();
+        Err(TrainError::Setting { setting: "licence", value: format!("{licence:?}"), expected })
+    })
 }
 
 /// Pixels per pixel of the 10 m grid.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use skysense_contract::{Contract, Package};
 use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
-use skysense_model::{ModelError, SegmentationHeadConfig, SkySenseConfig, preset};
+use skysense_model::{ModelError, SkySenseConfig, preset};
 
 use skysense_model::reduce::PATCH_EMBEDDING;
 
@@ -24,8 +24,8 @@ pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainErr
     let contract = package.contract();
     if AloneSizes::of(contract)?.is_some() {
         return Err(TrainError::Incomplete {
-            found: format!("package {} is an encoder alone, without a fusion", contract.name),
-            hint: "import it together with a fusion, or with --full, for what trains or exports whole models",
+            found: format!("package {} has encoders alone, without a fusion", contract.name),
+            hint: "import them together with a fusion, or with --allow-missing for one that starts untrained, to train on",
         });
     }
     let mut config: SkySenseConfig = match contract.architecture.clone() {
@@ -34,7 +34,7 @@ pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainErr
         })?,
         None => preset(&contract.preset)?,
     };
-    fit(&mut config, &contract.modalities, contract.calendar);
+    fit(&mut config, (&contract.modalities, contract.calendar, contract.geo_context.as_ref()));
     config.check()?;
     Ok(config)
 }
@@ -69,10 +69,7 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
             let config = architecture(package)?;
             wanted.extend(parameters(&config.init(&device)?, ""));
             if let Some(head) = &contract.head {
-                // The number of regions adds channels that the sizes do not tell.
-                let channels = contract.channels;
-                let sizes = SegmentationHeadConfig { channels, ..segmentation_head(&config, head.classes.len()) };
-                wanted.extend(parameters(&sizes.init(&device), HEAD));
+                wanted.extend(parameters(&segmentation_head(&config, head.classes.len()).init(&device), HEAD));
             }
         }
     }
@@ -96,10 +93,7 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
             Some(_) => {}
         }
     }
-    // Prototypes have a number for each region that no preset says.
-    let known =
-        |name: &str| wanted.contains_key(name) || (contract.regions.is_some() && name.starts_with("geo_context."));
-    let strays = found.keys().filter(|name| !known(name));
+    let strays = found.keys().filter(|name| !wanted.contains_key(**name));
     check.problems.extend(strays.map(|name| format!("weights: {name} is of no module of this model")));
     Ok(check)
 }

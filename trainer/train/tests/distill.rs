@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use fields::{SIZE, Stop, config, offers, samples, weights, with};
 use skysense_contract::{Dtype, MlmContext, Modality, Offer, Package, Unit, sha256_file};
 use skysense_train::{
-    DistillConfig, Distilled, NoHooks, Sample, SampleSeries, Start, TrainError, distill, export, export_student,
-    finetune, planned_student,
+    Checkpointing, DistillConfig, Distilled, NoHooks, Sample, SampleSeries, Start, TrainError, TrainingPrecision,
+    distill, export, export_student, finetune, planned_student,
 };
 
 /// A radar series beside the optical one: a level for each crop, and noise.
@@ -128,6 +128,28 @@ fn the_same_seed_gives_the_same_package_and_so_do_a_killed_run_and_one_that_hold
     let elsewhere = DistillConfig { encoders: 0.0, ..checkpointed };
     let refused = distill(&samples(4), &offers(), &elsewhere, &mut NoHooks).unwrap_err().to_string();
     assert!(refused.contains("other settings or samples"), "{refused}");
+}
+
+#[test]
+fn blocks_give_the_same_student_and_16_bits_nearly() {
+    let losses = |precision, checkpointing| {
+        taught(&with(lesson(4), |c| (c.compute.precision, c.compute.checkpointing) = (precision, checkpointing))).losses
+    };
+    let plain = losses(TrainingPrecision::F32, Checkpointing::Off);
+    for (precision, checkpointing, bound) in [
+        (TrainingPrecision::F32, Checkpointing::Blocks, 1e-3),
+        (TrainingPrecision::Bf16, Checkpointing::Blocks, 0.05),
+        (TrainingPrecision::F16, Checkpointing::Off, 0.05),
+    ] {
+        let found = losses(precision, checkpointing);
+        assert_ne!(found, plain, "{precision:?} {checkpointing:?} is computed in another way");
+        for (found, plain) in found.iter().zip(&plain) {
+            assert!(
+                (found - plain).abs() < bound * plain,
+                "{precision:?} {checkpointing:?}: {found}, expected {plain}"
+            );
+        }
+    }
 }
 
 #[test]

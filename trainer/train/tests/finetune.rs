@@ -8,7 +8,7 @@ mod fields;
 use fields::{Stop, config, offers, samples, weights, with};
 use skysense_contract::{MlmContext, Package};
 use skysense_train::{
-    Checkpointing, FinetuneConfig, NoHooks, Sample, Start, TrainError, TrainingPrecision, export, finetune,
+    Checkpointing, Compute, FinetuneConfig, NoHooks, Sample, Start, TrainError, TrainingPrecision, export, finetune,
 };
 
 #[test]
@@ -24,7 +24,7 @@ fn it_learns_what_can_be_learned() {
 #[test]
 fn sixteen_bits_learn_what_single_precision_learns() {
     let run = |precision| {
-        let config = with(config(60), |c| (c.precision, c.recipe.learning_rate) = (precision, 1e-3));
+        let config = with(config(60), |c| (c.compute.precision, c.recipe.learning_rate) = (precision, 1e-3));
         finetune(&samples(6), &offers(), &config, &mut NoHooks)
     };
     let single = run(TrainingPrecision::F32).unwrap();
@@ -46,7 +46,8 @@ fn sixteen_bits_learn_what_single_precision_learns() {
 fn blocks_that_are_computed_again_train_alike() {
     for precision in [TrainingPrecision::F32, TrainingPrecision::F16] {
         let run = |checkpointing| {
-            let config = FinetuneConfig { checkpointing, precision, ..config(8) };
+            let config =
+                FinetuneConfig { compute: Compute { checkpointing, precision, ..Compute::default() }, ..config(8) };
             finetune(&samples(3), &offers(), &config, &mut NoHooks).unwrap()
         };
         let (kept, again) = (run(Checkpointing::Off), run(Checkpointing::Blocks));
@@ -62,7 +63,8 @@ fn blocks_that_are_computed_again_train_alike() {
 fn parts_of_a_step_train_alike_and_the_number_of_threads_changes_no_bit() {
     for (precision, first, tolerance) in [(TrainingPrecision::F32, 1e-5, 1e-3), (TrainingPrecision::F16, 1e-3, 3e-2)] {
         let run = |parts, threads| {
-            let config = with(FinetuneConfig { precision, ..config(8) }, |c| c.recipe.parts = parts);
+            let config = FinetuneConfig { compute: Compute { precision, ..Compute::default() }, ..config(8) };
+            let config = with(config, |c| c.recipe.parts = parts);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| finetune(&samples(4), &offers(), &config, &mut NoHooks)).unwrap().losses
         };

@@ -99,7 +99,8 @@ fn fusion_prototypes_and_head_give_what_the_cpu_gives() {
     };
     let fused = run(&fusion, features.clone());
     alike("fusion", fused.clone(), run(&fusion.to_device(&gpu), features.to_device(&gpu)));
-    let context = drawn(GeoContextConfig { regions: 4, prototypes: 6, channels: config.channels }.init(&cpu));
+    let context =
+        drawn(GeoContextConfig { regions: 4, prototypes: 6, channels: config.channels, width: Some(24) }.init(&cpu));
     let region = |device: &Device| Tensor::<1, Int>::from_data([3, 1], device);
     let here = context.forward(fused.clone(), region(&cpu));
     alike("geo_context", here, context.to_device(&gpu).forward(fused.clone().to_device(&gpu), region(&gpu)));
@@ -121,7 +122,12 @@ fn samples() -> Vec<Sample> {
             datetimes: vec![100 * 86_400_000, 200 * 86_400_000],
         };
         let labels = (0..SIZE * SIZE).map(|place| class(place) as u8 + 1).collect();
-        Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [(SIZE * index) as i64, 0] }
+        Sample {
+            series: BTreeMap::from([(Modality::S2, series)]),
+            labels,
+            origin: [(SIZE * index) as i64, 0],
+            centre: None,
+        }
     };
     (0..2).map(sample).collect()
 }
@@ -137,7 +143,7 @@ fn offers() -> BTreeMap<Modality, Offer> {
 fn config(device: TrainingDevice) -> FinetuneConfig {
     let class = |value: u8| Class { value, name: format!("crop {value}"), color: "00ff00".into() };
     let mut config = FinetuneConfig::new("gpu", (1..=2).map(class).collect());
-    (config.recipe.steps, config.recipe.batch, config.recipe.validation, config.device) = (4, 2, 0.0, device);
+    (config.recipe.steps, config.recipe.batch, config.recipe.validation, config.compute.device) = (4, 2, 0.0, device);
     config.recipe.augmentation = Augmentation { dates: 1.0, modality_dropout: 0.0, ..Augmentation::default() };
     config
 }
@@ -145,7 +151,8 @@ fn config(device: TrainingDevice) -> FinetuneConfig {
 #[test]
 fn training_goes_the_same_way() {
     let run = |device, checkpointing| {
-        let config = FinetuneConfig { checkpointing, ..config(device) };
+        let mut config = config(device);
+        config.compute.checkpointing = checkpointing;
         finetune(&samples(), &offers(), &config, &mut NoHooks).unwrap()
     };
     let cpu = run(TrainingDevice::cpu(), Checkpointing::Off);
@@ -197,7 +204,8 @@ fn a_device_or_precision_that_is_not_there_is_an_error() {
         match device().available(precision) {
             Err(error) => assert!(error.to_string().contains(precision.name()), "{error}"),
             Ok(()) => {
-                let config = FinetuneConfig { precision, ..config(device()) };
+                let mut config = config(device());
+                config.compute.precision = precision;
                 let losses = finetune(&samples(), &offers(), &config, &mut NoHooks).unwrap().losses;
                 eprintln!("{precision:?}: {losses:?}");
                 assert!(losses[3] < losses[0], "{precision:?}: {losses:?}");

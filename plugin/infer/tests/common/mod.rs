@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use skysense_contract::{
-    CONTRACT_VERSION, Calendar, Class, Contract, Dtype, Head, Input, MlmContext, Modality, Module, PackageWriter,
-    Probe, Unit,
+    CONTRACT_VERSION, Calendar, Class, Contract, Division, Dtype, GeoContext, Head, Input, MlmContext, Modality,
+    Module, PackageWriter, Probe, Unit,
 };
 use skysense_infer::{ChipInput, Options, Pixels, Series};
 use skysense_model::{
@@ -23,6 +23,7 @@ pub const DATES: usize = 4;
 pub struct Tiny {
     pub encoder: SkySense,
     pub head: SegmentationHead,
+    pub geo_context: Option<GeoContext>,
 }
 
 impl Tiny {
@@ -30,20 +31,25 @@ impl Tiny {
         Self::of("tiny", seed, None)
     }
 
-    /// A model that has prototypes of so many regions.
+    /// A model that has prototypes of so many regions, as wide as its features.
     pub fn with_regions(seed: u64, regions: usize) -> Self {
-        Self::of("tiny", seed, Some(regions))
+        let division = Division::EqualArea(regions);
+        Self::of("tiny", seed, Some(GeoContext { division, cells: Vec::new(), prototypes: 5, width: None }))
     }
 
     /// A model of a preset.
-    pub fn of(name: &str, seed: u64, regions: Option<usize>) -> Self {
+    pub fn of(name: &str, seed: u64, geo_context: Option<GeoContext>) -> Self {
         let device = Device::flex();
         device.seed(seed);
         let mut config = preset(name).unwrap();
-        let channels = config.fusion.channels;
-        config.geo_context = regions.map(|regions| GeoContextConfig { regions, prototypes: 5, channels });
+        config.geo_context = geo_context.as_ref().map(|context| GeoContextConfig {
+            regions: context.regions(),
+            prototypes: context.prototypes,
+            channels: config.fusion.channels,
+            width: context.width,
+        });
         let head = SegmentationHeadConfig { channels: config.channels(), hidden: 32, classes: CLASSES };
-        Self { encoder: config.init(&device).unwrap(), head: head.init(&device) }
+        Self { encoder: config.init(&device).unwrap(), head: head.init(&device), geo_context }
     }
 
     /// Bytes of each module's graph.
@@ -85,8 +91,8 @@ impl Tiny {
         let output: Vec<f32> = self.logits(chip).iter().map(|value| value + shift).collect();
         writer.probe(&chip.probe(&output), 1e-4, 1e-4).unwrap();
         let config = self.encoder.config();
-        let regions = config.geo_context.as_ref().map(|context| context.regions);
-        let contract = Contract { regions, ..contract(config.channels()) };
+        let encoders = Modality::ALL.map(|modality| (modality, config.fusion.channels_in)).into();
+        let contract = Contract { encoders, geo_context: self.geo_context.clone(), ..contract(config.channels()) };
         writer.finish(contract, &MlmContext::default()).unwrap();
         folder.to_path_buf()
     }
@@ -136,8 +142,9 @@ fn contract(channels: usize) -> Contract {
         chip_size: SIZE,
         margin: 2,
         channels,
+        encoders: BTreeMap::new(),
         calendar: Calendar::S2Only,
-        regions: None,
+        geo_context: None,
         head: Some(Head { task: "segmentation".into(), classes: (1..=CLASSES as u8).map(class).collect() }),
         graphs: BTreeMap::new(),
         probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },

@@ -1,12 +1,13 @@
 //! Chips in, maps out: batches through ONNX Runtime.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use skysense_abi::{BatchStream, DeviceLease, Host, Level, NodeError, NodePlan, RunInput, RunInputs};
-use skysense_contract::{Modality, region};
+use skysense_contract::{GeoContext, Modality};
 use skysense_edges::{
     ChipBatch, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
 };
@@ -23,8 +24,8 @@ pub(crate) const BATCH: usize = 8;
 /// What the model gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Feature maps.
-    Features,
+    /// Feature maps: those of the model, or of one encoder.
+    Features(Option<Modality>),
     /// Probabilities of classes.
     Probabilities,
 }
@@ -33,7 +34,7 @@ impl Task {
     /// Columns of the node's output.
     pub(crate) fn schema(self, channels: usize, side: usize) -> SchemaRef {
         match self {
-            Self::Features => feature_schema(channels, side),
+            Self::Features(_) => feature_schema(channels, side),
             Self::Probabilities => prediction_schema(channels, side),
         }
     }
@@ -50,6 +51,8 @@ struct Applied {
     done: u64,
     total: u64,
     ended: bool,
+    /// Whether it was said that a chip lies outside of all regions.
+    warned: bool,
     host: Host,
     _device: DeviceLease,
 }
@@ -81,6 +84,10 @@ pub(crate) fn run(
         batch: settings.batch.unwrap_or(0),
         dates: offers.iter().map(|(modality, offer)| (*modality, offer.dates)).collect(),
         binding: Some(binding),
+        encoder: match task {
+            Task::Features(encoder) => encoder,
+            Task::Probabilities => None,
+        },
         ..Options::default()
     };
     let batch = settings.batch.unwrap_or(BATCH).max(1);
@@ -105,6 +112,7 @@ pub(crate) fn run(
         done: 0,
         total,
         ended: false,
+        warned: false,
         host,
         _device: device,
     }))
@@ -141,15 +149,16 @@ impl Iterator for Applied {
 impl Applied {
     fn apply(&mut self, batch: &RecordBatch) -> Result<(), NodeError> {
         let chips = ChipBatch::try_new(batch).map_err(|error| errors::edge(&error))?;
-        let regions = self.model.package().contract().regions;
         let mut from = 0;
         while from < chips.len() {
             self.host.check_cancelled()?;
             let rows = from..(from + self.batch).min(chips.len());
+            let context = self.model.package().contract().geo_context.as_ref();
             let inputs: Vec<ChipInput<'_>> =
-                rows.clone().map(|row| chip_input(&chips, row, &self.grid, regions)).collect::<Result<_, _>>()?;
+                rows.clone().map(|row| chip_input(&chips, row, &self.grid, context)).collect::<Result<_, _>>()?;
+            self.warn(&chips, rows.clone())?;
             let maps = match self.task {
-                Task::Features => self.model.features(&inputs),
+                Task::Features(_) => self.model.features(&inputs),
                 Task::Probabilities => self.model.segment(&inputs),
             };
             let maps = maps
@@ -162,9 +171,30 @@ impl Applied {
         Ok(())
     }
 
+    /// Says once that a chip lies where the model has no prototypes.
+    fn warn(&mut self, chips: &ChipBatch, rows: Range<usize>) -> Result<(), NodeError> {
+        let Some(context) = self.model.package().contract().geo_context.as_ref().filter(|_| !self.warned) else {
+            return Ok(());
+        };
+        for row in rows {
+            let [longitude, latitude] = centre(chips, row, &self.grid)?;
+            if !context.knows(longitude, latitude) {
+                self.warned = true;
+                let place = format!("{longitude:.3}, {latitude:.3}");
+                let message = format!(
+                    "chip {} at {place} lies in no region that the model has prototypes of: it gets those of the nearest",
+                    chips.chip(row)
+                );
+                self.host.log(Level::Warn, message);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     fn rows(&self, chips: &ChipBatch, from: usize, maps: &Maps) -> Result<RecordBatch, NodeError> {
         let mut builder = match self.task {
-            Task::Features => MapBuilder::features(maps.channels, maps.size),
+            Task::Features(_) => MapBuilder::features(maps.channels, maps.size),
             Task::Probabilities => MapBuilder::predictions(maps.channels, maps.size),
         };
         for index in 0..maps.chips {
@@ -187,16 +217,25 @@ pub(crate) fn chip_input<'a>(
     chips: &'a ChipBatch,
     row: usize,
     grid: &GeoBox,
-    regions: Option<usize>,
+    context: Option<&GeoContext>,
 ) -> Result<ChipInput<'a>, NodeError> {
     let input = pixels(chips, row)?;
-    let Some(regions) = regions else { return Ok(input) };
+    let Some(context) = context else { return Ok(input) };
+    let [longitude, latitude] = centre(chips, row, grid)?;
+    // A contract counts regions in thousands, far below what an i64 holds.
+    Ok(input.with_region(context.region(longitude, latitude) as i64))
+}
+
+/// Longitude and latitude of the centre of a row of chips.
+///
+/// # Errors
+/// A window that the grid does not have, or a reference system without longitude and latitude.
+pub(crate) fn centre(chips: &ChipBatch, row: usize, grid: &GeoBox) -> Result<[f64; 2], NodeError> {
     let window = chips.window(row).map_err(|error| errors::edge(&error))?;
     let place = grid.window(&window).map_err(|error| NodeError::from_error("chips.window", &error))?;
     let (longitude, latitude) =
         skysense_raster::centre_lon_lat(&place).map_err(|error| errors::raster(&error).at("chip", chips.chip(row)))?;
-    // A contract counts regions in thousands, far below what an i64 holds.
-    Ok(input.with_region(region(longitude, latitude, regions) as i64))
+    Ok([longitude, latitude])
 }
 
 /// The pixels of a row of chips.

@@ -4,8 +4,8 @@ mod fit;
 mod maps;
 mod plan;
 
-pub(crate) use fit::{Settings, chip_facts, fit, offers, planned_offers};
-pub(crate) use maps::{Task, chip_input, run};
+pub(crate) use fit::{BandsSetting, Settings, chip_facts, fit, offers, planned_offers};
+pub(crate) use maps::{Task, centre, chip_input, run};
 pub(crate) use plan::plan;
 
 /// What holds for both nodes, for their documentation.

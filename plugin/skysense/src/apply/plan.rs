@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use skysense_abi::{Fault, Host, NodePlan, PlanInputs};
+use skysense_contract::Modality;
 
-use super::fit::{Settings, fit, plan_facts};
+use super::fit::{Fit, Settings, fit, plan_facts};
 use super::maps::{BATCH, Task};
 
 /// The plan of a node that applies a model to chips.
@@ -14,14 +15,15 @@ pub(crate) fn plan(task: Task, settings: &Settings, inputs: &PlanInputs, host: &
     let fit = fit(settings, inputs, host)?;
     let contract = &fit.contract;
     let channels = match (task, &contract.head) {
-        (Task::Features, _) => contract.channels,
+        (Task::Features(None), _) => contract.channels,
+        (Task::Features(Some(modality)), _) => encoder_channels(&fit, modality)?,
         (Task::Probabilities, Some(head)) => head.classes.len(),
         (Task::Probabilities, None) => {
             let message = format!("model {} has no head: it gives features only", contract.name);
             return Err(Fault::new("/model", "model.headless", message)
                 .hint(match contract.graphs.contains_key(&skysense_contract::Module::Fusion) {
                     true => "use skysense.embed, or train a head with skysense.finetune",
-                    false => "use skysense.embed: an encoder alone has no head, and none can be trained on it",
+                    false => "use skysense.embed: encoders alone have no head, and none can be trained on them",
                 })
                 .into());
         }
@@ -34,4 +36,30 @@ pub(crate) fn plan(task: Task, settings: &Settings, inputs: &PlanInputs, host: &
         .state(json!(fit.state))
         .memory(fit.working_bytes(batch), bytes)
         .cost("model_chips", fit.chips.chips() as f64, ""))
+}
+
+/// Channels of what one encoder gives for the chips.
+fn encoder_channels(fit: &Fit, modality: Modality) -> Result<usize, Vec<Fault>> {
+    let Fit { contract, chips, .. } = fit;
+    let names = |all: &mut dyn Iterator<Item = &str>| all.collect::<Vec<_>>().join(", ");
+    let fault =
+        |code: &str, message: String, hint: String| Err(Fault::new("/modality", code, message).hint(hint).into());
+    let Some(facts) = chips.modalities.get(modality.name()) else {
+        let known = names(&mut chips.modalities.keys().map(String::as_str));
+        return fault("settings.modality", format!("the chips have no {modality}"), format!("they have {known}"));
+    };
+    let Some(channels) = contract.encoders.get(&modality) else {
+        let message = format!("model {} does not say what its {modality} encoder gives", contract.name);
+        let known = names(&mut contract.encoders.keys().map(|modality| modality.name()));
+        let hint = match known.is_empty() {
+            true => "make the package anew: this one was made before packages said so".into(),
+            false => format!("it has encoders of {known}"),
+        };
+        return fault("settings.modality", message, hint);
+    };
+    if facts.dates > 1 {
+        let message = format!("an encoder alone takes one date, and chips have up to {} of {modality}", facts.dates);
+        return fault("settings.modality", message, "set `dates: {max: 1}` at the chips".into());
+    }
+    Ok(*channels)
 }

@@ -17,9 +17,10 @@ use skysense_train::{DistillConfig, Distilled, Start, TrainError, distill, expor
 use crate::allocator::Keeping;
 use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
-use crate::settings::{path, planned};
+use crate::settings::{ModalitySetting, path, planned};
 use crate::training::{
-    Holdout, Place, Teller, finished, model_row, place, sample_bytes, taken, training_chips, unlabelled,
+    CalendarSetting, Checkpointing, Holdout, Place, Precision, Teller, calendar, compute, cpu, finished, model_row,
+    place, sample_bytes, taken, training_chips, unlabelled,
 };
 
 const DOC: &str = "\
@@ -64,6 +65,10 @@ pub(crate) struct Settings {
     /// Folder of a model package to start from, in place of a preset.
     #[serde(default)]
     start: Option<String>,
+    /// Which tokens of the student carry the encoding of the day of the year, for a preset: `s2_only`, as in the official
+    /// code, `all`, as in the paper's equation, or `none`; left out, `s2_only`. A package at `start` brings its own.
+    #[serde(default)]
+    calendar: Option<CalendarSetting>,
     /// What the student sees of the chips: some of `hr`, `s2`, `s1`; left out, all.
     #[serde(default)]
     modalities: Option<Vec<ModalitySetting>>,
@@ -94,6 +99,18 @@ pub(crate) struct Settings {
     /// Peak learning rate.
     #[serde(default)]
     learning_rate: Option<f64>,
+    /// Where training runs: `cpu`, or `cuda`, `rocm`, `vulkan`, `metal`, `wgpu` where the plugin was built with that
+    /// feature, with a number as in `cuda:1` where there are several. Another device never takes its place.
+    #[serde(default = "cpu")]
+    device: String,
+    /// What the student's activations and products are computed in; weights are kept in single precision, and the teacher
+    /// looks in it.
+    #[serde(default)]
+    precision: Precision,
+    /// What is kept for the backward pass: `blocks` takes less memory and more time, and gives the same weights but for
+    /// rounding.
+    #[serde(default)]
+    checkpointing: Checkpointing,
     /// Seed of weights, order and augmentation.
     #[serde(default)]
     seed: u64,
@@ -121,28 +138,6 @@ pub(crate) struct Settings {
 pub(crate) struct TeacherSetting {
     /// Folder of its package.
     package: String,
-}
-
-/// A modality by its name.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ModalitySetting {
-    /// High-resolution optical.
-    Hr,
-    /// Sentinel-2.
-    S2,
-    /// Sentinel-1.
-    S1,
-}
-
-impl From<ModalitySetting> for Modality {
-    fn from(setting: ModalitySetting) -> Self {
-        match setting {
-            ModalitySetting::Hr => Self::Hr,
-            ModalitySetting::S2 => Self::S2,
-            ModalitySetting::S1 => Self::S1,
-        }
-    }
 }
 
 fn preset() -> String {
@@ -186,10 +181,10 @@ impl Node for SkysenseDistill {
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
         let chips = chip_facts(inputs)?;
-        let config = config(&settings, host);
+        let config = config(&settings, host)?;
         let planned = planned_student(&offers(&chips)?, &config).map_err(|error| vec![fault(&settings, &error)])?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
-        if let Some(fault) = out.as_deref().and_then(|out| taken(out, settings.exists)) {
+        if let Some(fault) = taken(out.as_deref(), settings.exists) {
             return Err(fault.into());
         }
         let real = |folder: &Path| std::fs::canonicalize(folder).ok();
@@ -220,7 +215,7 @@ impl Node for SkysenseDistill {
 }
 
 /// The settings of the distillation.
-fn config(settings: &Settings, host: &Host) -> DistillConfig {
+fn config(settings: &Settings, host: &Host) -> Result<DistillConfig, Fault> {
     let base = host.about().base;
     let mut config = DistillConfig::new(&settings.name, path(&base, &settings.teacher.package));
     config.recipe.start = match &settings.start {
@@ -228,6 +223,8 @@ fn config(settings: &Settings, host: &Host) -> DistillConfig {
         None => Start::Preset(settings.preset.clone()),
     };
     config.modalities = settings.modalities.clone().map(|all| all.into_iter().map(Modality::from).collect());
+    config.recipe.calendar = calendar(settings.calendar, settings.start.as_deref(), config.recipe.calendar)?;
+    config.compute = compute(&settings.device, settings.precision, settings.checkpointing)?;
     config.encoders = settings.encoders;
     config.hold = settings.hold.saturating_mul(1 << 20);
     // With a time budget alone, time and not a count of steps is the limit.
@@ -239,7 +236,7 @@ fn config(settings: &Settings, host: &Host) -> DistillConfig {
     config.recipe.seed = settings.seed;
     config.recipe.validation = settings.validation;
     config.licence.clone_from(&settings.licence);
-    config
+    Ok(config)
 }
 
 /// What does not fit, at the setting that can mend it.
@@ -267,7 +264,7 @@ fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
         return Err(NodeError::new("train.pixels", "no chip outside of the holdout has pixels")
             .hint("make the holdout smaller, or search items of the area"));
     }
-    let mut config = config(settings, host);
+    let mut config = config(settings, host).map_err(|fault| errors::joined("settings.invalid", &[fault]))?;
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
     let offers = planned_offers(facts)?;
     let keeping = Keeping::new();

@@ -14,7 +14,7 @@ use skysense_catalog::{Access, Exists};
 use skysense_contract::Class;
 use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
-use skysense_train::{FinetuneConfig, Start, TrainError, Trained, TrainingDevice, export, finetune, planned_contract};
+use skysense_train::{FinetuneConfig, Start, TrainError, Trained, export, finetune, planned_contract};
 
 use crate::allocator::Keeping;
 use crate::apply::{chip_facts, offers, planned_offers};
@@ -22,8 +22,8 @@ use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, classes, finished, label_sources,
-    model_row, place, sample_bytes, samples, taken, training_chips, unused,
+    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, calendar, classes,
+    compute, cpu, finished, label_sources, model_row, place, sample_bytes, samples, taken, training_chips, unused,
 };
 
 const DOC: &str = "\
@@ -58,6 +58,9 @@ pub(crate) struct Settings {
     preset: String,
     /// Folder of a model package to start from, in place of a preset.
     start: Option<String>,
+    /// Which tokens carry the encoding of the day of the year, for a preset: `s2_only`, as in the official code, `all`, as in
+    /// the paper's equation, or `none`; left out, `s2_only`. A package at `start` brings its own.
+    calendar: Option<CalendarSetting>,
     /// Name of the model.
     name: String,
     /// Folder that gets the package; left out, it stays in the run's folder.
@@ -84,6 +87,9 @@ pub(crate) struct Settings {
     class_weights: Weights,
     /// Whether only the head learns.
     frozen: bool,
+    /// Whether prototypes by region of the package at `start` are used, where it has some. They stay as they are; what is
+    /// projected to them and from them learns. Without, the model has none.
+    prototypes: bool,
     /// Where training runs: `cpu`, or `cuda`, `rocm`, `vulkan`, `metal`, `wgpu` where the plugin was built with that
     /// feature, with a number as in `cuda:1` where there are several. Another device never takes its place.
     device: String,
@@ -107,6 +113,7 @@ impl Default for Settings {
         Self {
             preset: "tiny".into(),
             start: None,
+            calendar: None,
             name: "skysense-finetuned".into(),
             out: None,
             exists: Exists::Fail,
@@ -119,7 +126,8 @@ impl Default for Settings {
             learning_rate: None,
             class_weights: Weights::Equal,
             frozen: false,
-            device: "cpu".into(),
+            prototypes: true,
+            device: cpu(),
             precision: Precision::F32,
             checkpointing: Checkpointing::Off,
             seed: 0,
@@ -184,7 +192,7 @@ impl Node for SkysenseFinetune {
             vec![Fault { field: field.into(), ..Fault::from(errors::train(&error)) }]
         })?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
-        if let Some(fault) = out.as_deref().and_then(|out| taken(out, settings.exists)) {
+        if let Some(fault) = taken(out.as_deref(), settings.exists) {
             return Err(fault.into());
         }
         let held: Option<[f64; 4]> =
@@ -227,6 +235,7 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
         Some(start) => Start::Package(path(&host.about().base, start)),
         None => Start::Preset(settings.preset.clone()),
     };
+    config.recipe.calendar = calendar(settings.calendar, settings.start.as_deref(), config.recipe.calendar)?;
     config.ignore = vec![ignored];
     let of_epochs = |epochs: f64| ((epochs * samples as f64 / settings.batch.max(1) as f64).ceil() as usize).max(1);
     // With a time budget alone, time and not a count of steps is the limit.
@@ -240,13 +249,8 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
         Weights::Balanced => ClassWeights::MedianFrequency,
     };
     config.frozen = settings.frozen;
-    (config.precision, config.checkpointing) = (settings.precision.into(), settings.checkpointing.into());
-    let device = settings.device.parse::<TrainingDevice>().and_then(|device| {
-        device.available(config.precision)?;
-        Ok(device)
-    });
-    config.device =
-        device.map_err(|error| vec![Fault { field: "/device".into(), ..Fault::from(errors::train(&error)) }])?;
+    config.prototypes = settings.prototypes;
+    config.compute = compute(&settings.device, settings.precision, settings.checkpointing)?;
     config.recipe.seed = settings.seed;
     config.recipe.validation = settings.validation;
     config.licence.clone_from(&settings.licence);

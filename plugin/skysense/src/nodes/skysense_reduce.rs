@@ -11,12 +11,12 @@ use skysense_abi::{
 };
 use skysense_contract::{BandRule, Package};
 use skysense_edges::{ChipBatch, ChipFacts, model_schema};
-use skysense_infer::{Model, ModuleRanges, Options};
+use skysense_infer::{Model, ModuleRanges, Options, widen};
 use skysense_train::Precision;
 
 use crate::apply::{self, chip_input, fit, planned_offers};
 use crate::errors;
-use crate::reduction::{of_files, reduce, widen};
+use crate::reduction::{of_files, reduce};
 use crate::settings::{path, planned};
 use crate::training::model_row;
 
@@ -144,14 +144,14 @@ fn see(
         ..Options::default()
     };
     let model = Model::load(watched.clone(), options).map_err(|error| errors::infer(&error))?;
-    let (regions, headed) = (watched.contract().regions, watched.contract().head.is_some());
+    let (context, headed) = (watched.contract().geo_context.as_ref(), watched.contract().head.is_some());
     let mut count = 0;
     'all: for batch in chips {
         let batch = batch?;
         let batch = ChipBatch::try_new(&batch).map_err(|error| errors::edge(&error))?;
         for row in 0..batch.len() {
             host.check_cancelled()?;
-            let input = chip_input(&batch, row, &facts.geobox, regions)?;
+            let input = chip_input(&batch, row, &facts.geobox, context)?;
             let run = if headed { model.segment(&[input]) } else { model.features(&[input]) };
             let _maps = run.map_err(|error| errors::infer(&error).at("chip", batch.chip(row)))?;
             count += 1;

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use skysense_abi::{Host, NodeError, Tool};
-use skysense_contract::Modality;
 use skysense_train::{Cost, CostRequest, GeoContextRequest, cost};
 
+use crate::settings::ModalitySetting;
 use crate::training::{Checkpointing, Precision};
 
 /// What to count. Everything but the preset may be left out.
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     /// Name of the preset, such as `tiny`.
     preset: String,
     /// Modalities of the model, of `hr`, `s2` and `s1`; all if left out.
-    modalities: Option<Vec<Sensor>>,
+    modalities: Option<Vec<ModalitySetting>>,
     /// Side of a chip in pixels of the 10 m grid, 16 if left out; high resolution has 32 times as many.
     chip_size: Option<usize>,
     /// Sentinel-2 dates of a chip, 8 if left out.
@@ -45,15 +45,6 @@ pub(crate) struct Arguments {
     tflops: Option<f64>,
 }
 
-/// A modality.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Sensor {
-    Hr,
-    S2,
-    S1,
-}
-
 /// Geo-context.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,18 +53,14 @@ struct Prototypes {
     regions: usize,
     /// Prototypes of a region; 100 in the paper.
     prototypes: usize,
-    /// Their width, that of the fused features if left out.
+    /// Their width, with projections from the features and to them; if left out they are as wide as the features, and
+    /// nothing is projected.
     width: Option<usize>,
 }
 
 impl From<Arguments> for CostRequest {
     fn from(given: Arguments) -> Self {
         let default = Self::new(given.preset);
-        let modality = |sensor| match sensor {
-            Sensor::Hr => Modality::Hr,
-            Sensor::S2 => Modality::S2,
-            Sensor::S1 => Modality::S1,
-        };
         let geo_context = given.geo_context.map(|Prototypes { regions, prototypes, width }| GeoContextRequest {
             regions,
             prototypes,
@@ -81,7 +68,7 @@ impl From<Arguments> for CostRequest {
         });
         Self {
             modalities: match given.modalities {
-                Some(sensors) => sensors.into_iter().map(modality).collect(),
+                Some(sensors) => sensors.into_iter().map(Into::into).collect(),
                 None => default.modalities,
             },
             chip_size: given.chip_size.unwrap_or(default.chip_size),

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     model: PathBuf,
     /// Folder to make; it must not exist.
     out: PathBuf,
-    /// Modules, of `hr`, `s2`, `s1`, `fusion` and `head`; all of the package if left out.
+    /// Modules, of `hr`, `s2`, `s1`, `fusion`, `geo_context` and `head`; all of the package if left out.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     modules: Vec<Module>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use skysense_abi::{Host, NodeError, Tool};
 use skysense_contract::Modality;
 use skysense_train::{
-    EncodedCalendar, ImportConfig, ImportFiles, ImportReport, Imported, Interpolation, ShapeSettings, import,
+    EncodedCalendar, ImportConfig, ImportFiles, ImportReport, Imported, Interpolation, Regions, ShapeSettings, import,
 };
 
 use crate::errors;
@@ -37,6 +37,14 @@ pub(crate) struct Arguments {
     /// File of the fusion.
     #[serde(default)]
     fusion: Option<PathBuf>,
+    /// File of prototypes by region, with the keys `prototypes`, `query.weight` and `context.weight`, as `model.export`
+    /// writes it.
+    #[serde(default)]
+    geo_context: Option<PathBuf>,
+    /// Which regions the prototypes are of: `equal_area:CELLS`, `web_mercator:ZOOM`, or the file `geo_context.json` of an
+    /// export.
+    #[serde(default)]
+    regions: Option<String>,
     /// File that holds all modules; files of single modules win over it.
     #[serde(default)]
     full: Option<PathBuf>,
@@ -132,7 +140,7 @@ impl Tool for ModelImport {
     fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
         let base = host.about().base;
         let out = path(&base, &arguments.out.display().to_string());
-        let config = arguments.config(&base);
+        let config = arguments.config(&base)?;
         let Imported { package, report } = import(&config, &out).map_err(|error| errors::train(&error))?;
         let contract = package.contract();
         Ok(Answer { model: out, name: contract.name.clone(), preset: contract.preset.clone(), report })
@@ -140,10 +148,11 @@ impl Tool for ModelImport {
 }
 
 impl Arguments {
-    fn config(self, base: &Path) -> ImportConfig {
+    fn config(self, base: &Path) -> Result<ImportConfig, NodeError> {
+        let regions = self.regions.as_deref().map(|regions| regions_of(base, regions)).transpose()?;
         let file = |file: Option<PathBuf>| file.map(|file| path(base, &file.display().to_string()));
         let default = ImportConfig::default();
-        ImportConfig {
+        Ok(ImportConfig {
             files: ImportFiles {
                 full: file(self.full),
                 hr: file(self.hr),
@@ -152,7 +161,9 @@ impl Arguments {
                 head_s2: file(self.head_s2),
                 head_s1: file(self.head_s1),
                 fusion: file(self.fusion),
+                geo_context: file(self.geo_context),
             },
+            regions,
             variant: self.variant,
             shapes: ShapeSettings {
                 heads: self.heads,
@@ -167,6 +178,7 @@ impl Arguments {
                 interpolation: self.interpolation,
                 calendar: self.calendar,
                 pad_small_map: self.pad_small_map,
+                untrained_fusion: self.allow_missing,
             },
             bands: [(Modality::Hr, self.hr_bands), (Modality::S2, self.s2_bands), (Modality::S1, self.s1_bands)]
                 .into_iter()
@@ -178,6 +190,41 @@ impl Arguments {
             licence: self.licence.unwrap_or(default.licence),
             chip_size: self.chip_size.unwrap_or(default.chip_size),
             ..default
+        })
+    }
+}
+
+/// A division by its name, or the regions that a file names.
+fn regions_of(base: &Path, text: &str) -> Result<Regions, NodeError> {
+    let fault = |message: String| {
+        let hint = "write equal_area:4096, web_mercator:9, or the file geo_context.json that model export wrote";
+        NodeError::new("settings.invalid", format!("regions {text:?}: {message}")).hint(hint)
+    };
+    let file = path(base, text);
+    if !file.is_file() {
+        return Ok(Regions { division: text.parse().map_err(fault)?, cells: Vec::new() });
+    }
+    let read = std::fs::read_to_string(&file).map_err(|error| fault(error.to_string()))?;
+    serde_json::from_str(&read).map_err(|error| fault(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_a_division_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = regions_of(folder.path(), "web_mercator:9").unwrap();
+        assert_eq!((found.division.cells(), found.cells.len()), (1 << 18, 0));
+        let text = r#"{"division": "equal_area:64", "cells": [3, 9], "prototypes": 5, "width": 8}"#;
+        std::fs::write(folder.path().join("geo_context.json"), text).unwrap();
+        assert_eq!(regions_of(folder.path(), "geo_context.json").unwrap().cells, [3, 9]);
+        for wrong in ["somewhere.json", "4096", "equal_area:none"] {
+            let error = regions_of(folder.path(), wrong).unwrap_err();
+            assert!(error.message.contains(wrong) && error.message.contains("expected"), "{error:?}");
         }
+        std::fs::write(folder.path().join("broken.json"), "{").unwrap();
+        assert!(regions_of(folder.path(), "broken.json").is_err());
     }
 }

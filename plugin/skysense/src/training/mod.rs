@@ -11,6 +11,6 @@ mod samples;
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
-pub(crate) use options::{Checkpointing, Precision};
+pub(crate) use options::{CalendarSetting, Checkpointing, Precision, calendar, compute, cpu};
 pub(crate) use package::{Place, Teller, finished, model_row, place, taken};
 pub(crate) use samples::{sample_bytes, samples, unlabelled};

@@ -2,7 +2,63 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use skysense_train::TrainingPrecision;
+use skysense_abi::Fault;
+use skysense_contract::Calendar;
+use skysense_train::{Compute, TrainError, TrainingDevice, TrainingPrecision};
+
+use crate::errors;
+
+/// How a node is told to compute, with a device that is there and can.
+///
+/// # Errors
+/// A device that is not known, not built, not there, or that does not compute in the precision.
+pub(crate) fn compute(device: &str, precision: Precision, checkpointing: Checkpointing) -> Result<Compute, Fault> {
+    let precision = precision.into();
+    let found = device.parse().and_then(|device: TrainingDevice| {
+        device.available(precision)?;
+        Ok(device)
+    });
+    let fault = |error: TrainError| Fault { field: "/device".into(), ..Fault::from(errors::train(&error)) };
+    Ok(Compute { precision, checkpointing: checkpointing.into(), device: found.map_err(fault)? })
+}
+
+/// Which tokens carry the encoding of the day of the year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CalendarSetting {
+    /// None.
+    None,
+    /// Those of Sentinel-2: the official code.
+    S2Only,
+    /// All: the paper's equation.
+    All,
+}
+
+/// The calendar encoding of a run: that of the setting, which a package to start from brings itself.
+///
+/// # Errors
+/// Both are given.
+pub(crate) fn calendar(
+    setting: Option<CalendarSetting>,
+    start: Option<&str>,
+    own: Calendar,
+) -> Result<Calendar, Fault> {
+    match (setting, start) {
+        (None, _) => Ok(own),
+        (Some(_), Some(start)) => {
+            let message = format!("calendar is given, and the package {start} brings its own");
+            Err(Fault::new("/calendar", "settings.calendar", message).hint("leave it out, or start from a preset"))
+        }
+        (Some(CalendarSetting::None), None) => Ok(Calendar::None),
+        (Some(CalendarSetting::S2Only), None) => Ok(Calendar::S2Only),
+        (Some(CalendarSetting::All), None) => Ok(Calendar::All),
+    }
+}
+
+/// The device of nodes that name none.
+pub(crate) fn cpu() -> String {
+    "cpu".into()
+}
 
 /// What activations and products are computed in; weights are kept in single precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

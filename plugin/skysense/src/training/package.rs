@@ -64,7 +64,7 @@ impl Place<'_> {
             MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
         // Asked while planning; meanwhile something may have come. A package in the run's own folder is of a run before.
         if self.named
-            && let Some(fault) = taken(self.target, self.exists)
+            && let Some(fault) = taken(Some(self.target), self.exists)
         {
             return Err(NodeError::new(fault.code, fault.message).hint(fault.hint.unwrap_or_default()));
         }
@@ -81,10 +81,13 @@ impl Place<'_> {
 }
 
 /// Why a package cannot be written to a place, if it cannot.
-pub(crate) fn taken(target: &Path, exists: Exists) -> Option<Fault> {
-    if !target.exists() {
-        return None;
+pub(crate) fn taken(target: Option<&Path>, exists: Exists) -> Option<Fault> {
+    if exists == Exists::Append {
+        let message = "exists is append, and a model package is one whole that nothing joins";
+        let hint = "write `exists: replace` to put it in the place of one that is there, or `exists: fail`";
+        return Some(Fault::new("/exists", "settings.exists", message).hint(hint));
     }
+    let target = target.filter(|target| target.exists())?;
     if exists != Exists::Replace {
         let message = format!("{} is already there", target.display());
         let hint = "set `exists: replace`, or choose another folder";

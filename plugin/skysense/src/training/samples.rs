@@ -9,6 +9,7 @@ use skysense_grid::Window;
 use skysense_train::{Sample, SampleSeries};
 
 use super::{Holdout, LabelReader};
+use crate::apply::centre;
 use crate::errors;
 
 /// Pairs chips with labels by place. Chips that touch the holdout, or that have no label or no pixels, give no
@@ -64,7 +65,9 @@ fn gather(
                 continue;
             }
             if let Some(labels) = labels(&window)? {
-                samples.push(Sample { series, labels, origin: [window.x, window.y] });
+                // Only prototypes ask for it: a grid without longitude and latitude is none for those alone.
+                let centre = centre(&chips, row, &facts.geobox).ok();
+                samples.push(Sample { series, labels, origin: [window.x, window.y], centre });
             }
         }
     }

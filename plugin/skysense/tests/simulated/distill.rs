@@ -108,6 +108,16 @@ fn what_does_not_fit_the_teacher_is_told_while_planning() {
     assert!(backwards.contains("/seconds"), "{backwards}");
     let unknown = told(&all, json!({"preset": "huge"}));
     assert!(unknown.contains("/preset") && unknown.contains("tiny"), "{unknown}");
+    let joined = told(&all, json!({"exists": "append", "out": "student"}));
+    assert!(joined.contains("/exists") && joined.contains("exists: replace"), "{joined}");
+    let licence = told(&all, json!({"licence": "research only"}));
+    assert!(licence.contains("/licence") && licence.contains("CC-BY-4.0"), "{licence}");
+    let device = told(&all, json!({"device": "gpu"}));
+    assert!(device.contains("/device") && device.contains("cuda:1"), "{device}");
+    let calendar = told(&all, json!({"start": package(), "calendar": "all"}));
+    assert!(calendar.contains("/calendar") && calendar.contains("brings its own"), "{calendar}");
+    let computed = told(&all, json!({"precision": "bf16", "checkpointing": "blocks", "calendar": "all"}));
+    assert!(computed.is_empty(), "{computed}");
     let nameless = told(&all, json!({"teacher": {"packages": "x"}}));
     assert!(nameless.contains("packages"), "{nameless}");
 }

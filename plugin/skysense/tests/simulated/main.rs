@@ -10,6 +10,7 @@ mod harness;
 #[path = "../../../infer/tests/common/mod.rs"]
 mod tiny;
 
+mod alone;
 mod bad_input;
 mod bands;
 mod bench;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use skysense_contract::{region, region_bounds};
+use skysense_contract::Division;
 use skysense_edges::{MapBatch, MapFacts};
 
 use crate::bench::{CHIPS, Way, simulate, write_package};
@@ -16,7 +16,8 @@ const REGIONS: usize = 4096;
 fn chips_on_either_side_of_a_border_have_prototypes_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     // A scene whose middle lies on the border between two regions.
-    let [west, south, _, north] = region_bounds(region(14.6, 48.2, REGIONS), REGIONS).unwrap();
+    let division = Division::EqualArea(REGIONS);
+    let [west, south, _, north] = division.bounds(division.cell(14.6, 48.2)).unwrap();
     let center = [west, (south + north) / 2.0];
     let scene = folder.path().join("scene");
     simulate(&scene, &json!({"center": center, "cloud": 0.0, "dates": 1, "radar_dates": 0}));
@@ -40,7 +41,7 @@ fn chips_on_either_side_of_a_border_have_prototypes_of_their_own() {
             chips += 1;
             let place = facts.chips.geobox.window(&maps.window(row).unwrap()).unwrap();
             let (longitude, latitude) = skysense_raster::centre_lon_lat(&place).unwrap();
-            let here = region(longitude, latitude, REGIONS);
+            let here = division.cell(longitude, latitude);
             regions.insert(here);
             // What Burn makes of the fused features and the prototypes of that region.
             let fused = &maps.values(row)[..half];

@@ -28,6 +28,8 @@ pub enum Part {
     HeadS1,
     /// Fusion.
     Fusion,
+    /// Prototypes by region, with their projections.
+    GeoContext,
 }
 
 impl Part {
@@ -41,6 +43,7 @@ impl Part {
             Self::HeadS2 => Some("head_s2"),
             Self::HeadS1 => Some("head_s1"),
             Self::Fusion => Some("fusion"),
+            Self::GeoContext => Some("geo_context"),
         }
     }
 }

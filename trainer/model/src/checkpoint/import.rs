@@ -19,11 +19,11 @@ use crate::encoder::SkySenseConfig;
 /// A model in files: what it looks like, where its tensors lie, and what was found. Nothing is read yet.
 #[derive(Debug)]
 pub struct Import {
-    /// What the model looks like. Of an encoder alone, the fusion has no layer, and an up head that no file has is no
-    /// part of the model.
+    /// What the model looks like. Of encoders alone, the fusion has no layer, and an up head that no file has is no part
+    /// of the model.
     pub config: SkySenseConfig,
-    /// Where the files hold one encoder and no fusion.
-    pub alone: Option<Alone>,
+    /// The encoders, where the files hold no fusion.
+    pub alone: Vec<Alone>,
     /// The preset whose sizes these are, if any.
     pub preset: Option<&'static str>,
     /// Every tensor that fits, by its published name in the whole model.
@@ -120,13 +120,13 @@ impl Import {
             && let Some((_, stored)) = assembly.tensors.remove(CALENDAR)
         {
             let reason = match settings.calendar {
-                _ if inferred.alone.is_some() => "a calendar table, and there is no fusion".to_string(),
+                _ if !inferred.alone.is_empty() => "a calendar table, and there is no fusion".to_string(),
                 Some(_) => "the calendar encoding is switched off".to_string(),
                 None => format!("its shape {:?} is not that of a table of the fusion", stored.shape()),
             };
             assembly.leave(&stored, &reason);
         }
-        let wanted = wanted(&config, inferred.alone)?;
+        let wanted = wanted(&config, &inferred.alone)?;
         let mut report = ImportReport {
             files: assembly.files.clone(),
             choices: inferred.choices,
@@ -250,7 +250,7 @@ fn fits(found: &[usize], wanted: &[usize]) -> bool {
 }
 
 /// Names and shapes of all parameters; none is made.
-fn wanted(config: &SkySenseConfig, alone: Option<Alone>) -> Result<Vec<(String, Vec<usize>)>> {
+fn wanted(config: &SkySenseConfig, alone: &[Alone]) -> Result<Vec<(String, Vec<usize>)>> {
     let device = Device::default();
     let mut all = Vec::new();
     if let Some(hr) = &config.hr {
@@ -259,13 +259,16 @@ fn wanted(config: &SkySenseConfig, alone: Option<Alone>) -> Result<Vec<(String, 
     for (name, head, series) in [("backbone_s2", "head_s2", &config.s2), ("backbone_s1", "head_s1", &config.s1)] {
         if let Some((vit, up)) = series {
             all.extend(parameters(&vit.init(&device), name));
-            if alone.is_none_or(|alone| alone.raised) {
+            if alone.iter().all(|alone| alone.module != name || alone.raised) {
                 all.extend(parameters(&up.init(&device), head));
             }
         }
     }
-    if alone.is_none() {
+    if alone.is_empty() {
         all.extend(parameters(&config.fusion.init(&device), "fusion"));
+    }
+    if let Some(context) = &config.geo_context {
+        all.extend(parameters(&context.init(&device), "geo_context"));
     }
     Ok(all)
 }

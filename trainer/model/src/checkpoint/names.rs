@@ -52,8 +52,9 @@ const IGNORED_STARTS: &[(&str, &str)] = &[
     ("backbone_s1.ln1.", "a final norm, which this encoder does not apply"),
 ];
 
-/// Modules as the published whole model names them.
-pub(super) const MODULES: &[&str] = &["backbone_hr", "backbone_s2", "backbone_s1", "head_s2", "head_s1", "fusion"];
+/// Modules as the published whole model names them; it has no prototypes, whose keys are ours.
+pub(super) const MODULES: &[&str] =
+    &["backbone_hr", "backbone_s2", "backbone_s1", "head_s2", "head_s1", "fusion", "geo_context"];
 
 /// The calendar table of the fusion.
 pub(super) const CALENDAR: &str = "ctpe";

@@ -14,6 +14,7 @@ use super::names::CALENDAR;
 use crate::calendar::{Calendar, DAYS};
 use crate::encoder::SkySenseConfig;
 use crate::fusion::FusionConfig;
+use crate::geo_context::GeoContextConfig;
 use crate::position::Interpolation;
 use crate::preset::{PRESETS, preset};
 use crate::swin::SwinV2Config;
@@ -55,6 +56,8 @@ pub struct ShapeSettings {
     pub calendar: Option<Calendar>,
     /// Pads maps that are smaller than an attention window.
     pub pad_small_map: bool,
+    /// Makes a fusion that starts untrained where the files have none, and not a model of encoders alone.
+    pub untrained_fusion: bool,
 }
 
 /// A configuration, and where what does not stand in shapes is from.
@@ -64,8 +67,8 @@ pub(super) struct Inferred {
     /// The preset whose sizes these are.
     pub(super) preset: Option<&'static str>,
     pub(super) choices: BTreeMap<String, String>,
-    /// Where the files hold one encoder and no fusion.
-    pub(super) alone: Option<Alone>,
+    /// The encoders, where the files hold no fusion.
+    pub(super) alone: Vec<Alone>,
 }
 
 /// An encoder without a fusion behind it: what it gives is its own.
@@ -75,6 +78,22 @@ pub struct Alone {
     pub module: &'static str,
     /// Whether its up head is there.
     pub raised: bool,
+}
+
+impl Alone {
+    /// Channels of what it gives.
+    pub fn channels(self, config: &SkySenseConfig) -> usize {
+        let series = |series: &Option<(VitConfig, UpHeadConfig)>| match series {
+            Some((_, up)) if self.raised => up.channels_out,
+            Some((vit, _)) => vit.channels,
+            None => 0,
+        };
+        match self.module {
+            "backbone_s2" => series(&config.s2),
+            "backbone_s1" => series(&config.s1),
+            _ => config.hr.as_ref().map_or(0, |hr| hr.stage_channels(hr.depths.len().saturating_sub(1))),
+        }
+    }
 }
 
 /// What the tensors of an assembly are the weights of.
@@ -101,11 +120,13 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
     }
     let there = [("backbone_hr", hr.is_some(), ""), ("backbone_s2", s2.is_some(), "head_s2")];
     let there = there.into_iter().chain([("backbone_s1", s1.is_some(), "head_s1")]).filter(|(_, there, _)| *there);
-    let alone = match there.collect::<Vec<_>>()[..] {
-        [(module, _, head)] if !assembly.has("fusion") => {
-            Some(Alone { module, raised: !head.is_empty() && assembly.has(head) })
-        }
-        _ => None,
+    let one = |(module, _, head): (&'static str, bool, &str)| Alone {
+        module,
+        raised: !head.is_empty() && assembly.has(head),
+    };
+    let alone: Vec<Alone> = match assembly.has("fusion") || settings.untrained_fusion {
+        true => Vec::new(),
+        false => there.map(one).collect(),
     };
     // The width of the tokens: what the encoders give, for they are what a fusion must fit.
     let projected = assembly.shape("fusion.porj_linear.weight").and_then(|shape| shape.get(1).copied());
@@ -121,9 +142,9 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
     let heads = projected
         .filter(|width| raised(*width))
         .or_else(|| heads.iter().find_map(|(name, vit)| head(name, vit.as_ref()?)));
-    let like = match alone {
-        Some(_) => s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels),
-        None => guess.map(|guess| guess.fusion.channels_in),
+    let like = match alone.is_empty() {
+        false => s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels),
+        true => guess.map(|guess| guess.fusion.channels_in),
     };
     let Some(width) = last.or(heads).or(projected).or(like).filter(|width| *width > 0) else {
         return Err(fault(
@@ -133,25 +154,28 @@ pub(super) fn infer(assembly: &Assembly, settings: &ShapeSettings) -> Result<Inf
             "name the file of the up head or of the fusion",
         ));
     };
-    let up = |vit: VitConfig, head: &str| {
-        let scale = scale(assembly, head, width).unwrap_or(vit.patch);
-        let up = UpHeadConfig { channels_in: vit.channels, channels_out: width, scale };
+    let up = |vit: VitConfig, name: &str| {
+        // What encoders alone give need not be as wide.
+        let (scale, channels_out) = match alone.is_empty() {
+            true => (scale(assembly, name, width).unwrap_or(vit.patch), width),
+            false => (vit.patch, head(name, &vit).unwrap_or(width)),
+        };
+        let up = UpHeadConfig { channels_in: vit.channels, channels_out, scale };
         (vit, up)
     };
     let channels = s2.as_ref().or(s1.as_ref()).map(|vit| vit.channels);
-    let fusion = match alone {
-        Some(alone) => shapes.no_fusion(alone, width),
-        None => shapes.fusion(width, channels)?,
+    let (s2, s1) = (s2.map(|vit| up(vit, "head_s2")), s1.map(|vit| up(vit, "head_s1")));
+    let fusion = match alone.is_empty() {
+        true => shapes.fusion(width, channels)?,
+        false => shapes.no_fusion(&alone),
     };
-    let config = SkySenseConfig {
-        hr,
-        s2: s2.map(|vit| up(vit, "head_s2")),
-        s1: s1.map(|vit| up(vit, "head_s1")),
-        fusion,
-        geo_context: None,
-    };
+    let geo_context = shapes.geo_context(fusion.channels, &alone)?;
+    let mut config = SkySenseConfig { hr, s2, s1, fusion, geo_context };
+    if !alone.is_empty() {
+        // Features side by side.
+        config.fusion = FusionConfig::absent(alone.iter().map(|alone| alone.channels(&config)).sum());
+    }
     let preset = matching(&config);
-    let mut config = config;
     if let Some(name) = preset {
         rates(&mut config, name);
     }
@@ -302,21 +326,14 @@ impl Shapes<'_> {
         })
     }
 
-    /// The place of the fusion where there is none: no layer, and it is never made.
-    fn no_fusion(&mut self, alone: Alone, channels: usize) -> FusionConfig {
-        let gives = if alone.raised { "its up head" } else { "its last layer" };
-        self.note("fusion", "none", &format!("{} alone: features are those of {gives}", alone.module));
-        FusionConfig {
-            channels_in: channels,
-            channels,
-            layers: 0,
-            heads: 1,
-            mlp_ratio: 1,
-            epsilon: 1e-5,
-            drop_path: 0.0,
-            calendar: Calendar::None,
-            days: crate::calendar::DAYS,
-        }
+    /// Tells that there is no fusion, and what the encoders give.
+    fn no_fusion(&mut self, alone: &[Alone]) -> FusionConfig {
+        let gives = |alone: &Alone| match alone.raised {
+            true => format!("{}: features are those of its up head", alone.module),
+            false => format!("{}: features are those of its last layer", alone.module),
+        };
+        self.note("fusion", "none", &alone.iter().map(gives).collect::<Vec<_>>().join("; "));
+        FusionConfig::absent(0)
     }
 
     /// The fusion; where the files have none, as a preset of the same encoders has it, else as wide as these.
@@ -349,6 +366,28 @@ impl Shapes<'_> {
             calendar,
             days,
         })
+    }
+
+    /// The prototypes, and whether they have projections from features of so many channels.
+    fn geo_context(&mut self, channels: usize, alone: &[Alone]) -> Result<Option<GeoContextConfig>> {
+        const NAME: &str = "geo_context";
+        if !self.assembly.has(NAME) {
+            return Ok(None);
+        }
+        if !alone.is_empty() {
+            let found = "prototypes, and no fusion whose features they are of";
+            return Err(fault(NAME, found, "weights of fusion", "name its file as well"));
+        }
+        let [regions, prototypes, width] = self.sides(NAME, "prototypes")?;
+        let projected = self.assembly.shape("geo_context.query.weight").is_some();
+        if !projected && width != channels {
+            let found = format!("prototypes of {width} channels without projections, and fused features of {channels}");
+            let hint = "the file is of another model, or lacks query.weight and context.weight";
+            return Err(fault(NAME, &found, "as many channels, or projections", hint));
+        }
+        let told = if projected { "projections in the file" } else { "no projections in the file" };
+        self.note("geo_context.width", width, told);
+        Ok(Some(GeoContextConfig { regions, prototypes, channels, width: projected.then_some(width) }))
     }
 
     /// Which tokens carry the calendar encoding, and the rows of its table.

@@ -136,9 +136,11 @@ pub fn fusion(config: &FusionConfig, dates: usize) -> Flops {
     project + layers
 }
 
-/// The prototypes' attention over one position.
+/// The prototypes' attention over one position, and what is projected to their width and back.
 pub fn geo_context(config: &GeoContextConfig) -> Flops {
-    attention(1, config.prototypes, config.channels)
+    let projections = config.width.map_or(Flops::default(), |width| Flops::product([1, config.channels, width]) * 2);
+    // Prototypes have no gradient, as pixels have none.
+    Flops::of_data([1, config.table_width(), config.prototypes]) * 2 + projections
 }
 
 /// A segmentation head over one position.
@@ -216,8 +218,12 @@ mod tests {
 
         let head = SegmentationHeadConfig { channels: 64, hidden: 64, classes: 5 };
         assert_eq!(segmentation_head(&head).forward, 2 * (9 * 64 * 64 + 64 * 5));
-        let context = GeoContextConfig { regions: 4096, prototypes: 100, channels: 64 };
-        assert_eq!(geo_context(&context).forward, 2 * (64 * 100 + 100 * 64));
+        let context = |width| GeoContextConfig { regions: 4096, prototypes: 100, channels: 64, width };
+        assert_eq!(geo_context(&context(None)).forward, 2 * (64 * 100 + 100 * 64));
+        assert_eq!(geo_context(&context(None)).backward, geo_context(&context(None)).forward);
+        let (projections, attention) = (2 * (64 * 16 + 16 * 64), 2 * (16 * 100 + 100 * 16));
+        let narrow = geo_context(&context(Some(16)));
+        assert_eq!((narrow.forward, narrow.backward), (projections + attention, 2 * projections + attention));
     }
 
     #[test]

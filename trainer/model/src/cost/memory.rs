@@ -271,11 +271,13 @@ pub fn fusion(mode: Mode, config: &FusionConfig, positions: u64, dates: u64) -> 
 /// The prototypes' attention over `positions` of each of `batch` chips.
 pub fn geo_context(config: &GeoContextConfig, positions: u64, batch: u64) -> Activations {
     let map = positions * batch * config.channels as u64;
-    let prototypes = batch * (config.prototypes * config.channels) as u64;
+    let prototypes = batch * (config.prototypes * config.table_width()) as u64;
     let weights = positions * batch * config.prototypes as u64;
+    // Queries and what prototypes say, before their projections.
+    let projected = config.width.map_or(0, |width| 2 * positions * batch * width as u64);
     Activations {
-        kept: VALUE * (map + prototypes + 3 * weights),
-        working: VALUE * (4 * map + prototypes + 2 * weights),
+        kept: VALUE * (map + projected + prototypes + 3 * weights),
+        working: VALUE * (4 * map + projected + prototypes + 2 * weights),
         again: 0,
     }
 }
@@ -353,17 +355,20 @@ pub fn training(
 ) -> Training {
     let weights = weights(config, head);
     let parameters = VALUE * weights;
+    // Prototypes follow averages, not gradients.
+    let table = config.geo_context.as_ref().map_or(0, |c| c.regions * c.prototypes * c.table_width()) as u64;
+    let learned = VALUE * (weights - table);
     let pixels = pixels(config, chip, batch);
     let Activations { kept, again, working } = whole(mode, config, head, chip, batch);
     // Products keep weights in their own type; blocks that are computed again do so one at a time.
     let copies = match mode.checkpointing {
-        Checkpointing::Off => mode.copies(weights),
+        Checkpointing::Off => mode.copies(weights - table),
         Checkpointing::Blocks => 0,
     };
     Training {
         parameters,
-        gradients: parameters * mode.parts.min(batch).max(1),
-        optimiser: MOMENTS * parameters,
+        gradients: learned * mode.parts.min(batch).max(1),
+        optimiser: MOMENTS * learned,
         activations: VALUE * pixels + mode.copies(pixels) + kept + again + copies + working,
     }
 }

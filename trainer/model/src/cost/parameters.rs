@@ -59,9 +59,10 @@ pub fn calendar(config: &FusionConfig) -> usize {
     if config.calendar == Calendar::None { 0 } else { config.days * config.channels_in }
 }
 
-/// Parameters of the prototypes.
+/// Parameters of the prototypes, and of their two projections where they have a width of their own.
 pub fn geo_context(config: &GeoContextConfig) -> usize {
-    config.regions * config.prototypes * config.channels
+    let projections = config.width.map_or(0, |width| 2 * config.channels * width);
+    config.regions * config.prototypes * config.table_width() + projections
 }
 
 /// Parameters of a segmentation head.
@@ -79,7 +80,8 @@ pub fn segmentation_head(config: &SegmentationHeadConfig) -> usize {
 ///   preset has the 4 × 4 of the official configuration, 245,760 parameters fewer in each series encoder:
 ///   [`SkySenseConfig::with_positions`] gives the other.
 /// - Prototypes of 4096 regions × 100 have 209.7 M at a width of 512, so the paper's 215 M seem to be that with
-///   projections; ours are as wide as the features, 1024, and have none: 419.4 M.
+///   projections. With two linear ones there are 210.8 M here, so 4.2 M stay unexplained; as wide as the features, 1024,
+///   and without projections 419.4 M.
 pub fn by_module(config: &SkySenseConfig) -> Vec<(&'static str, usize)> {
     let mut counts = Vec::new();
     if let Some(hr) = &config.hr {
@@ -122,6 +124,9 @@ mod tests {
         assert_eq!(count(&config, "s2"), 302_491_648);
         assert_eq!(count(&config, "s1"), 302_360_576);
         assert_eq!(count(&config, "ctpe"), 1_027_840);
+        let context = |width| GeoContextConfig { regions: 4096, prototypes: 100, channels: 1024, width };
+        assert_eq!(geo_context(&context(Some(512))), 209_715_200 + 1_048_576);
+        assert_eq!(geo_context(&context(None)), 419_430_400);
     }
 
     #[test]
@@ -144,9 +149,10 @@ mod tests {
     fn the_formula_counts_what_is_made() {
         for name in ["tiny", "small"] {
             let mut config = preset(name).unwrap();
-            config.geo_context = Some(GeoContextConfig { regions: 3, prototypes: 5, channels: config.fusion.channels });
-            for (side, of_class) in [(4, false), (7, true)] {
-                let config = config.clone().with_positions(side, of_class);
+            let channels = config.fusion.channels;
+            for (side, of_class, width) in [(4, false, None), (7, true, Some(24))] {
+                let mut config = config.clone().with_positions(side, of_class);
+                config.geo_context = Some(GeoContextConfig { regions: 3, prototypes: 5, channels, width });
                 let model = config.init(&Device::default()).unwrap();
                 let encoders = &model.encoders;
                 let made = [
@@ -163,6 +169,7 @@ mod tests {
                 assert_eq!(model.num_params(), made.iter().map(|entry| entry.1).sum::<usize>(), "{name}");
             }
             config.fusion.calendar = Calendar::None;
+            config.geo_context = Some(GeoContextConfig { regions: 3, prototypes: 5, channels, width: Some(channels) });
             let model = config.init(&Device::default()).unwrap();
             assert_eq!(model.num_params(), by_module(&config).iter().map(|entry| entry.1).sum::<usize>());
             let head = SegmentationHeadConfig { channels: config.channels(), hidden: 64, classes: 9 };

@@ -20,7 +20,7 @@ pub(crate) fn attend(packed: &Tensor<3>, heads: usize, hidden: Option<&Tensor<4>
     let hidden = given(hidden, sequences)?;
     Some(match place([packed.into()])? {
         Place::Plain([packed]) => {
-            let [given, _] = shape.forward(values(&ordered(&packed)), hidden.as_ref().map(Given::borrow));
+            let given = shape.apply(values(&ordered(&packed)), hidden.as_ref().map(Given::borrow));
             Tensor::from_primitive::<Flex>(joined(given))
         }
         Place::Recorded([packed]) => {
@@ -56,7 +56,7 @@ pub(crate) fn attend_first(
     Some(match place([query.into(), packed.into()])? {
         Place::Plain(inputs) => {
             let [query, packed] = inputs.map(|input| ordered(&input));
-            let [given, _] = shape.forward(values(&query), values(&packed), hidden.as_ref().map(Given::borrow));
+            let given = shape.apply(values(&query), values(&packed), hidden.as_ref().map(Given::borrow));
             Tensor::from_primitive::<Flex>(joined(given))
         }
         Place::Recorded(inputs) => {

@@ -116,6 +116,11 @@ mod tests {
         assert_eq!(parameters["total"], sum);
         assert_eq!(parameters["segmentation_head"], (9 * 2048 + 1) * 64 + 65 * 10);
         assert_eq!(answer["gpu_days"], serde_json::Value::Null);
+        let narrow = cost(&CostRequest { geo_context: prototypes(4096, 100, Some(512)), ..request.clone() }).unwrap();
+        let wide = cost(&request).unwrap();
+        assert_eq!(narrow.parameters.get("geo_context"), Some(4096 * 100 * 512 + 2 * 1024 * 512));
+        assert_eq!(narrow.parameters.get("segmentation_head"), wide.parameters.get("segmentation_head"));
+        assert!(narrow.memory.training.total() < wide.memory.training.total());
     }
 
     #[test]
@@ -150,7 +155,7 @@ mod tests {
         assert!(fault(&|r| r.batch = 1 << 40).contains("1 to 1024"));
         assert!(fault(&|r| r.tflops = f64::NAN).contains("NaN"));
         assert!(fault(&|r| r.modalities.clear()).contains("hr, s2, s1"));
-        assert!(fault(&|r| r.geo_context = prototypes(8, 8, Some(512))).contains("512"));
+        assert!(fault(&|r| r.geo_context = prototypes(8, 8, Some(0))).contains("geo_context.width is 0"));
         let mut alone = CostRequest { modalities: vec![Modality::Hr], ..CostRequest::new("skysense") };
         (alone.dates_s2, alone.dates_s1) = (0, 0);
         assert_eq!(cost(&alone).unwrap().parameters.get("s2"), None);
@@ -159,7 +164,7 @@ mod tests {
     #[test]
     fn the_largest_settings_stay_in_range() {
         let mut request = CostRequest {
-            geo_context: prototypes(MOST.regions, MOST.prototypes, None),
+            geo_context: prototypes(MOST.regions, MOST.prototypes, Some(MOST.width)),
             ..CostRequest::new("skysense")
         };
         (request.chip_size, request.dates_s2, request.dates_s1) = (MOST.chip_size, MOST.dates, MOST.dates);

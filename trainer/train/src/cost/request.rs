@@ -16,6 +16,7 @@ pub(super) const MOST: Limits = Limits {
     positions: 1024,
     regions: 1_000_000,
     prototypes: 10_000,
+    width: 65_536,
 };
 
 pub(super) struct Limits {
@@ -26,6 +27,7 @@ pub(super) struct Limits {
     pub(super) positions: usize,
     pub(super) regions: usize,
     pub(super) prototypes: usize,
+    pub(super) width: usize,
 }
 
 /// What to count.
@@ -68,7 +70,8 @@ pub struct GeoContextRequest {
     pub regions: usize,
     /// Prototypes of a region; 100 in the paper.
     pub prototypes: usize,
-    /// Their width, that of the fused features if left out.
+    /// Their width, with projections from the fused features and to them; without it prototypes are as wide as these, and
+    /// nothing is projected.
     pub width: Option<usize>,
 }
 
@@ -114,6 +117,7 @@ impl CostRequest {
         if let Some(context) = self.geo_context {
             within("geo_context.regions", context.regions, MOST.regions)?;
             within("geo_context.prototypes", context.prototypes, MOST.prototypes)?;
+            within("geo_context.width", context.width.unwrap_or(1), MOST.width)?;
         }
         if !self.tflops.is_finite() || self.tflops <= 0.0 {
             let value = self.tflops.to_string();
@@ -143,7 +147,8 @@ impl CostRequest {
         config.geo_context = self.geo_context.map(|context| GeoContextConfig {
             regions: context.regions,
             prototypes: context.prototypes,
-            channels: context.width.unwrap_or(config.fusion.channels),
+            channels: config.fusion.channels,
+            width: context.width,
         });
         config.check()?;
         let head = segmentation_head(&config, self.classes);

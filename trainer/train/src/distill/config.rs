@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use skysense_contract::Modality;
 
-use crate::{Recipe, TrainError};
+use crate::{Compute, Recipe, TrainError};
 
 /// Settings of a distillation: a student learns to give a teacher's features.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,6 +18,9 @@ pub struct DistillConfig {
     /// Folder of the teacher's package. The result names the teacher by its name and checksum, not by this place.
     #[serde(skip)]
     pub teacher: PathBuf,
+    /// How the student's steps are computed. The teacher looks in single precision, on the same device.
+    #[serde(flatten)]
+    pub compute: Compute,
     /// What the student sees of the samples; `None` for all. A teacher that sees more teaches what it knows of that too.
     pub modalities: Option<Vec<Modality>>,
     /// Name of the student.
@@ -38,6 +41,7 @@ impl DistillConfig {
         Self {
             recipe: Recipe { validation: 0.1, ..Recipe::default() },
             teacher: teacher.into(),
+            compute: Compute::default(),
             modalities: None,
             name: name.into(),
             encoders: 1.0,

@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor, TensorData};
-use skysense_contract::{Modality, Offer, sha256_bytes};
-use skysense_model::Tape;
+use skysense_contract::{Checksum, Modality, Offer};
+use skysense_model::{Precision, Tape};
 
 use self::level::Level;
 use self::likeness::Likenesses;
@@ -30,13 +30,14 @@ use self::target::{Lesson, Target, target};
 use self::teacher::{Teacher, prepared};
 use crate::augment::Drawn;
 use crate::batch::stack;
+use crate::compute::Step;
 use crate::dataset::{Prepared, labelled_blocks, mark};
 use crate::draw::Draw;
 use crate::loss::feature_loss;
 use crate::loss_scale::LossScale;
-use crate::parts::{Parts, part_seed};
+use crate::parts::Parts;
 use crate::split::Split;
-use crate::steps::{self, Learner, step_seed};
+use crate::steps::{self, Learner};
 use crate::{Hooks, Sample, TrainError};
 
 pub use config::DistillConfig;
@@ -84,22 +85,25 @@ pub fn distill(
 ) -> Result<Distilled, TrainError> {
     let started = Instant::now();
     let plan = plan(samples, offers, config)?;
+    let device = config.compute.device.open(config.compute.precision)?;
     let ready = samples.iter().enumerate().map(|(index, sample)| prepared(sample, index, &plan.student));
     let mut ready = ready.collect::<Result<Vec<_>, _>>()?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
     mark(samples, &mut ready, &Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed));
-    let teacher = Teacher::new(samples, &plan, (&mut ready, config.hold), hooks)?;
+    let teacher = Teacher::new((samples, &device), &plan, (&mut ready, config.hold), hooks)?;
     let training: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
     let Some(first) = training.first() else {
         return Err(TrainError::NoPixels { samples: samples.len(), teacher: plan.package.contract().name.clone() });
     };
     let probe = ready[*first].clone();
-    let device = Device::flex().autodiff();
+    let device = device.autodiff();
     let parts = Parts::new(config.recipe.parts, &device)?;
     let run = Run { config, plan: &plan, teacher, ready, training, device, parts };
-    let before = run.held_out(&run.network()?.valid())?;
+    // Measures, and the package's probe, are computed on the processor.
+    let measured = |student: Student| student.valid().to_device(&Device::flex());
+    let before = run.held_out(&measured(run.network()?))?;
     let (student, state) = steps::run(&config.recipe, &run, &run.identity(), hooks)?;
-    let student = student.valid();
+    let student = measured(student);
     let held_out = run.held_out(&student)?;
     let samples = run.training.len();
     drop(run);
@@ -133,19 +137,34 @@ impl Learner for Run<'_> {
     type Network = Student;
 
     fn network(&self) -> Result<Student, TrainError> {
-        let width = |level| self.teacher.standards.get(&level).map_or(0, |standard| standard.mean.len());
-        Student::new(self.plan, width, self.config.recipe.seed, &self.device)
+        Student::new(self.plan, |level| self.teacher.channels(level), self.config.recipe.seed, &self.device)
+    }
+
+    fn precision(&self) -> Precision {
+        self.config.compute.precision
     }
 
     fn step(
         &self,
         student: Student,
         optimiser: &mut ModuleOptimizer,
-        _: &mut LossScale,
+        scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Student, f32), TrainError> {
-        let (value, gradients) = self.gradients(&student, (step, rate))?;
-        Ok((optimiser.step(rate, student, gradients), value))
+        let Self { config, ready, training, .. } = self;
+        let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
+        let drawn = Draw { ready, training, batch, seed, augmentation }.step(step);
+        let parts = self.parts.share(drawn).into_iter().map(|drawn| self.part(drawn));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let weights = self.weights(&parts);
+        let step = Step { compute: config.compute, parts: &self.parts, seed, number: step, rate };
+        let loss = |student: &Student, tape: &Tape, part: Part| {
+            let samples: Vec<&Prepared> = part.samples.iter().collect();
+            let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
+            let found = student.features(tape, &batch, &self.plan.levels, config.compute.precision);
+            self.loss(found, part.targets, &weights)
+        };
+        step.take(student, parts, (optimiser, scale), loss, |student, tape, loss| tape.backward(loss, student))
     }
 }
 
@@ -156,27 +175,6 @@ struct Part {
 }
 
 impl Run<'_> {
-    /// Loss of a step and its gradients.
-    fn gradients(&self, student: &Student, (step, rate): (usize, f64)) -> Result<(f32, GradientsParams), TrainError> {
-        let Self { config, ready, training, .. } = self;
-        let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
-        let drawn = Draw { ready, training, batch, seed, augmentation }.step(step);
-        let parts = self.parts.share(drawn).into_iter().map(|drawn| self.part(drawn));
-        let parts = parts.collect::<Result<Vec<_>, _>>()?;
-        let weights = self.weights(&parts);
-        self.parts.gradients(student, parts, |student, at, part| {
-            let batch = stack(&part.samples, &self.plan.student.inputs, &[1.0], false, &self.device);
-            let tape = Tape::keeping(part_seed(step_seed(seed, step), at));
-            let found = student.features(&tape, &batch, &self.plan.levels);
-            let loss = self.loss(found, part.targets, &weights);
-            let value = loss.clone().into_scalar::<f32>();
-            if !value.is_finite() {
-                return Err(TrainError::Diverged { step, rate });
-            }
-            Ok((value, tape.backward(&loss, &student)))
-        })
-    }
-
     fn part(&self, drawn: Vec<(usize, Prepared, Drawn)>) -> Result<Part, TrainError> {
         let features =
             drawn.iter().map(|(place, ..)| self.teacher.features(*place)).collect::<Result<Vec<_>, TrainError>>()?;
@@ -187,10 +185,8 @@ impl Run<'_> {
                 Some(Lesson { sample, drawn: Some(drawn), features: features.as_ref()? })
             })
             .collect();
-        let standards = &self.teacher.standards;
-        let targets =
-            self.plan.levels.iter().filter_map(|level| Some((*level, target(&lessons, *level, standards, false)?)));
-        let targets = targets.collect();
+        let one = |level: &Level| Some((*level, target(&lessons, *level, self.teacher.channels(*level), false)?));
+        let targets = self.plan.levels.iter().filter_map(one).collect();
         Ok(Part { samples: drawn.into_iter().map(|(_, sample, _)| sample).collect(), targets })
     }
 
@@ -232,10 +228,10 @@ impl Run<'_> {
                 continue;
             }
             let Some(features) = self.teacher.features(index)? else { continue };
-            let batch = stack(std::slice::from_ref(sample), &self.plan.student.inputs, &[1.0], true, &Device::flex());
+            let batch = stack(&[sample], &self.plan.student.inputs, &[1.0], true, &Device::flex());
             let lesson = [Lesson { sample, drawn: None, features: &features }];
-            for (level, predicted) in student.features(&Tape::off(), &batch, &self.plan.levels) {
-                if let Some(target) = target(&lesson, level, &self.teacher.standards, true) {
+            for (level, predicted) in student.features(&Tape::off(), &batch, &self.plan.levels, Precision::F32) {
+                if let Some(target) = target(&lesson, level, self.teacher.channels(level), true) {
                     let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
                     all.add(level, &predicted, &target, &self.teacher.standards[&level]);
                 }
@@ -246,16 +242,18 @@ impl Run<'_> {
 
     /// Checksum of all that decides the weights.
     fn identity(&self) -> String {
-        let mut bytes = serde_json::to_vec(self.config).unwrap_or_default();
+        let mut sum = Checksum::default();
+        sum.add(&serde_json::to_vec(self.config).unwrap_or_default());
         let student = &self.plan.student;
         let levels = &self.plan.levels;
-        bytes.extend(format!("{} {:?} {} {levels:?}", student.start(), student.inputs, student.chip_size).bytes());
+        sum.add(format!("{} {:?} {} {levels:?}", student.start(), student.inputs, student.chip_size).as_bytes());
         // What the teacher saw and the student does not stands in the means of its features.
-        bytes.extend(self.plan.package.contract().weights_sha256.bytes());
+        sum.add(self.plan.package.contract().weights_sha256.as_bytes());
         for standard in self.teacher.standards.values() {
-            bytes.extend(standard.mean.iter().chain(&standard.deviation).flat_map(|value| value.to_le_bytes()));
+            sum.floats(&standard.mean);
+            sum.floats(&standard.deviation);
         }
-        self.ready.iter().for_each(|sample| sample.tell(&mut bytes));
-        sha256_bytes(&bytes)
+        self.ready.iter().for_each(|sample| sample.tell(&mut sum));
+        sum.finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skysense_contract::{Contract, Modality, Offer, Package};
+use skysense_contract::{Contract, GeoContext, Modality, Offer, Package};
 use skysense_model::SkySenseConfig;
 
 use super::DistillConfig;
@@ -41,10 +41,12 @@ pub(super) fn plan(
 ) -> Result<Plan, TrainError> {
     config.check()?;
     let package = Package::open(&config.teacher)?;
-    let teacher = from_package(package.clone(), offers)?;
+    let mut teacher = from_package(package.clone(), offers)?;
+    // Its fused features teach, which prototypes come after.
+    teacher.geo_context = None;
     let seen = seen(offers, config)?;
     let student = setup(samples, &seen, &config.recipe)?;
-    if let Some(regions) = student.package.as_ref().and_then(|package| package.contract().regions) {
+    if let Some(regions) = student.geo_context.as_ref().map(GeoContext::regions) {
         return Err(TrainError::Setting {
             setting: "start",
             value: format!("a package with prototypes of {regions} regions"),

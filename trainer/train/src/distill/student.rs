@@ -6,7 +6,6 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 use rand::RngExt;
-use skysense_contract::Modality;
 use skysense_model::{Precision, SkySense, Tape};
 
 use super::level::Level;
@@ -40,33 +39,36 @@ impl Student {
         seed: u64,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let encoder = plan.student.encoder(seed, device)?;
+        // Made on the processor, so that a seed gives the same weights on every device.
+        let cpu = Device::flex().autodiff();
+        let encoder = plan.student.encoder(seed, &cpu)?;
         let widths: Vec<[usize; 2]> =
             plan.levels.iter().map(|level| [channels(encoder.config(), *level), teacher(*level)]).collect();
         let projection = |[input, output]: [usize; 2]| {
             let normal = Initializer::Normal { mean: 0.0, std: 1.0 / (input as f64).sqrt() };
-            Projection { weight: normal.init([output, input], device), bias: Initializer::Zeros.init([output], device) }
+            Projection { weight: normal.init([output, input], &cpu), bias: Initializer::Zeros.init([output], &cpu) }
         };
-        let projections = seeded(device, rng(seed, Purpose::Projection, 0).random(), || {
+        let projections = seeded(&cpu, rng(seed, Purpose::Projection, 0).random(), || {
             drawn(widths.into_iter().map(projection).collect::<Vec<_>>())
         });
-        Ok(Self { encoder, projections })
+        let student = Self { encoder, projections };
+        Ok(if *device == cpu { student } else { student.fork(device) })
     }
 
     /// A batch → features by level in the teacher's channels, `[position, channel]`; positions are those of
     /// `[batch, height, width]` for the fused features, else of `[batch, time, height, width]`. Levels of modalities that
     /// the batch lacks are left out.
-    pub(super) fn features(&self, tape: &Tape, batch: &Batch, levels: &[Level]) -> BTreeMap<Level, Tensor<2>> {
-        let tokens = tokens(&self.encoder, tape, batch, Precision::F32);
-        let mut places = BTreeMap::new();
-        let mut from = 0;
-        for modality in Modality::ALL {
-            if let Some(stack) = batch.stacks.get(&modality) {
-                let time = stack.days.dims()[1];
-                places.insert(modality, from..from + time);
-                from += time;
-            }
-        }
+    pub(super) fn features(
+        &self,
+        tape: &Tape,
+        batch: &Batch,
+        levels: &[Level],
+        precision: Precision,
+    ) -> BTreeMap<Level, Tensor<2>> {
+        let mut tokens = tokens(&self.encoder, tape, batch, precision);
+        // Projections and fusion both read them.
+        tokens.features = tape.junction(tokens.features);
+        let places = batch.places();
         let mut found = BTreeMap::new();
         for (level, projection) in levels.iter().zip(&self.projections) {
             if let Level::Encoder(modality) = level
@@ -92,6 +94,6 @@ impl Student {
 
 impl Projection {
     fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
-        linear(rows, self.weight.val().transpose(), Some(self.bias.val()))
+        linear(Precision::F32.cast(rows), self.weight.val().transpose(), Some(self.bias.val()))
     }
 }

@@ -1,11 +1,9 @@
 //! What a student should give for a batch: the teacher's features, drawn as the student's input was.
 
-use std::collections::BTreeMap;
-
 use skysense_contract::Modality;
 
 use super::level::Level;
-use super::teacher::{Features, Standard};
+use super::teacher::Features;
 use crate::augment::Drawn;
 use crate::dataset::Prepared;
 
@@ -39,14 +37,7 @@ impl Target {
 /// Series are padded to the longest of the batch, as their inputs are. A date counts where the teacher has it too: if a
 /// band is not a number on a whole date, a model without that band keeps the date and another does not; then the
 /// sample's dates of that modality do not count.
-pub(super) fn target(
-    lessons: &[Lesson<'_>],
-    level: Level,
-    standards: &BTreeMap<Level, Standard>,
-    validates: bool,
-) -> Option<Target> {
-    let standard = standards.get(&level)?;
-    let channels = standard.mean.len();
+pub(super) fn target(lessons: &[Lesson<'_>], level: Level, channels: usize, validates: bool) -> Option<Target> {
     let time = match level {
         Level::Fused => 1,
         Level::Encoder(modality) => {
@@ -72,7 +63,7 @@ pub(super) fn target(
                     f32::from(u8::from(pixel.class.is_some() && pixel.validates == validates));
                 let row = &mut target.values[(from + place) * channels..][..channels];
                 for (channel, value) in row.iter_mut().enumerate() {
-                    *value = (maps[channel * area + place] - standard.mean[channel]) / standard.deviation[channel];
+                    *value = maps[channel * area + place];
                 }
             }
         }
@@ -102,6 +93,8 @@ impl Lesson<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
@@ -119,11 +112,6 @@ mod tests {
         }
     }
 
-    fn standards() -> BTreeMap<Level, Standard> {
-        let standard = Standard { mean: vec![1.0], deviation: vec![2.0] };
-        BTreeMap::from([(Level::Fused, standard.clone()), (Level::Encoder(Modality::S2), standard)])
-    }
-
     #[test]
     fn targets_follow_turns_and_dates_of_the_input() {
         let sample = prepared(1, 5);
@@ -133,10 +121,9 @@ mod tests {
             let mut random: ChaCha8Rng = rng(3, Purpose::Augment, step);
             let (input, drawn) = Augmentation::default().draw(&sample, &mut random);
             let lesson = Lesson { sample: &input, drawn: Some(&drawn), features: &features };
-            let target = target(&[lesson], Level::Encoder(Modality::S2), &standards(), false).unwrap();
+            let target = target(&[lesson], Level::Encoder(Modality::S2), 1, false).unwrap();
             let pixels = &input.series[&Modality::S2].pixels;
-            let expected: Vec<f32> = pixels.iter().map(|value| (value - 1.0) / 2.0).collect();
-            assert_eq!(target.values, expected);
+            assert_eq!(&target.values, pixels);
             assert_eq!(target.weights, vec![1.0; pixels.len()]);
             shorter |= pixels.len() < 20;
         }
@@ -153,7 +140,7 @@ mod tests {
                 Lesson { sample: &long, drawn: None, features: &of_long },
                 Lesson { sample: &short, drawn: None, features: of_short },
             ];
-            target(&lessons, Level::Encoder(Modality::S2), &standards(), validates).unwrap().weights
+            target(&lessons, Level::Encoder(Modality::S2), 1, validates).unwrap().weights
         };
         let one = [1.0, 1.0, 1.0, 0.0];
         assert_eq!(weights(&of_short, false), [&one[..], &one, &[1.0; 4], &[0.0; 4]].concat());

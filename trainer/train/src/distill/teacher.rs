@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use skysense_contract::Modality;
 use skysense_model::{Precision, SkySense, Tape};
@@ -36,7 +37,7 @@ pub(super) fn prepared(sample: &Sample, index: usize, setup: &Setup) -> Result<P
         .map_err(|fault| TrainError::Sample { sample: index, fault })
 }
 
-/// The teacher's features of one sample, as they came.
+/// The teacher's features of one sample.
 #[derive(Debug, Clone)]
 pub(super) struct Features {
     /// `[time, channel, height, width]` by level; time is 1 for the fused ones.
@@ -58,6 +59,7 @@ pub(super) struct Teacher<'a> {
     setup: &'a Setup,
     levels: &'a [Level],
     encoder: SkySense,
+    device: Device,
     /// By sample, where they are held.
     held: Option<Vec<Option<Features>>>,
     /// By level.
@@ -68,15 +70,15 @@ impl<'a> Teacher<'a> {
     /// Loads the teacher and has it look at every sample: for its features where they are to be held, and for the means
     /// and deviations of their channels over the pixels that train. Samples that it sees nothing of no longer train.
     pub(super) fn new(
-        samples: &'a [Sample],
+        (samples, device): (&'a [Sample], &Device),
         plan: &'a Plan,
         (ready, hold): (&mut [Prepared], u64),
         hooks: &mut dyn Hooks,
     ) -> Result<Self, TrainError> {
-        let device = Device::flex();
-        let (encoder, _) = load_encoder(random_encoder(&plan.teacher, 0, &device)?, &plan.package)?;
+        let (encoder, _) = load_encoder(random_encoder(&plan.teacher, 0, &Device::flex())?, &plan.package)?;
+        let (encoder, device) = (encoder.to_device(device), device.clone());
         let (setup, levels) = (&plan.teacher, &plan.levels[..]);
-        let mut teacher = Self { samples, setup, levels, encoder, held: None, standards: BTreeMap::new() };
+        let mut teacher = Self { samples, setup, levels, encoder, device, held: None, standards: BTreeMap::new() };
         let sizes = teacher.encoder.config();
         let mut sums: BTreeMap<Level, Sums> =
             levels.iter().map(|level| (*level, Sums::new(channels(sizes, *level)))).collect();
@@ -104,15 +106,34 @@ impl<'a> Teacher<'a> {
             hooks.teacher(index + 1, samples.len());
         }
         teacher.standards = sums.into_iter().map(|(level, sums)| (level, sums.standard())).collect();
-        teacher.held = held;
+        teacher.held =
+            held.map(|held| held.into_iter().map(|features| Some(teacher.standardised(features?))).collect());
         Ok(teacher)
     }
 
-    /// Features of a sample; `None` where the teacher sees nothing of it.
+    /// Channels of the features at a level.
+    pub(super) fn channels(&self, level: Level) -> usize {
+        self.standards.get(&level).map_or(0, |standard| standard.mean.len())
+    }
+
+    /// Features with mean and deviation of each channel taken off.
+    fn standardised(&self, mut features: Features) -> Features {
+        let area = self.setup.chip_size.pow(2);
+        for (level, maps) in &mut features.maps {
+            let Some(Standard { mean, deviation }) = self.standards.get(level) else { continue };
+            for (plane, values) in maps.chunks_exact_mut(area).enumerate() {
+                let channel = plane % mean.len();
+                values.iter_mut().for_each(|value| *value = (*value - mean[channel]) / deviation[channel]);
+            }
+        }
+        features
+    }
+
+    /// Standardised features of a sample; `None` where the teacher sees nothing of it.
     pub(super) fn features(&self, index: usize) -> Result<Option<Cow<'_, Features>>, TrainError> {
         match &self.held {
             Some(held) => Ok(held[index].as_ref().map(Cow::Borrowed)),
-            None => Ok(self.look(index)?.map(Cow::Owned)),
+            None => Ok(self.look(index)?.map(|features| Cow::Owned(self.standardised(features)))),
         }
     }
 
@@ -121,18 +142,14 @@ impl<'a> Teacher<'a> {
         if sample.series.is_empty() {
             return Ok(None);
         }
-        let batch = stack(std::slice::from_ref(&sample), &self.setup.inputs, &[1.0], false, &Device::flex());
+        let batch = stack(&[&sample], &self.setup.inputs, &[1.0], false, &self.device);
         let tokens = tokens(&self.encoder, &Tape::off(), &batch, Precision::F32);
         let mut maps = BTreeMap::new();
-        let mut from = 0;
-        for modality in Modality::ALL {
-            let Some(series) = sample.series.get(&modality) else { continue };
-            let time = series.days.len();
+        for (modality, place) in batch.places() {
             if self.levels.contains(&Level::Encoder(modality)) {
-                let part = tokens.features.clone().narrow(1, from, time);
+                let part = tokens.features.clone().narrow(1, place.start, place.len());
                 maps.insert(Level::Encoder(modality), self.values(part.squeeze_dim::<4>(0))?);
             }
-            from += time;
         }
         maps.insert(Level::Fused, self.values(self.encoder.fusion.forward(tokens))?);
         let days = sample.series.iter().map(|(modality, series)| (*modality, series.days.clone())).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use skysense_contract::Modality;
+use skysense_contract::{Division, Modality};
 use skysense_model::checkpoint::{Part, ShapeSettings};
 
 use crate::graphs::{INSIDE, SHARD};
@@ -26,6 +26,18 @@ pub struct ImportFiles {
     pub head_s1: Option<PathBuf>,
     /// Fusion.
     pub fusion: Option<PathBuf>,
+    /// Prototypes by region, under the keys that [`crate::export_files`] writes.
+    pub geo_context: Option<PathBuf>,
+}
+
+/// Which regions the prototypes of a file are of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Regions {
+    /// How the Earth is divided.
+    pub division: Division,
+    /// The cells in the order of the table; all of the division where there are none.
+    #[serde(default)]
+    pub cells: Vec<usize>,
 }
 
 /// What is asked of an import.
@@ -41,6 +53,8 @@ pub struct ImportConfig {
     pub bands: BTreeMap<Modality, Vec<String>>,
     /// Goes on where weights lack or do not fit: they start untrained, from the seed.
     pub allow_missing: bool,
+    /// Which regions the prototypes are of, where a file holds some.
+    pub regions: Option<Regions>,
     /// Seed of what starts untrained.
     pub seed: u64,
     /// Name of the model; that of the folder where there is none.
@@ -67,6 +81,7 @@ impl Default for ImportConfig {
             shapes: ShapeSettings::default(),
             bands: BTreeMap::new(),
             allow_missing: false,
+            regions: None,
             seed: 0,
             name: None,
             licence: "proprietary".into(),
@@ -89,6 +104,7 @@ impl ImportFiles {
             (Part::HeadS2, &self.head_s2),
             (Part::HeadS1, &self.head_s1),
             (Part::Fusion, &self.fusion),
+            (Part::GeoContext, &self.geo_context),
         ];
         all.into_iter().filter_map(|(part, path)| Some((part, path.clone()?))).collect()
     }

@@ -15,16 +15,18 @@ use std::path::Path;
 
 use serde_json::json;
 use skysense_contract::{
-    CONTRACT_VERSION, Calendar, Contract, MlmContext, Modality, Package, PackageWriter, Probe as ContractProbe,
+    CONTRACT_VERSION, Calendar, Contract, GeoContext, MlmContext, Modality, Package, PackageWriter,
+    Probe as ContractProbe,
 };
-use skysense_model::checkpoint::{Import, ImportReport, Missing, Values, WEIGHTS_STEM, write_weights};
-use skysense_model::{Calendar as ModelCalendar, ModelError};
+use skysense_model::checkpoint::{Import, ImportReport, Missing, ShapeSettings, Values, WEIGHTS_STEM, write_weights};
+use skysense_model::{Calendar as ModelCalendar, ModelError, SkySenseConfig};
 
 use crate::TrainError;
-use crate::alone::AloneSizes;
+use crate::alone::{AloneSizes, encoder_channels};
 use crate::graphs::Graphs;
 use crate::normalise::NIR;
-pub use config::{ImportConfig, ImportFiles};
+use crate::setup::check_licence;
+pub use config::{ImportConfig, ImportFiles, Regions};
 pub(crate) use inputs::check_grid;
 use modules::Modules;
 
@@ -44,25 +46,29 @@ pub struct Imported {
 /// [`TrainError::Weights`] for a file that cannot be used, [`TrainError::Incomplete`] when weights lack that may not
 /// lack and `allow_missing` is not set, [`TrainError::Contract`] when the folder exists or cannot be written.
 pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainError> {
+    check_licence(&config.licence)?;
+    // What may lack is made: a fusion too, where the files have none.
+    let shapes = ShapeSettings { untrained_fusion: config.allow_missing, ..config.shapes.clone() };
     let mut opened =
-        Import::open(&config.files.listed(), config.variant.as_deref(), &config.shapes).map_err(TrainError::from)?;
+        Import::open(&config.files.listed(), config.variant.as_deref(), &shapes).map_err(TrainError::from)?;
     if !config.allow_missing && !opened.report.complete() {
         return Err(incomplete(&opened.report));
     }
     let bands = bands::convert(&mut opened, &config.bands)?;
     let Import { config: model, alone, preset, tensors, report } = opened;
     // Without a fusion nothing brings several dates together.
-    let dates = if alone.is_some() { [1, 1] } else { config.dates };
+    let dates = if alone.is_empty() { config.dates } else { [1, 1] };
     let inputs = inputs::inputs(&bands.names, config, dates)?;
     if let Some(hr) = &model.hr {
         hr.check_size([32 * config.chip_size; 2])?;
     }
     // The fusion reads all modalities position by position, so all must come out on the grid of the chip.
     check_grid(&model, config.chip_size)?;
+    let geo_context = geo_context(&model, config.regions.as_ref())?;
     let mut writer = PackageWriter::new(folder)?;
     let mut modules = Modules::new(&tensors, config.seed);
     let mut graphs = Graphs { writer: &mut writer, inside: config.graph_limit, chip_size: config.chip_size };
-    let probe = probe::run((&model, alone), &inputs, &mut modules, &mut graphs)?;
+    let probe = probe::run((&model, &alone), &inputs, &mut modules, &mut graphs)?;
     let fresh = modules.into_fresh();
     let named = tensors.iter().map(|(name, stored)| (name.clone(), stored.shape().to_vec(), Values::Stored(stored)));
     let drawn = fresh.iter().map(|(name, (shape, values))| (name.clone(), shape.clone(), Values::Floats(values)));
@@ -87,21 +93,46 @@ pub fn import(config: &ImportConfig, folder: &Path) -> Result<Imported, TrainErr
             ModelCalendar::S2Only => Calendar::S2Only,
             ModelCalendar::All => Calendar::All,
         },
-        regions: None,
+        encoders: encoder_channels(&model, &alone),
+        geo_context,
         head: None,
         graphs: BTreeMap::new(),
         probe: ContractProbe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
         licence: config.licence.clone(),
         weights_sha256: String::new(),
         weights_shards: Vec::new(),
-        architecture: Some(match alone {
-            Some(alone) => AloneSizes::new(alone, &model).stated()?,
-            None => serde_json::to_value(&model).map_err(|error| TrainError::Model(error.to_string()))?,
+        architecture: Some(match alone.is_empty() {
+            false => AloneSizes::new(&alone, &model).stated()?,
+            true => serde_json::to_value(&model).map_err(|error| TrainError::Model(error.to_string()))?,
         }),
         notes: notes(&report, &bands),
     };
     let package = writer.finish(contract, &MlmContext { parameters: Some(parameters), ..MlmContext::default() })?;
     Ok(Imported { package, report })
+}
+
+/// The prototypes of the files, and the regions that these are said to be of.
+fn geo_context(model: &SkySenseConfig, regions: Option<&Regions>) -> Result<Option<GeoContext>, TrainError> {
+    let setting = |value: String, expected: String| TrainError::Setting { setting: "regions", value, expected };
+    match (&model.geo_context, regions) {
+        (None, None) => Ok(None),
+        (None, Some(regions)) => {
+            Err(setting(regions.division.to_string(), "nothing, for the files hold no prototypes".into()))
+        }
+        (Some(sizes), None) => {
+            let expected = format!("the division whose {} regions the prototypes are of", sizes.regions);
+            Err(setting("lacking".into(), expected))
+        }
+        (Some(sizes), Some(Regions { division, cells })) => {
+            let (division, cells) = (*division, cells.clone());
+            let context = GeoContext { division, cells, prototypes: sizes.prototypes, width: sizes.width };
+            if context.regions() != sizes.regions {
+                let value = format!("{division} with {} regions", context.regions());
+                return Err(setting(value, format!("{}, as many as the file has prototypes of", sizes.regions)));
+            }
+            Ok(Some(context))
+        }
+    }
 }
 
 /// Where the weights are from; no path of this machine goes into a package.

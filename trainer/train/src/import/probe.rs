@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use safetensors::tensor::{Dtype as Stored, TensorView};
+use safetensors::tensor::Dtype as Stored;
 use skysense_contract::{Dtype, Input, Modality, Value};
 use skysense_model::checkpoint::Alone;
 use skysense_model::{Calendar, Normalisation, SkySenseConfig, Tokens, UpHeadConfig, VitConfig};
 
 use super::modules::Modules;
 use crate::TrainError;
-use crate::export::stored;
+use crate::export::{Named, serialised, stored};
 use crate::graphs::Graphs;
 use crate::random::{Purpose, rng};
 
@@ -38,7 +38,7 @@ struct Piece {
 
 /// Makes one module after the other, writes its graph, and carries a batch through.
 pub(super) fn run(
-    (model, alone): (&SkySenseConfig, Option<Alone>),
+    (model, alone): (&SkySenseConfig, &[Alone]),
     inputs: &BTreeMap<Modality, Input>,
     modules: &mut Modules<'_>,
     graphs: &mut Graphs<'_>,
@@ -59,23 +59,31 @@ pub(super) fn run(
             }
             (Modality::S2, SkySenseConfig { s2: Some(series), .. })
             | (Modality::S1, SkySenseConfig { s1: Some(series), .. }) => {
-                let raised = alone.is_none_or(|alone| alone.raised);
+                let module = format!("backbone_{modality}");
+                let raised = alone.iter().all(|alone| alone.module != module || alone.raised);
                 series_maps((*modality, raised), series, normalised, input, modules, graphs)?
             }
             _ => continue,
         };
         let [time, channel, rows, columns] = maps.dims();
-        if alone.is_some() {
-            pieces.push(Piece { modality: *modality, days, shape, pixels, features: maps.clone().unsqueeze_dim(0) });
-            return file(inputs, &pieces, maps);
-        }
         let features = maps.reshape([1, time, channel, rows, columns]);
         pieces.push(Piece { modality: *modality, days, shape, pixels, features });
+    }
+    if !alone.is_empty() {
+        // One date each, side by side along the channels.
+        let maps = pieces.iter().map(|piece| piece.features.clone().squeeze_dim::<4>(1)).collect();
+        return file(inputs, &pieces, None, Tensor::cat(maps, 1));
     }
     let fusion = modules.make("fusion", &device, || Ok(model.fusion.init(&device)))?;
     graphs.fusion(&fusion)?;
     let output = fusion.forward(tokens(&pieces, model.fusion.calendar, &device));
-    file(inputs, &pieces, output)
+    drop(fusion);
+    let Some(sizes) = &model.geo_context else { return file(inputs, &pieces, None, output) };
+    let context = modules.make("geo_context", &device, || Ok(sizes.init(&device)))?;
+    graphs.geo_context(&context)?;
+    let region = sizes.regions as i64 / 2;
+    let output = context.forward(output, Tensor::from_data([region], &device));
+    file(inputs, &pieces, Some(region), output)
 }
 
 fn series_maps(
@@ -151,7 +159,12 @@ fn tokens(pieces: &[Piece], calendar: Calendar, device: &Device) -> Tokens {
     }
 }
 
-fn file(inputs: &BTreeMap<Modality, Input>, pieces: &[Piece], output: Tensor<4>) -> Result<Probe, TrainError> {
+fn file(
+    inputs: &BTreeMap<Modality, Input>,
+    pieces: &[Piece],
+    region: Option<i64>,
+    output: Tensor<4>,
+) -> Result<Probe, TrainError> {
     let shape = output.dims().to_vec();
     let values: Vec<f32> = output.into_data().iter::<f32>().collect();
     let square = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / values.len().max(1) as f64;
@@ -161,7 +174,7 @@ fn file(inputs: &BTreeMap<Modality, Input>, pieces: &[Piece], output: Tensor<4>)
             hint: "the weights hold infinities or are of another model: compare the checksums of the files",
         });
     }
-    let mut tensors: BTreeMap<String, (Stored, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+    let mut tensors = Named::new();
     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let _new = tensors.insert("output".into(), (Stored::F32, shape, bytes));
     for piece in pieces {
@@ -171,11 +184,8 @@ fn file(inputs: &BTreeMap<Modality, Input>, pieces: &[Piece], output: Tensor<4>)
         let days = piece.days.iter().flat_map(|day| day.to_le_bytes()).collect();
         let _new = tensors.insert(format!("{}.day", piece.modality), (Stored::I64, vec![1, piece.days.len()], days));
     }
-    let fault = |error: safetensors::SafeTensorError| TrainError::Model(error.to_string());
-    let mut views: Vec<(&String, TensorView<'_>)> = Vec::new();
-    for (name, (dtype, shape, bytes)) in &tensors {
-        views.push((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(fault)?));
+    if let Some(region) = region {
+        let _new = tensors.insert("region".into(), (Stored::I64, vec![1], region.to_le_bytes().to_vec()));
     }
-    let bytes = safetensors::serialize(views, None).map_err(fault)?;
-    Ok(Probe { bytes, absolute: TOLERANCE * square.sqrt(), relative: TOLERANCE })
+    Ok(Probe { bytes: serialised(&tensors)?, absolute: TOLERANCE * square.sqrt(), relative: TOLERANCE })
 }

@@ -8,7 +8,9 @@
 //!
 //! (the paper's geo-context prototype learning; no gradient flows). The paper says neither how `S` is scaled nor what
 //! happens when several chips of a batch lie in one region. Here columns of `S` are made to sum to 1, so that `P̄` is an
-//! average of features, and a region moves once towards the mean of `P̄` over its chips: both are our choice.
+//! average of features, and a region moves once towards the mean of `P̄` over its chips: both are our choice. Where
+//! prototypes have a width of their own, `F` is what [`skysense_model::GeoContext::queries`] makes of the features, so that
+//! prototypes are averages of what is compared with them: our choice too.
 
 use std::collections::BTreeMap;
 

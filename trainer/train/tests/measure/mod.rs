@@ -170,7 +170,7 @@ fn train(case: Case, mode: memory::Mode, samples: &[Sample]) -> f64 {
     (config.recipe.steps, config.recipe.batch, config.recipe.validation) = (3, case.batch, 0.0);
     // Every step sees every date and modality.
     (config.recipe.augmentation.dates, config.recipe.augmentation.modality_dropout) = (1.0, 0.0);
-    (config.precision, config.checkpointing) = (mode.precision, mode.checkpointing);
+    (config.compute.precision, config.compute.checkpointing) = (mode.precision, mode.checkpointing);
     let mut steps = Steps::default();
     finetune(samples, &offers, &config, &mut steps).expect("it trains");
     let [first, .., last] = steps.0[..] else { panic!("several steps") };
@@ -191,6 +191,7 @@ fn samples(count: usize) -> Vec<Sample> {
         ]),
         labels: (0..CHIP.size * CHIP.size).map(|place| (place % CLASSES) as u8 + 1).collect(),
         origin: [(CHIP.size * index) as i64, 0],
+        centre: None,
     };
     (0..count).map(sample).collect()
 }

@@ -51,7 +51,7 @@ enum What {
         /// Folder to write
         #[arg(short, long, value_name = "FOLDER", value_parser = path_text)]
         out: PathBuf,
-        /// Modules to write: hr, s2, s1, fusion, head; all of the package if left out
+        /// Modules to write: hr, s2, s1, fusion, geo_context, head; all of the package if left out
         #[arg(long, value_name = "MODULES", value_delimiter = ',')]
         modules: Vec<String>,
         /// Side of a chip of the graphs in pixels of 10 m; that of the package if left out. Batch and dates are free

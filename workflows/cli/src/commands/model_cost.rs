@@ -46,7 +46,7 @@ pub(super) struct Cost {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     position_of_class: bool,
-    /// Regions, prototypes of each, and their width or else that of the features: 4096,100
+    /// Regions, prototypes of each, and their width where it is their own, with projections: 4096,100,512
     #[arg(long, value_name = "REGIONS,PROTOTYPES[,WIDTH]", value_parser = parse_geo_context)]
     #[serde(skip_serializing_if = "Option::is_none")]
     geo_context: Option<GeoContext>,

@@ -39,6 +39,14 @@ pub(crate) struct Import {
     #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]
     fusion: Option<PathBuf>,
+    /// Prototypes by region, as model export writes them
+    #[arg(long, value_name = "FILE", value_parser = path_text)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    geo_context: Option<PathBuf>,
+    /// Which regions the prototypes are of: equal_area:CELLS, web_mercator:ZOOM, or the geo_context.json of an export
+    #[arg(long, value_name = "DIVISION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regions: Option<String>,
     /// Weights of all modules in one file; files of single modules win over it
     #[arg(long, value_name = "FILE", value_parser = path_text)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
-#[path = "../../model/tests/support/pth.rs"]
+mod alone;
+mod geo_context;
+#[path = "../../../model/tests/support/pth.rs"]
 mod pth;
 
 use std::collections::BTreeMap;
@@ -247,7 +249,7 @@ fn an_imported_model_of_its_own_sizes_learns() {
     let pixels = (0..2 * 10 * 256).map(|place| (800 + place * 37 % 2000) as f32).collect();
     let series = SampleSeries { pixels, valid: vec![1; 512], datetimes: vec![86_400_000; 2] };
     let labels = (0..256).map(|place| 1 + (place / 128) as u8).collect();
-    let sample = Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [0, 0] };
+    let sample = Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [0, 0], centre: None };
     let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
     let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
     (tuning.recipe.steps, tuning.recipe.batch, tuning.recipe.block, tuning.frozen) = (2, 1, 8, true);
@@ -261,57 +263,4 @@ fn an_imported_model_of_its_own_sizes_learns() {
         let same = after.tensors().find(|(other, _)| *other == key).unwrap().1;
         assert_eq!(stored.floats().unwrap(), same.floats().unwrap(), "{key} of a frozen encoder");
     }
-}
-
-#[test]
-fn an_encoder_alone_is_a_model_of_its_own_features() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = file(folder.path(), &[]);
-    let without = |parts: &[&str], name: &str| {
-        let to = folder.path().join(name);
-        std::fs::rename(file(folder.path(), parts), &to).unwrap();
-        to
-    };
-    let of = |files: ImportFiles| ImportConfig { files, ..asked(whole.clone()) };
-    let no_head = without(&["hr", "s1", "head_s2", "fusion", "ctpe"], "s2.pth");
-    let raised = without(&["hr", "s1", "fusion", "ctpe"], "s2_head.pth");
-    let hr = without(&["s2", "s1", "fusion", "ctpe"], "hr.pth");
-    // Features of the last layer, of the up head, and of the last stage.
-    let cases = [
-        ("s2", ImportFiles { s2: Some(no_head), ..ImportFiles::default() }, Module::S2, 128),
-        ("raised", ImportFiles { full: Some(raised), ..ImportFiles::default() }, Module::S2, 96),
-        ("hr", ImportFiles { hr: Some(hr), ..ImportFiles::default() }, Module::Hr, 96),
-    ];
-    for (name, files, module, channels) in cases {
-        let made = import(&of(files), &folder.path().join(name)).unwrap();
-        assert!(made.report.complete() && made.report.missing.iter().all(|missing| missing.allowed), "{name}");
-        let package = Package::open(folder.path().join(name)).unwrap();
-        package.verify().unwrap();
-        let contract = package.contract();
-        assert_eq!(contract.graphs.keys().copied().collect::<Vec<_>>(), [module], "{name}");
-        assert_eq!((contract.channels, contract.chip_size), (channels, 16), "{name}");
-        assert!(contract.modalities.values().all(|input| input.dates == 1));
-        let check = skysense_train::check_weights(&package).unwrap();
-        assert!(check.problems.is_empty() && check.tensors > 10, "{name}: {:?}", check.problems);
-        let bytes = std::fs::read(package.probe()).unwrap();
-        let probe = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let output = probe.tensor("output").unwrap();
-        assert_eq!(output.shape(), [1, channels, 16, 16], "{name}");
-        let values: Vec<f32> =
-            output.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        let map = &values[..256];
-        assert!(map.iter().any(|value| value != &map[0]), "{name} gives one value everywhere");
-        // A token's features stand on all pixels of its patch; an up head gives each pixel its own.
-        let same = (0..256).all(|at| map[at] == map[at / 64 * 64 + at % 16 / 4 * 4]);
-        assert_eq!(same, name == "s2", "{name}");
-    }
-    // Several encoders need a fusion, and one is named that lacks.
-    let two = without(&["s1", "fusion", "ctpe"], "two.pth");
-    let error = import(&of(ImportFiles { full: Some(two), ..ImportFiles::default() }), &folder.path().join("two"));
-    assert!(error.unwrap_err().to_string().contains("no weights of fusion"));
-    // A fusion or an up head cannot run by itself.
-    let fusion = without(&["hr", "s2", "s1"], "fusion.pth");
-    let error = import(&of(ImportFiles { fusion: Some(fusion), ..ImportFiles::default() }), &folder.path().join("f"));
-    let error = error.unwrap_err().to_string();
-    assert!(error.contains("a fusion alone"), "{error}");
 }

@@ -1,0 +1,78 @@
+//! How training computes: where, in which precision, and what it keeps for the backward pass.
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+use serde::Serialize;
+use skysense_model::{Checkpointing, Precision, Tape};
+
+use crate::loss_scale::LossScale;
+use crate::parts::{Parts, part_seed};
+use crate::steps::step_seed;
+use crate::{TrainError, TrainingDevice};
+
+/// How training computes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Compute {
+    /// What activations and products are computed in.
+    pub precision: Precision,
+    /// What is kept for the backward pass.
+    pub checkpointing: Checkpointing,
+    /// Where it is computed.
+    pub device: TrainingDevice,
+}
+
+impl Default for Compute {
+    /// In single precision, on the processor, with all kept.
+    fn default() -> Self {
+        Self { precision: Precision::F32, checkpointing: Checkpointing::Off, device: TrainingDevice::cpu() }
+    }
+}
+
+/// One step of a run.
+pub(crate) struct Step<'a> {
+    pub(crate) compute: Compute,
+    /// How its samples are shared out.
+    pub(crate) parts: &'a Parts,
+    /// Seed of the run.
+    pub(crate) seed: u64,
+    pub(crate) number: usize,
+    pub(crate) rate: f64,
+}
+
+impl Step<'_> {
+    /// Goes down the gradient of the sum of what `loss` gives for each part; gives the network and that sum. `gradients`
+    /// says which parameters learn.
+    ///
+    /// # Errors
+    /// A loss that is not finite, or gradients that are not, however the loss is scaled.
+    pub(crate) fn take<N: Module + Send, P: Send>(
+        &self,
+        network: N,
+        parts: Vec<P>,
+        (optimiser, scale): (&mut ModuleOptimizer, &mut LossScale),
+        loss: impl Fn(&N, &Tape, P) -> Tensor<1> + Sync,
+        gradients: impl Fn(&N, Tape, &Tensor<1>) -> GradientsParams + Sync,
+    ) -> Result<(N, f32), TrainError> {
+        let seed = step_seed(self.seed, self.number);
+        let diverged = || TrainError::Diverged { step: self.number, rate: self.rate };
+        let scaling = &*scale;
+        let pass = |network: N, part, samples| {
+            let tape = Tape::new(self.compute.checkpointing, part_seed(seed, part));
+            let loss = loss(&network, &tape, samples);
+            let value = loss.clone().into_scalar::<f32>();
+            if !value.is_finite() {
+                return Err(diverged());
+            }
+            Ok((value, gradients(&network, tape, &scaling.scale(loss))))
+        };
+        let (value, sum) = self.parts.gradients(&network, parts, pass)?;
+        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
+        let network = match scale.unscale(sum, &network) {
+            Some(gradients) => optimiser.step(self.rate, network, gradients),
+            None if scale.spent() => return Err(diverged()),
+            None => network,
+        };
+        Ok((network, value))
+    }
+}
