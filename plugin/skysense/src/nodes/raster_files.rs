@@ -252,14 +252,16 @@ fn check_bands(place: usize, file: &File, header: &Header, sensor: Option<&Senso
         );
         fault("", message, Some(hint));
     }
+    // Masks are found by the keys of assets, in whatever case.
+    let is_mask = |name: &str| masks.iter().any(|mask| mask.eq_ignore_ascii_case(name));
     for name in file.bands.keys() {
-        if masks.contains(&name.as_str()) && header.bands > 1 {
+        if is_mask(name) && header.bands > 1 {
             fault(
                 name,
                 format!("{name} is a mask, and {} holds {} bands", file.href, header.bands),
                 Some("give the mask a file of its own with the same `id`".into()),
             );
-        } else if !bands.contains(&name.as_str()) && !masks.contains(&name.as_str()) {
+        } else if !bands.contains(&name.as_str()) && !is_mask(name) {
             let all = || bands.iter().chain(&masks).copied();
             let hint = did_you_mean(name, all());
             fault(

@@ -12,7 +12,7 @@ fn files(item: &Path) -> Vec<Value> {
     let about = read(item);
     let assets = about["assets"].as_object().unwrap();
     let raster = |(key, asset): (&String, &Value)| {
-        let named = key.starts_with('B') || key == "scl";
+        let named = key.starts_with('B') || key.eq_ignore_ascii_case("scl");
         let bands = Map::from_iter([(key.clone(), json!(1))]);
         named.then(|| {
             json!({"href": item.with_file_name("").join(asset["href"].as_str().unwrap()), "bands": bands, "id": id(item),
@@ -67,13 +67,13 @@ fn every_mistake_is_told_at_its_file() {
     let bench = Bench::new(1, scene());
     let told = |settings: Value| messages(&bench.plan("raster.files", settings, &[]).err().unwrap_or_default());
     let many = told(json!({"sensor": "sentinel-2-l2a", "datetime": "2021-05-03", "files": [
-        {"href": file, "bands": {"B4x": 1}},
+        {"href": file, "bands": {"B041": 1}},
         {"href": file, "bands": {"B04": 2}},
         {"href": file},
         {"href": "gone.tif", "bands": {"B04": 1}},
     ]}));
     for part in [
-        "/files/0/bands/B4x",
+        "/files/0/bands/B041",
         "did you mean",
         "/files/1/bands/B04",
         "band 2 of",
