@@ -299,7 +299,9 @@ fn look(folder: &Path) -> Result<Found> {
     let known = [MANIFEST_FILE, UNFINISHED_FILE, LOCK_FILE];
     let foreign = names.iter().find(|name| !known.contains(&name.as_str()) && !name.ends_with(".part")).cloned();
     let mut next = BTreeMap::new();
-    for (part, number) in names.iter().filter_map(|name| number(name)) {
+    // A shard without an index is not whole: it goes, and its number is free again.
+    let indexed = names.iter().filter(|name| names.contains(&Index::file_of(name)));
+    for (part, number) in indexed.filter_map(|name| number(name)) {
         let after = next.entry(part).or_insert(0);
         *after = (number + 1).max(*after);
     }

@@ -111,6 +111,11 @@ impl ShardWriter {
         self.found
     }
 
+    /// Whether there is no sample, neither of this writing nor of one before.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Whether a sample of this name, place and period, is there.
     pub fn knows(&self, place: &str, period: &str) -> bool {
         self.names.contains(&name_of(place, period))

@@ -1,6 +1,9 @@
 //! The table of nodes: one line each, in the order of the docs.
 
+mod data_write;
 pub(crate) mod raster_chips;
+mod raster_samples;
+mod sample_locations;
 mod skysense_distill;
 mod skysense_embed;
 mod skysense_finetune;
@@ -15,6 +18,9 @@ use skysense_abi::{NodeEntry, node};
 pub const NODES: &[NodeEntry] = &[
     node::<stac_search::StacSearch>(),
     node::<raster_chips::RasterChips>(),
+    node::<sample_locations::SampleLocations>(),
+    node::<raster_samples::RasterSamples>(),
+    node::<data_write::DataWrite>(),
     node::<skysense_finetune::SkysenseFinetune>(),
     node::<skysense_reduce::SkysenseReduce>(),
     node::<skysense_distill::SkysenseDistill>(),

@@ -4,7 +4,7 @@ mod fit;
 mod maps;
 mod plan;
 
-pub(crate) use fit::{Settings, chip_facts, fit, offers, planned_offers};
+pub(crate) use fit::{Settings, chip_facts, fit, modality_offers, offers, planned_offers};
 pub(crate) use maps::{Task, chip_input, run};
 pub(crate) use plan::plan;
 

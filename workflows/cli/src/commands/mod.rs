@@ -1,6 +1,7 @@
 //! The subcommands: one file each, one table.
 
 mod check;
+mod data;
 mod docs;
 mod doctor;
 mod fmt;
@@ -66,6 +67,7 @@ const COMMANDS: &[Entry] = &[
     entry::<simulate::Simulate>(),
     entry::<verify::Verify>(),
     entry::<model::Model>(),
+    entry::<data::Data>(),
     entry::<doctor::Doctor>(),
     entry::<tool::Tool>(),
     entry::<docs::Docs>(),
