@@ -19,7 +19,7 @@ pub(crate) fn scene(bench: &Bench, name: &str, more: &Value) -> String {
 
 /// Finds all scenes of a catalog.
 pub(crate) fn search(bench: &Bench, catalog: &str) -> (Planned, Vec<RecordBatch>) {
-    let node = good(bench.plan("stac.search", json!({"href": catalog}), &[]));
+    let node = good(bench.plan("stac.search", json!({"href": catalog, "sensors": {"aerial-rgb": "hr-rgb"}}), &[]));
     let rows = node.plan.rows.clone().unwrap();
     (node, rows)
 }
