@@ -9,6 +9,7 @@ use skysense_contract::ContractError;
 use skysense_edges::EdgeError;
 use skysense_infer::InferError;
 use skysense_raster::RasterError;
+use skysense_shards::ShardError;
 use skysense_train::{CheckpointError, TrainError};
 
 /// Splits off the part of a message that says what to do.
@@ -106,6 +107,34 @@ pub(crate) fn contract(error: &ContractError) -> NodeError {
         _ => "model.invalid",
     };
     with_hint(code, error)
+}
+
+/// An error of training shards.
+pub(crate) fn shards(error: &ShardError) -> NodeError {
+    let code = match error {
+        ShardError::Write { path, source } => return written(path, source),
+        ShardError::Exists { .. } | ShardError::Unfinished { .. } | ShardError::Foreign { .. } => "output.exists",
+        ShardError::Busy { .. } => "output.busy",
+        ShardError::Misfit { .. } => "data.misfit",
+        ShardError::Duplicate { .. } => "data.duplicate",
+        ShardError::Missing { .. } => "data.missing",
+        ShardError::Read { .. } => "data.read",
+        ShardError::Damaged { .. } => "data.damaged",
+        _ => "data.invalid",
+    };
+    let node = NodeError::from_error(code, error);
+    // What to do stands behind the last semicolon of these.
+    match node.message.clone().rsplit_once("; ") {
+        Some((message, hint)) if !matches!(error, ShardError::Sample { .. } | ShardError::Read { .. }) => {
+            NodeError { message: message.to_owned(), ..node }.hint(hint)
+        }
+        _ => node,
+    }
+}
+
+/// An error of training shards as a fault of the folder that a workflow names.
+pub(crate) fn shard_fault(error: &ShardError) -> Fault {
+    Fault { field: "/href".into(), ..Fault::from(shards(error)) }
 }
 
 /// An error of inference.

@@ -4,6 +4,9 @@
 //! | --- | --- | --- | --- |
 //! | `stac.search` | | `item` | `nodes/stac_search.rs` |
 //! | `raster.chips` | `item` | `chip` | `nodes/raster_chips.rs`, `chips` |
+//! | `sample.locations` | `item` | `location` | `nodes/sample_locations.rs`, `sampling` |
+//! | `raster.samples` | `item`, `location` | `sample` | `nodes/raster_samples.rs`, `samples`, `chips` |
+//! | `data.write` | `sample` or `chip` | `dataset` | `nodes/data_write.rs`, `data` |
 //! | `skysense.distill` | `chip` | `model` | `nodes/skysense_distill.rs`, `training` |
 //! | `skysense.finetune` | `chip`, `item` (labels) | `model` | `nodes/skysense_finetune.rs`, `training` |
 //! | `skysense.reduce` | `chip` | `model` | `nodes/skysense_reduce.rs`, `reduction.rs` |
@@ -19,10 +22,13 @@ mod allocator;
 mod apply;
 mod chips;
 mod credentials;
+mod data;
 mod errors;
 mod maps;
 mod nodes;
 mod reduction;
+mod samples;
+mod sampling;
 mod settings;
 mod signing;
 mod tools;
@@ -30,5 +36,6 @@ mod training;
 
 pub use nodes::NODES;
 pub use tools::TOOLS;
+pub use training::ShardPlaces;
 
 skysense_abi::export_plugin! { nodes: NODES, tools: TOOLS }

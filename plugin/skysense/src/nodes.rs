@@ -1,7 +1,10 @@
 //! The table of nodes: one line each, in the order of the docs.
 
+mod data_write;
 pub(crate) mod raster_chips;
 mod raster_files;
+mod raster_samples;
+mod sample_locations;
 mod skysense_distill;
 mod skysense_embed;
 mod skysense_finetune;
@@ -17,6 +20,9 @@ pub const NODES: &[NodeEntry] = &[
     node::<stac_search::StacSearch>(),
     node::<raster_files::RasterFiles>(),
     node::<raster_chips::RasterChips>(),
+    node::<sample_locations::SampleLocations>(),
+    node::<raster_samples::RasterSamples>(),
+    node::<data_write::DataWrite>(),
     node::<skysense_finetune::SkysenseFinetune>(),
     node::<skysense_reduce::SkysenseReduce>(),
     node::<skysense_distill::SkysenseDistill>(),

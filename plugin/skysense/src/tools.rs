@@ -1,6 +1,7 @@
 //! The table of tools: one line each.
 
 mod assets;
+mod data;
 mod doctor;
 mod model_card;
 mod model_cost;
@@ -37,4 +38,7 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
     tool::<model_import::ModelImport>(),
+    tool::<data::DataInspect>(),
+    tool::<data::DataVerify>(),
+    tool::<data::DataStats>(),
 ];

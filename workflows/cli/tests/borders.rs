@@ -25,6 +25,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("skysense-train", &["gdal", "gdal-sys", "ort", "stac", "skysense-abi", "skysense-engine", "skysense-catalog"]),
     ("skysense-abi", &["gdal", "gdal-sys", "ort", "burn", "stac", "skysense-*"]),
     ("skysense-edges", &["gdal", "gdal-sys", "ort", "burn", "skysense-engine"]),
+    (
+        "skysense-shards",
+        &["gdal", "gdal-sys", "ort", "burn", "stac", "skysense-engine", "skysense-catalog", "skysense-raster"],
+    ),
     ("skysense-infer", &["gdal", "gdal-sys", "burn", "stac", "skysense-engine"]),
     ("skysense-plugin", &["skysense-engine", "skysense-cli"]),
     // Engine and command know neither rasters nor models: everything geospatial comes through plugins.
@@ -40,6 +44,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "skysense-catalog",
             "skysense-raster",
             "skysense-edges",
+            "skysense-shards",
             "skysense-contract",
             "skysense-model",
             "skysense-infer",
@@ -58,6 +63,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "skysense-catalog",
             "skysense-raster",
             "skysense-edges",
+            "skysense-shards",
             "skysense-contract",
             "skysense-model",
             "skysense-infer",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skysense_abi::{Fault, Host, NodeError, PlanInputs};
 use skysense_contract::{BandRule, Binding, Contract, ContractError, Dtype, Modality, Offer, Package, Unit};
-use skysense_edges::{ChipFacts, ClassFacts, MapFacts, ModelFacts};
+use skysense_edges::{ChipFacts, ClassFacts, MapFacts, ModalityFacts, ModelFacts};
 
 use crate::errors;
 use crate::settings::path;
@@ -145,10 +145,21 @@ fn model_fault(error: &ContractError) -> Vec<Fault> {
 /// # Errors
 /// Facts with a modality or unit that no model knows.
 pub(crate) fn offers(chips: &ChipFacts) -> Result<BTreeMap<Modality, Offer>, Vec<Fault>> {
+    modality_offers(&chips.modalities, chips.chip_size)
+}
+
+/// As [`offers`], of modalities and the side of a chip on the 10 m grid.
+///
+/// # Errors
+/// As [`offers`].
+pub(crate) fn modality_offers(
+    modalities: &BTreeMap<String, ModalityFacts>,
+    side: usize,
+) -> Result<BTreeMap<Modality, Offer>, Vec<Fault>> {
     let word =
         |kind: &str, text: &str| Fault::new("", "facts.invalid", format!("the chips' {kind} {text:?} is not known"));
     let mut offers = BTreeMap::new();
-    for (name, facts) in &chips.modalities {
+    for (name, facts) in modalities {
         let modality: Modality = serde_json::from_value(json!(name)).map_err(|_| vec![word("modality", name)])?;
         let unit: Unit = serde_json::from_value(json!(facts.unit)).map_err(|_| vec![word("unit", &facts.unit)])?;
         let dtype = match facts.dtype {
@@ -157,7 +168,7 @@ pub(crate) fn offers(chips: &ChipFacts) -> Result<BTreeMap<Modality, Offer>, Vec
             skysense_edges::Dtype::F32 => Dtype::F32,
             skysense_edges::Dtype::U16 => return Err(vec![word("type", "u16")]),
         };
-        let size = chips.chip_size * facts.scale;
+        let size = side * facts.scale;
         offers.insert(modality, Offer { bands: facts.bands.clone(), unit, dtype, dates: facts.dates, size });
     }
     Ok(offers)

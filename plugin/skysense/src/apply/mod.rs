@@ -4,7 +4,7 @@ mod fit;
 mod maps;
 mod plan;
 
-pub(crate) use fit::{BandsSetting, Settings, chip_facts, fit, offers, planned_offers};
+pub(crate) use fit::{BandsSetting, Settings, chip_facts, fit, modality_offers, offers, planned_offers};
 pub(crate) use maps::{Task, centre, chip_input, run};
 pub(crate) use plan::plan;
 

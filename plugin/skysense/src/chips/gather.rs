@@ -168,7 +168,7 @@ fn scene<'a>(row: &ItemRow, sensors: &'a Sensors, settings: &Settings) -> Result
         ));
     };
     let wanted =
-        settings.modalities.is_empty() || settings.modalities.iter().any(|m| name(*m) == sensor.modality.name());
+        settings.modalities.is_empty() || settings.modalities.iter().any(|m| m.word() == sensor.modality.name());
     if !wanted {
         return Ok(None);
     }
@@ -186,22 +186,13 @@ fn scene<'a>(row: &ItemRow, sensors: &'a Sensors, settings: &Settings) -> Result
     Ok(Some((scene, sensor, item.self_href().map(str::to_owned))))
 }
 
-/// The setting's word for a modality.
-pub(crate) fn name(modality: ModalityName) -> &'static str {
-    match modality {
-        ModalityName::Hr => "hr",
-        ModalityName::S2 => "s2",
-        ModalityName::S1 => "s1",
-    }
-}
-
 /// The bands of each modality: those named, or what the sensors' models take, or what all scenes have of that.
 fn bands(settings: &Settings, scenes: &[(Scene, &Sensor)]) -> Result<BTreeMap<ModalityName, Vec<String>>, Vec<Fault>> {
     let mut all = BTreeMap::new();
     let mut faults = Vec::new();
     for modality in [ModalityName::Hr, ModalityName::S2, ModalityName::S1] {
         let of: Vec<&(Scene, &Sensor)> =
-            scenes.iter().filter(|(scene, _)| scene.modality.name() == name(modality)).collect();
+            scenes.iter().filter(|(scene, _)| scene.modality.name() == modality.word()).collect();
         let Some((_, first)) = of.first() else { continue };
         let named = match &settings.bands {
             Bands::Named(named) => named.get(&modality),
@@ -214,7 +205,7 @@ fn bands(settings: &Settings, scenes: &[(Scene, &Sensor)]) -> Result<BTreeMap<Mo
                 |(place, band)| {
                     let sensor_bands: Vec<&str> = first.bands.iter().map(|band| band.name.as_str()).collect();
                     let message = format!("{} has no band {band:?}; it has {}", first.sensor, sensor_bands.join(", "));
-                    Fault::new(format!("/bands/{}/{place}", name(modality)), "settings.bands", message)
+                    Fault::new(format!("/bands/{}/{place}", modality.word()), "settings.bands", message)
                 },
             ));
             all.insert(modality, named.clone());
@@ -226,7 +217,7 @@ fn bands(settings: &Settings, scenes: &[(Scene, &Sensor)]) -> Result<BTreeMap<Mo
             bands.retain(|band| of.iter().all(|(scene, _)| scene.band(band).is_some()));
         }
         if bands.is_empty() {
-            let message = format!("the items of {} have no band in common", name(modality));
+            let message = format!("the items of {} have no band in common", modality.word());
             faults.push(
                 Fault::new("/bands", "band.none", message)
                     .hint("search fewer collections, or name modalities without it"),
@@ -238,7 +229,7 @@ fn bands(settings: &Settings, scenes: &[(Scene, &Sensor)]) -> Result<BTreeMap<Mo
 }
 
 fn lacking(scene: &Scene, bands: &BTreeMap<ModalityName, Vec<String>>) -> Option<String> {
-    let wanted = bands.iter().find(|(modality, _)| name(**modality) == scene.modality.name())?.1;
+    let wanted = bands.iter().find(|(modality, _)| modality.word() == scene.modality.name())?.1;
     let lacking: Vec<&str> = wanted.iter().map(String::as_str).filter(|band| scene.band(band).is_none()).collect();
     (!lacking.is_empty()).then(|| lacking.join(", "))
 }

@@ -35,7 +35,8 @@ pub(crate) fn plan(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Res
     let field = if settings.area.is_some() { "/area" } else { "/bbox" };
     inside(&mut gathered.scenes, wanted.as_ref(), field)?;
     let days = days(std::mem::take(&mut gathered.scenes), wanted.as_ref(), host);
-    let (periods, inspected) = select(settings, length, days, &gathered, host)?;
+    let choose = |days: &[Candidates]| chosen(settings, length, days);
+    let (periods, inspected) = select(settings.on_error, days, &gathered, host, &choose)?;
     let used: Vec<&Inspected> = inspected.values().filter(|found| uses(&periods, &found.scene.item)).collect();
     let geobox = target(settings, area.as_ref(), &used)?;
     let mut plan = ChipPlan {
@@ -134,14 +135,14 @@ fn inside(scenes: &mut Vec<Scene>, wanted: Option<&Bbox>, field: &str) -> Result
 }
 
 /// One date of one modality that may be used.
-struct Candidates {
-    modality: Modality,
-    scenes: Vec<Scene>,
+pub(crate) struct Candidates {
+    pub(crate) modality: Modality,
+    pub(crate) scenes: Vec<Scene>,
     coverage: f64,
 }
 
 impl Candidates {
-    fn datetime(&self) -> DateTime<Utc> {
+    pub(crate) fn datetime(&self) -> DateTime<Utc> {
         self.scenes.iter().map(|scene| scene.datetime).min().unwrap_or_default()
     }
 
@@ -153,7 +154,7 @@ impl Candidates {
 }
 
 /// Scenes without duplicates, by solar day.
-fn days(scenes: Vec<Scene>, wanted: Option<&Bbox>, host: &Host) -> Vec<Candidates> {
+pub(crate) fn days(scenes: Vec<Scene>, wanted: Option<&Bbox>, host: &Host) -> Vec<Candidates> {
     let found = deduplicate(scenes);
     for (item, kept, reason) in &found.dropped {
         host.skipped(item, None, &format!("{reason}; {kept} is used"));
@@ -182,7 +183,7 @@ fn size(bbox: &Bbox) -> f64 {
 }
 
 /// Square degrees that two boxes share.
-fn shared(a: &Bbox, b: &Bbox) -> f64 {
+pub(crate) fn shared(a: &Bbox, b: &Bbox) -> f64 {
     let unwrap =
         |[west, south, east, north]: [f64; 4]| [west, south, if east < west { east + 360.0 } else { east }, north];
     let (a, b) = (unwrap(a.0), unwrap(b.0));
@@ -191,15 +192,19 @@ fn shared(a: &Bbox, b: &Bbox) -> f64 {
     height * [-360.0, 0.0, 360.0].into_iter().map(width).fold(0.0, f64::max)
 }
 
+/// What was chosen, and what was found in its files.
 type Selected = (Vec<PlannedPeriod>, BTreeMap<String, Inspected>);
 
 /// Chooses dates, opens their files, leaves out what cannot be used, and chooses again until all are good.
-fn select(
-    settings: &Settings,
-    length: Length,
+///
+/// # Errors
+/// A file that cannot be used, under `on_error: fail`; none that can be.
+pub(crate) fn select(
+    on_error: OnError,
     mut days: Vec<Candidates>,
     gathered: &Gathered,
     host: &Host,
+    choose: &dyn Fn(&[Candidates]) -> Chosen,
 ) -> Result<Selected, Vec<Fault>> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(OPENERS)
@@ -209,7 +214,7 @@ fn select(
     let mut inspected: BTreeMap<String, Inspected> = BTreeMap::new();
     let mut refusals = Vec::new();
     loop {
-        let chosen = chosen(settings, length, &days);
+        let chosen = choose(&days);
         let used: BTreeSet<usize> = chosen.iter().flat_map(|(_, places)| places.values().flatten().copied()).collect();
         let open: Vec<&Scene> = used
             .iter()
@@ -229,7 +234,7 @@ fn select(
                 Ok(found) => {
                     inspected.insert(item, found);
                 }
-                Err(error) if settings.on_error == OnError::Fail => return Err(Fault::from(error).into()),
+                Err(error) if on_error == OnError::Fail => return Err(Fault::from(error).into()),
                 Err(error) => {
                     host.skipped_for(&item, error.place.get("asset").map(String::as_str), &error);
                     host.log(Level::Warn, format!("item {item} is left out: {}", error.message));
@@ -251,7 +256,8 @@ fn nothing_left(refusals: &[String]) -> Vec<Fault> {
     Fault::new("", "items.unreadable", message).hint("check the files that the catalog names").into()
 }
 
-type Chosen = Vec<(skysense_edges::Period, BTreeMap<Modality, Vec<usize>>)>;
+/// Periods, each with the days of each modality, by number.
+pub(crate) type Chosen = Vec<(skysense_edges::Period, BTreeMap<Modality, Vec<usize>>)>;
 
 /// The days of each period. High-resolution images are few: each period takes those nearest to it.
 fn chosen(settings: &Settings, length: Length, days: &[Candidates]) -> Chosen {
@@ -304,7 +310,7 @@ fn planned(chosen: &Chosen, days: &[Candidates], inspected: &BTreeMap<String, In
     chosen.iter().map(period).collect()
 }
 
-fn uses(periods: &[PlannedPeriod], item: &str) -> bool {
+pub(crate) fn uses(periods: &[PlannedPeriod], item: &str) -> bool {
     periods
         .iter()
         .flat_map(|period| period.dates.values().flatten())
@@ -313,7 +319,7 @@ fn uses(periods: &[PlannedPeriod], item: &str) -> bool {
 }
 
 /// The modalities that are left, in the order of the columns.
-fn modalities(
+pub(crate) fn modalities(
     bands: &BTreeMap<ModalityName, Vec<String>>,
     used: &[&Inspected],
 ) -> Result<Vec<PlannedModality>, Vec<Fault>> {

@@ -137,6 +137,17 @@ pub(crate) enum ModalityName {
     S1,
 }
 
+impl ModalityName {
+    /// As it stands in columns.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Hr => "hr",
+            Self::S2 => "s2",
+            Self::S1 => "s1",
+        }
+    }
+}
+
 /// Which bands are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]

@@ -1,8 +1,8 @@
 //! `map.picture`: panels side by side as a PNG: images, class maps with their legend, features.
 
-mod canvas;
+pub(crate) mod canvas;
 mod font;
-mod panel;
+pub(crate) mod panel;
 mod principal;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The subcommands: one file each, one table.
 
 mod check;
+mod data;
 mod docs;
 mod doctor;
 mod fmt;
@@ -68,6 +69,7 @@ const COMMANDS: &[Entry] = &[
     entry::<verify::Verify>(),
     entry::<model::Model>(),
     entry::<qgis::Qgis>(),
+    entry::<data::Data>(),
     entry::<doctor::Doctor>(),
     entry::<tool::Tool>(),
     entry::<docs::Docs>(),

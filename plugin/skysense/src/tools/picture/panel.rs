@@ -173,7 +173,7 @@ fn three(bands: &[Pixels]) -> Result<[Pixels; 3], NodeError> {
 }
 
 /// Power in dB: VV, VH and their difference; one band alone in grey.
-fn radar(bands: &[Pixels]) -> Result<[Pixels; 3], NodeError> {
+pub(crate) fn radar(bands: &[Pixels]) -> Result<[Pixels; 3], NodeError> {
     let decibel = |pixels: &Pixels| {
         // What is negative throughout is in dB already.
         let linear = pixels.values.iter().zip(&pixels.valid).any(|(&value, &valid)| valid != 0 && value > 0.0);
@@ -193,7 +193,7 @@ fn radar(bands: &[Pixels]) -> Result<[Pixels; 3], NodeError> {
 }
 
 /// Each band brought to the range 0 to 1 by itself, since their units differ.
-fn separated(bands: [Pixels; 3]) -> [Pixels; 3] {
+pub(crate) fn separated(bands: [Pixels; 3]) -> [Pixels; 3] {
     bands.map(|band| {
         let (low, high) = percentiles(std::slice::from_ref(&band));
         Pixels {
@@ -208,7 +208,7 @@ fn separately(bands: &[Pixels; 3]) -> Canvas {
 }
 
 /// Bands stretched together between their 2nd and 98th percentile, dark tones lifted a little.
-fn stretched(bands: &[Pixels; 3]) -> Canvas {
+pub(crate) fn stretched(bands: &[Pixels; 3]) -> Canvas {
     let (low, high) = percentiles(bands);
     painted(bands, low, high, 0.8)
 }

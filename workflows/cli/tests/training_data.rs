@@ -1,0 +1,93 @@
+//! Training data through the real binary: from a catalog to shards, broken off by a kill and gone on with, and the
+//! commands that look into it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+#![cfg(unix)]
+
+mod command;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use command::{Done, wait_for};
+
+/// The binary beside its plugin, in a folder.
+fn skysense(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skysense"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.env_remove("SKYSENSE_PLUGIN_PATH").env_remove("SKYSENSE_RUNS").env("XDG_DATA_HOME", folder.join("data"));
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Done {
+    Done::from(skysense(folder, arguments).output().expect("the binary starts"))
+}
+
+/// A folder with a workflow that makes a shard of every sample, so that a kill falls between two of them.
+fn folder(of: &Path, name: &str, catalog: &str) -> std::path::PathBuf {
+    let folder = of.join(name);
+    std::fs::create_dir(&folder).expect("a folder");
+    let text = format!(
+        "skysense: 1
+name: shards
+nodes:
+  scenes: {{uses: stac.search, with: {{href: {catalog}, collections: [sentinel-2-l2a, sentinel-1-rtc]}}}}
+  places: {{uses: sample.locations, from: scenes, with: {{method: grid, spacing: 80, size: 8}}}}
+  samples: {{uses: raster.samples, from: {{items: scenes, locations: places}}}}
+  shards:
+    uses: data.write
+    from: samples
+    with: {{href: set, shard_size: 1, validation: {{share: 0.3, block: 0.3}}}}
+"
+    );
+    std::fs::write(folder.join("shards.yaml"), text).expect("a file");
+    folder
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    entries.map(|path| (name(&path), std::fs::read(&path).expect("a file"))).collect()
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bytes_and_the_commands_look_into_them() {
+    let place = tempfile::tempdir().expect("a folder");
+    let scene = ["simulate", "scene", "--out", "scene", "--size", "128", "--dates", "3", "--radar-dates", "2"];
+    run(place.path(), &scene).exits(0);
+    let catalog = place.path().join("scene/catalog.json").display().to_string();
+    let (whole, broken) = (folder(place.path(), "whole", &catalog), folder(place.path(), "broken", &catalog));
+    run(&whole, &["run", "shards.yaml"]).exits(0);
+
+    let mut child = skysense(&broken, &["run", "shards.yaml"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    wait_for("the third shard", || broken.join("set/train-00002.index.arrow").exists());
+    child.kill().expect("it runs");
+    child.wait().expect("it ended");
+    assert!(!broken.join("set/manifest.json").exists(), "it was killed before the end");
+    let told = run(&broken, &["data", "inspect", "set"]).exits(3);
+    assert!(told.stderr.contains("manifest.json") && told.stderr.contains("runs resume"), "{}", told.stderr);
+    run(&broken, &["runs", "resume"]).exits(0);
+    let (found, expected) = (files(&broken.join("set")), files(&whole.join("set")));
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    assert!(found == expected, "the same bytes");
+
+    let about = run(&broken, &["data", "inspect", "set", "-o", "pictures", "--json"]).exits(0).json();
+    let shards = expected.keys().filter(|name| name.ends_with(".index.arrow")).count();
+    assert_eq!(about["samples"], shards);
+    assert!(broken.join("pictures/map.png").exists() && broken.join("pictures/samples.png").exists());
+    let told = run(&broken, &["data", "stats", "set", "-o", "bands.json"]).exits(0);
+    assert!(told.stdout.contains("B04") && told.stdout.contains("mean"), "{}", told.stdout);
+    assert!(std::fs::read_to_string(broken.join("bands.json")).expect("a file").contains("\"std\""));
+    run(&broken, &["data", "verify", "set"]).exits(0);
+    let shard = broken.join("set/train-00001.arrow");
+    let mut bytes = std::fs::read(&shard).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&shard, bytes).expect("a file");
+    let bad = run(&broken, &["data", "verify", "set"]).exits(3);
+    assert!(bad.stdout.contains("train-00001.arrow"), "{}", bad.stdout);
+}
