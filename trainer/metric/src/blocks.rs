@@ -91,10 +91,10 @@ mod tests {
     fn places_of_a_block_count_together_whoever_saw_them() {
         let blocks = || Blocks::new(100.0, Confusion::new(2)).unwrap();
         let (mut one, mut other) = (blocks(), blocks());
-        one.at([50.0, -1.0]).unwrap().add(0, 0).unwrap();
-        one.at([99.9, -100.0]).unwrap().add(0, 1).unwrap();
-        other.at([0.0, -50.0]).unwrap().add(1, 1).unwrap();
-        other.at([100.0, 0.0]).unwrap().add(1, 1).unwrap();
+        one.at([50.0, -1.0]).unwrap().add(0, 0);
+        one.at([99.9, -100.0]).unwrap().add(0, 1);
+        other.at([0.0, -50.0]).unwrap().add(1, 1);
+        other.at([100.0, 0.0]).unwrap().add(1, 1);
         one.merge(&other).unwrap();
         let seen: Vec<_> = one.iter().map(|(block, sum)| (block, sum.total())).collect();
         assert_eq!(seen, [([0, -1], 3), ([1, 0], 1)]);

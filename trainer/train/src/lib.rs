@@ -10,7 +10,7 @@
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!
-//! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
+//! One file each: losses in `loss`, augmentations in `augment`; metrics are those of `skysense-metric`.
 
 mod adamw;
 mod alone;

@@ -1,5 +1,3 @@
-//! Metrics: one file each.
+//! Metrics that training reports; all there are stand in `skysense-metric`.
 
-mod confusion;
-
-pub use confusion::{ClassScore, Confusion, Scores};
+pub use skysense_metric::{ClassScore, Confusion, Scores};
