@@ -132,6 +132,7 @@ pub(crate) fn joined(code: &str, faults: &[Fault]) -> NodeError {
 pub(crate) fn train(error: &TrainError) -> NodeError {
     match error {
         TrainError::Cancelled { .. } => NodeError::cancelled(),
+        TrainError::Group(error) => crate::training::lost(error),
         TrainError::Contract(inner) => contract(inner),
         TrainError::NoLabels { .. } => with_hint("train.labels", error).hint("the labels must lie on the chips and hold classes that are not ignored; a smaller holdout leaves more of them"),
         TrainError::NoPixels { .. } => with_hint("train.pixels", error)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use skysense_collective::GroupError;
 use skysense_contract::{ContractError, Modality};
 
 /// An error of training, worded for the person who gave the samples or the settings.
@@ -100,6 +101,9 @@ pub enum TrainError {
         /// What lacks, and what to do.
         message: String,
     },
+    /// The processes that train as one have ended.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The model is at fault.
     #[error("model: {0}")]
     Model(String),

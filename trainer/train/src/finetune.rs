@@ -1,11 +1,13 @@
 //! The fine-tuning loop for segmentation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
+use skysense_collective::Group;
 use skysense_contract::{Modality, Offer, sha256_bytes};
 use skysense_model::{Checkpointing, Precision, Tape};
 
@@ -19,7 +21,7 @@ use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
 use crate::steps::{self, Learner, step_seed};
-use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained};
+use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained, together};
 
 /// Trains a model on labelled chips.
 ///
@@ -37,14 +39,15 @@ pub fn finetune(
     hooks: &mut dyn Hooks,
 ) -> Result<Trained, TrainError> {
     config.check()?;
-    let device = config.device.open(config.precision)?;
+    let group = hooks.group();
+    let device = config.device.of_rank(group.local_rank(), group.size()).open(config.precision)?;
     let setup = setup(samples, offers, &config.recipe)?;
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
     let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
     mark(samples, &mut ready, &split);
-    let run = Run::new(samples, ready, setup, config, device.autodiff())?;
+    let run = Run::new(samples, ready, setup, config, (device.autodiff(), group))?;
     let started = Instant::now();
     let (network, state) = steps::run(&config.recipe, &run, &run.identity, hooks)?;
     let network = network.valid().to_device(&Device::flex());
@@ -65,7 +68,7 @@ pub fn finetune(
 }
 
 /// What does not change while a run goes on.
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     config: &'a FinetuneConfig,
     setup: Setup,
     ready: Vec<Prepared>,
@@ -74,15 +77,16 @@ struct Run<'a> {
     weights: Vec<f32>,
     identity: String,
     device: Device,
+    group: Arc<dyn Group>,
 }
 
 impl<'a> Run<'a> {
-    fn new(
+    pub(crate) fn new(
         samples: &[Sample],
         ready: Vec<Prepared>,
         setup: Setup,
         config: &'a FinetuneConfig,
-        device: Device,
+        (device, group): (Device, Arc<dyn Group>),
     ) -> Result<Self, TrainError> {
         let labelled: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
         if labelled.is_empty() {
@@ -95,7 +99,7 @@ impl<'a> Run<'a> {
             ClassWeights::Given(weights) => weights.clone(),
         };
         let identity = identity(&ready, &setup, config);
-        Ok(Self { config, setup, ready, labelled, weights, identity, device })
+        Ok(Self { config, setup, ready, labelled, weights, identity, device, group })
     }
 }
 
@@ -124,10 +128,14 @@ impl Learner for Run<'_> {
             seed: self.config.recipe.seed,
             augmentation: &self.config.recipe.augmentation,
         };
-        let samples: Vec<Prepared> = draw.step(step).into_iter().map(|(_, sample, _)| sample).collect();
+        let (group, part) = (&*self.group, together::share(&*self.group, draw.count()));
+        let samples: Vec<Prepared> = draw.step(step, part).into_iter().map(|(_, sample, _)| sample).collect();
         let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
+        // The loss is a mean over what weighs in this part of the batch; this makes it its part of the mean over all.
+        let weight = if group.size() > 1 { f64::from(batch.weights.clone().sum().into_scalar::<f32>()) } else { 1.0 };
+        let share = weight / together::sum(group, weight)?.max(1e-12);
         // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let seed = step_seed(self.config.recipe.seed, step);
+        let seed = step_seed(self.config.recipe.seed, step, group.rank());
         let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
         let diverged = || TrainError::Diverged { step, rate };
         // Nothing of a frozen encoder is kept anyway.
@@ -136,8 +144,9 @@ impl Learner for Run<'_> {
             let tape = Tape::new(checkpointing, seed);
             let logits = network.logits_on(&tape, &batch, precision, frozen);
             let loss = cross_entropy(logits, batch.classes.clone(), batch.weights.clone());
+            let loss = if group.size() > 1 { loss * share } else { loss };
             let value = loss.clone().into_scalar::<f32>();
-            if value.is_finite() { Ok((tape, loss, value)) } else { Err(diverged()) }
+            (tape, loss, value)
         };
         let backward = |(tape, loss, value): (Tape, Tensor<1>, f32)| {
             let loss = scale.scale(loss);
@@ -146,9 +155,14 @@ impl Learner for Run<'_> {
         };
         // Blocks that are run again draw again; otherwise others need not wait for the backward pass.
         let (value, gradients) = match checkpointing {
-            Checkpointing::Off => backward(seeded(&self.device, seed, forward)?),
-            Checkpointing::Blocks => seeded(&self.device, seed, || forward().map(backward))?,
+            Checkpointing::Off => backward(seeded(&self.device, seed, forward)),
+            Checkpointing::Blocks => seeded(&self.device, seed, || backward(forward())),
         };
+        let value = together::sum(group, f64::from(value))? as f32;
+        if !value.is_finite() {
+            return Err(diverged());
+        }
+        let gradients = together::sum_gradients(group, gradients, &network)?;
         // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
         let network = match scale.unscale(gradients, &network) {
             Some(gradients) => optimiser.step(rate, network, gradients),

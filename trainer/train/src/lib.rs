@@ -12,6 +12,10 @@
 //!
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 
+// Tests inside share helpers with those outside.
+#[cfg(test)]
+extern crate self as skysense_train;
+
 mod adamw;
 mod alone;
 mod augment;
@@ -48,6 +52,7 @@ mod setup;
 mod split;
 mod steps;
 mod tensors;
+mod together;
 mod trained;
 
 pub use adamw::AdamW;
@@ -67,6 +72,7 @@ pub use planned::planned_contract;
 pub use recipe::{Recipe, Start};
 pub use reduce::{Precision, Ranges, Reduction};
 pub use sample::{Sample, SampleSeries};
+pub use skysense_collective::{Alone, Group, GroupError, Place, PlaceError, Tcp};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};
 pub use skysense_model::{Calendar as EncodedCalendar, Checkpointing, Interpolation, Precision as TrainingPrecision};
 pub use tensors::{TensorCheck, check_weights};

@@ -12,7 +12,7 @@ pub(crate) enum Purpose {
     Split,
     /// Order of samples in an epoch.
     Order,
-    /// Augmentation of one step.
+    /// Augmentation of one sample of a run.
     Augment,
     /// Initial weights of projections that are thrown away later.
     Projection,

@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use skysense_collective::Group;
 use skysense_model::Precision;
 
 use crate::checkpoint::{Checkpoints, State};
 use crate::loss_scale::LossScale;
 use crate::optimiser::adamw;
-use crate::{Hooks, Progress, Recipe, TrainError};
+use crate::{Hooks, Progress, Recipe, TrainError, together};
 
 /// Steps after which the number of steps is fitted to a time budget, again and again: a machine that slows down
 /// must still keep to it. The first step is not timed, for it also warms up.
@@ -40,7 +43,8 @@ pub(crate) trait Learner: Sync {
     ) -> Result<(Self::Network, f32), TrainError>;
 }
 
-/// Takes all steps, or goes on from the checkpoint of a run with this identity.
+/// Takes all steps, or goes on from the checkpoint of a run with this identity. Of a group rank 0 alone reads and writes
+/// checkpoints; the others have from it what they start with.
 pub(crate) fn run<L: Learner>(
     recipe: &Recipe,
     learner: &L,
@@ -48,7 +52,11 @@ pub(crate) fn run<L: Learner>(
     hooks: &mut dyn Hooks,
 ) -> Result<(L::Network, State), TrainError> {
     let started = Instant::now();
-    let checkpoints = recipe.checkpoint.as_deref().map(Checkpoints::new);
+    let group = hooks.group();
+    together::check_batch(&*group, recipe.batch)?;
+    let hint = "plan all ranks on the same workflow, params, files and catalog state";
+    group.agree("settings and samples with checksum", identity, hint)?;
+    let checkpoints = recipe.checkpoint.as_deref().filter(|_| group.rank() == 0).map(Checkpoints::new);
     let mut network = learner.network()?;
     let mut optimiser = adamw(&network, recipe.weight_decay, recipe.clip);
     let mut state = State {
@@ -63,6 +71,7 @@ pub(crate) fn run<L: Learner>(
         tracing::info!(step = found.step, "going on from a checkpoint");
         state = found;
     }
+    (network, optimiser, state) = shared(&*group, recipe, network, optimiser, state)?;
     // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
     // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
     // takes up other work of its pool, and must not take up a step of another run while it holds the generator.
@@ -70,7 +79,7 @@ pub(crate) fn run<L: Learner>(
     let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
     let mut timed = None;
     while state.step < state.steps {
-        if hooks.cancelled() {
+        if together::any(&*group, hooks.cancelled())? {
             if let Some(checkpoints) = &checkpoints {
                 checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
             }
@@ -89,7 +98,9 @@ pub(crate) fn run<L: Learner>(
         {
             let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
             let left = seconds - started.elapsed().as_secs_f64();
-            state.steps = fitted(state.step, one, left, recipe.steps);
+            let steps = fitted(state.step, one, left, recipe.steps) as u64;
+            let steps = group.broadcast(&steps.to_le_bytes())?;
+            state.steps = steps.try_into().map_or(recipe.steps, |steps| u64::from_le_bytes(steps) as usize);
         }
         hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
         if let Some(checkpoints) = &checkpoints
@@ -101,9 +112,44 @@ pub(crate) fn run<L: Learner>(
     Ok((network, state))
 }
 
-/// Seed of what a step draws from the device's generator, such as stochastic depth.
-pub(crate) fn step_seed(seed: u64, step: usize) -> u64 {
-    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64)
+/// What rank 0 starts with, on all ranks: the same seed need not give the same bits on another processor.
+fn shared<M: Module>(
+    group: &dyn Group,
+    recipe: &Recipe,
+    network: M,
+    optimiser: ModuleOptimizer,
+    state: State,
+) -> Result<(M, ModuleOptimizer, State), TrainError> {
+    if group.size() == 1 {
+        return Ok((network, optimiser, state));
+    }
+    let fault =
+        |error: &dyn std::fmt::Display| TrainError::Model(format!("what rank 0 starts with is no use: {error}"));
+    let (mut weights, mut moments, mut at) = Default::default();
+    if group.rank() == 0 {
+        weights = network.clone().into_record().into_bytes().map_err(|error| fault(&error))?.to_vec();
+        moments =
+            if state.step == 0 { Vec::new() } else { optimiser.into_bytes().map_err(|error| fault(&error))?.to_vec() };
+        at = serde_json::to_vec(&state).map_err(|error| fault(&error))?;
+    }
+    let (weights, moments, at) = (group.broadcast(&weights)?, group.broadcast(&moments)?, group.broadcast(&at)?);
+    if group.rank() == 0 {
+        return Ok((network, optimiser, state));
+    }
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights)).map_err(|error| fault(&error))?;
+    let network = network.try_load_record(record).map_err(|error| fault(&error))?;
+    // Moments belong to the ids of the weights that were loaded.
+    let mut optimiser = adamw(&network, recipe.weight_decay, recipe.clip);
+    if !moments.is_empty() {
+        optimiser = optimiser.from_bytes(Bytes::from_bytes_vec(moments)).map_err(|error| fault(&error))?;
+    }
+    Ok((network, optimiser, serde_json::from_slice(&at).map_err(|error| fault(&error))?))
+}
+
+/// Seed of what a step draws from the device's generator, such as stochastic depth; each rank draws for its own samples.
+pub(crate) fn step_seed(seed: u64, step: usize, rank: usize) -> u64 {
+    let step = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64);
+    step.wrapping_add((rank as u64).wrapping_mul(0xA24B_AED4_963E_E407))
 }
 
 /// Steps in all that fit into the seconds left, when one takes `one`: fewer when the machine slows down, more again

@@ -17,6 +17,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("skysense-simulate", &["ort", "burn", "skysense-abi", "skysense-engine"]),
     ("skysense-contract", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow"]),
     ("skysense-kernels", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "skysense-*"]),
+    ("skysense-collective", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "tokio", "skysense-*"]),
     // A model knows no files of others, no STAC, no async runtime.
     (
         "skysense-model",

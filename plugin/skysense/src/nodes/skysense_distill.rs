@@ -1,6 +1,7 @@
 //! `skysense.distill`: teaches a small model to give the features of a large one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
@@ -12,7 +13,7 @@ use skysense_abi::{
 use skysense_catalog::Exists;
 use skysense_contract::{Modality, Package};
 use skysense_edges::{ChipFacts, model_schema};
-use skysense_train::{DistillConfig, Distilled, Start, TrainError, distill, export_student, planned_student};
+use skysense_train::{Alone, DistillConfig, Distilled, Start, TrainError, distill, export_student, planned_student};
 
 use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
@@ -269,7 +270,8 @@ fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
     let mut config = config(settings, host);
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
     let offers = planned_offers(facts)?;
-    let student = distill(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
+    let student = distill(&samples, &offers, &config, &mut Teller(host, Arc::new(Alone)))
+        .map_err(|error| errors::train(&error))?;
     drop(samples);
     tell(&student, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };

@@ -7,6 +7,7 @@ mod labels;
 mod options;
 mod package;
 mod samples;
+mod together;
 
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
@@ -14,3 +15,4 @@ pub(crate) use labels::{LabelSource, classes, label_sources};
 pub(crate) use options::{Checkpointing, Precision};
 pub(crate) use package::{Place, Teller, finished, model_row, place, taken};
 pub(crate) use samples::{sample_bytes, samples, unlabelled};
+pub(crate) use together::{Made, Together, lost};

@@ -142,7 +142,8 @@ impl Learner for Run<'_> {
     ) -> Result<(Student, f32), TrainError> {
         let Self { config, ready, training, .. } = self;
         let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
-        let drawn = Draw { ready, training, batch, seed, augmentation }.step(step);
+        let draw = Draw { ready, training, batch, seed, augmentation };
+        let drawn = draw.step(step, 0..draw.count());
         let features =
             drawn.iter().map(|(place, ..)| self.teacher.features(*place)).collect::<Result<Vec<_>, TrainError>>()?;
         let lessons: Vec<Lesson<'_>> = drawn
@@ -155,8 +156,9 @@ impl Learner for Run<'_> {
         let samples: Vec<Prepared> = drawn.iter().map(|(_, sample, _)| sample.clone()).collect();
         let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
         // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let found =
-            seeded(&self.device, step_seed(config.recipe.seed, step), || student.features(&batch, &self.plan.levels));
+        let found = seeded(&self.device, step_seed(config.recipe.seed, step, 0), || {
+            student.features(&batch, &self.plan.levels)
+        });
         let loss = self.loss(found, &lessons);
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {
