@@ -4,7 +4,8 @@
 //! `cargo bench --workspace --bench encoders -- [tiny|small] [--python PATH]` prints a JSON object for each module, and one
 //! with the ratios over all of them (above 1: faster than PyTorch) beside the goals. Without `--python` an environment
 //! with trainer/benches/peer/requirements.txt is made once. The two sides take turns; each number is the median of its
-//! runs in the best of the rounds. `--profile MODULE` runs our side of one module alone, for a profiler.
+//! runs in the best of the rounds. `--profile MODULE` runs our side of one module alone, for a profiler. A training step is
+//! cut into parts as the training loop cuts it; PyTorch shares out each operation.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -24,7 +25,7 @@ use skysense_model::{
     Fusion, Normalisation, PixelType, SkySenseConfig, SwinV2, UpHead, Vit, export_fusion, export_hr, export_series,
     preset,
 };
-use skysense_train::AdamW;
+use skysense_train::{AdamW, Parts, Recipe};
 
 use support::warm_median;
 
@@ -64,16 +65,26 @@ fn pixels_forward(graph: &[u8], shape: [usize; 4]) -> f64 {
     })
 }
 
-/// Milliseconds of a training step on the mean square of what `forward` gives.
-fn step<M: Module>(module: M, forward: impl Fn(&M) -> Tensor<1> + Sync) -> f64 {
+/// Milliseconds of a training step on the mean square of what `forward` gives, in parts as the training loop takes it.
+fn step<M, const D: usize>(module: M, input: &Tensor<D>, forward: impl Fn(&M, Tensor<D>) -> Tensor<1> + Sync) -> f64
+where
+    M: Module + Send,
+{
     let mut optimiser = ModuleOptimizer::from(AdamW { weight_decay: 1e-2, epsilon: 1e-8 });
     let mut module = Some(module);
+    let samples = input.dims()[0];
+    let parts = Parts::new(Recipe::default().parts, &input.device()).expect("threads");
     // As the training loop does, on one of the threads that share the work.
     rayon::scope(|_| {
         warm_median(RUNS, || {
             let current = module.take().expect("put back below");
-            let mut gradients = forward(&current).backward();
-            let gradients = GradientsParams::from_module(&mut gradients, &current);
+            let pass = |module: M, _, rows: Vec<usize>| {
+                let share = rows.len() as f64 / samples as f64;
+                let loss = forward(&module, input.clone().narrow(0, rows[0], rows.len())) * share;
+                Ok((0.0, GradientsParams::from_module(&mut loss.backward(), &module)))
+            };
+            let found = parts.gradients(&current, parts.share((0..samples).collect()), pass);
+            let (_, gradients) = found.expect("a pass that does not fail");
             module = Some(optimiser.step(1e-4, current, gradients));
         })
     })
@@ -87,12 +98,24 @@ fn identity(bands: usize) -> Normalisation {
     Normalisation { mean: vec![0.0; bands], std: vec![1.0; bands] }
 }
 
-fn cases(config: &SkySenseConfig, side: usize, images: usize, hr_side: usize) -> Vec<Case> {
+fn cases_of(name: &str) -> Vec<Case> {
+    // Windows of 8 need 8 tokens at stride 32.
+    let hr_side = if name == "tiny" { 128 } else { 256 };
+    cases(&preset(name).expect("a preset"), [32, 8], [hr_side, 2], [16, 4])
+}
+
+/// Side and number of the images of the series encoders, of the high-resolution encoder, and of the chips of the fusion.
+fn cases(
+    config: &SkySenseConfig,
+    [side, images]: [usize; 2],
+    [hr_side, hr_images]: [usize; 2],
+    [chip_side, chips]: [usize; 2],
+) -> Vec<Case> {
     let device = Device::flex();
     let random = move |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Default, &Device::flex().autodiff());
     let mut cases = Vec::new();
     if let Some(hr) = &config.hr {
-        let (config, shape) = (hr.clone(), [1, hr.bands, hr_side, hr_side]);
+        let (config, shape) = (hr.clone(), [hr_images, hr.bands, hr_side, hr_side]);
         let of = json!({
             "bands": hr.bands, "channels": hr.channels, "depths": hr.depths, "heads": hr.heads, "window": hr.window,
             "extra_norm_every": hr.extra_norm_every, "bias_hidden": hr.bias_hidden, "mlp_ratio": hr.mlp_ratio,
@@ -102,7 +125,7 @@ fn cases(config: &SkySenseConfig, side: usize, images: usize, hr_side: usize) ->
             let graph = export_hr(&model, &identity(config.bands), PixelType::F32, [hr_side; 2]);
             let x = random(shape);
             let learning: SwinV2 = config.init(&Device::flex().autodiff()).expect("a preset");
-            let trained = step(learning, |model| square(model.forward(x.clone()).pop().expect("an output")));
+            let trained = step(learning, &x, |model, x| square(model.forward(x).pop().expect("an output")));
             [pixels_forward(&graph, shape), trained]
         };
         cases.push(Case { name: "hr", peer: json!({"kind": "hr", "of": of, "input": shape}), ours: Box::new(ours) });
@@ -120,15 +143,15 @@ fn cases(config: &SkySenseConfig, side: usize, images: usize, hr_side: usize) ->
             let graph = export_series(&backbone, &raise, &identity(vit.bands), PixelType::F32, [side; 2]);
             let x = random(shape);
             let learning = Device::flex().autodiff();
-            let trained = step((vit.init(&learning), head.init(&learning)), |(backbone, raise)| {
-                square(raise.forward(backbone.forward(x.clone())))
+            let trained = step((vit.init(&learning), head.init(&learning)), &x, |(backbone, raise), x| {
+                square(raise.forward(backbone.forward(x)))
             });
             [pixels_forward(&graph, shape), trained]
         };
         cases.push(Case { name, peer: json!({"kind": "series", "of": of, "input": shape}), ours: Box::new(ours) });
     }
     let (fusion, time) = (config.fusion.clone(), 1 + 6 + 4);
-    let sequences = side * side;
+    let sequences = chips * chip_side * chip_side;
     let of = json!({
         "in": fusion.channels_in, "channels": fusion.channels, "heads": fusion.heads, "layers": fusion.layers,
         "mlp_ratio": fusion.mlp_ratio,
@@ -136,22 +159,23 @@ fn cases(config: &SkySenseConfig, side: usize, images: usize, hr_side: usize) ->
     let input = [sequences, time, fusion.channels_in];
     let ours = move || {
         let model: Fusion = fusion.init(&device);
-        let mut session = session(&export_fusion(&model, [side; 2]));
+        let mut session = session(&export_fusion(&model, [chip_side; 2]));
         let values = vec![0.1_f32; input.iter().product()];
-        let (day, calendar, present) = (vec![9_i64; time], vec![1.0_f32; time], vec![true; time]);
+        let count = chips * time;
+        let (day, calendar, present) = (vec![9_i64; count], vec![1.0_f32; count], vec![true; count]);
         let forward = warm_median(RUNS, || {
-            let tokens = ([1, time, input[2], side, side], values.as_slice());
+            let tokens = ([chips, time, input[2], chip_side, chip_side], values.as_slice());
             let inputs: Vec<(&str, ort::session::SessionInputValue<'_>)> = vec![
                 ("tokens", TensorRef::from_array_view(tokens).expect("fits").into()),
-                ("day", TensorRef::from_array_view(([1, time], day.as_slice())).expect("fits").into()),
-                ("calendar", TensorRef::from_array_view(([1, time], calendar.as_slice())).expect("fits").into()),
-                ("present", TensorRef::from_array_view(([1, time], present.as_slice())).expect("fits").into()),
+                ("day", TensorRef::from_array_view(([chips, time], day.as_slice())).expect("fits").into()),
+                ("calendar", TensorRef::from_array_view(([chips, time], calendar.as_slice())).expect("fits").into()),
+                ("present", TensorRef::from_array_view(([chips, time], present.as_slice())).expect("fits").into()),
             ];
             session.run(inputs).expect("inputs that fit");
         });
         let learning = Device::flex().autodiff();
         let x = Tensor::<3>::random(input, Distribution::Default, &learning);
-        [forward, step(fusion.init(&learning), |model| square(model.forward_sequences(x.clone(), None)))]
+        [forward, step(fusion.init(&learning), &x, |model, x| square(model.forward_sequences(x, None)))]
     };
     cases.push(Case {
         name: "fusion",
@@ -194,23 +218,22 @@ fn environment() -> PathBuf {
 }
 
 fn main() {
+    // As many as PyTorch is given.
+    rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().expect("the first threads");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let asked: Vec<&str> = ["tiny", "small"].into_iter().filter(|name| arguments.iter().any(|a| a == name)).collect();
+    let presets = if asked.is_empty() { vec!["tiny", "small"] } else { asked };
     if let Some(at) = arguments.iter().position(|argument| argument == "--profile") {
-        let cases = cases(&preset("tiny").expect("a preset"), 32, 8, 128);
+        let cases = cases_of(presets[0]);
         let case = cases.iter().find(|case| arguments.get(at + 1).is_some_and(|name| name == case.name));
         println!("{:?} ms", (case.expect("hr, s2, s1 or fusion").ours)());
         return;
     }
     let python = arguments.iter().position(|argument| argument == "--python").and_then(|at| arguments.get(at + 1));
     let python = python.map_or_else(environment, PathBuf::from);
-    let asked: Vec<&str> = ["tiny", "small"].into_iter().filter(|name| arguments.iter().any(|a| a == name)).collect();
-    let presets = if asked.is_empty() { vec!["tiny", "small"] } else { asked };
     for name in presets {
-        // Windows of 8 need 8 tokens at stride 32.
-        let hr_side = if name == "tiny" { 128 } else { 256 };
-        let config = preset(name).expect("a preset");
         let (mut all_ours, mut all_theirs) = ([0.0; 2], [0.0; 2]);
-        for case in cases(&config, 32, 8, hr_side) {
+        for case in cases_of(name) {
             let mut peer = case.peer.clone();
             peer["runs"] = json!(RUNS);
             let (mut ours, mut theirs) = ([f64::MAX; 2], [f64::MAX; 2]);

@@ -34,7 +34,7 @@ pub struct Hidden<'a> {
 }
 
 impl Attention {
-    fn channels(self) -> usize {
+    pub(crate) fn channels(self) -> usize {
         self.heads * self.width
     }
 
@@ -201,14 +201,14 @@ impl First {
 
 /// Rows of a matrix that lie apart by `row` values.
 #[derive(Clone, Copy)]
-struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     values: &'a [f32],
     row: usize,
 }
 
 /// A matrix to read, with the steps from row to row and from column to column.
 #[derive(Clone, Copy)]
-struct Read {
+pub(crate) struct Read {
     first: *const f32,
     row: isize,
     column: isize,
@@ -216,29 +216,37 @@ struct Read {
 
 /// A matrix to write, with the step from row to row.
 #[derive(Clone, Copy)]
-struct Written {
-    first: *mut f32,
-    row: usize,
+pub(crate) struct Written {
+    pub(crate) first: *mut f32,
+    pub(crate) row: usize,
 }
 
 impl<'a> Rows<'a> {
-    fn new(values: &'a [f32], skipped: usize, row: usize) -> Self {
+    pub(crate) fn new(values: &'a [f32], skipped: usize, row: usize) -> Self {
         Self { values: &values[skipped..], row }
     }
 
-    fn skip(self, columns: usize) -> Self {
+    pub(crate) fn skip(self, columns: usize) -> Self {
         Self { values: &self.values[columns..], row: self.row }
     }
 
-    fn check(self, rows: usize, columns: usize) {
+    pub(crate) fn values(self) -> &'a [f32] {
+        self.values
+    }
+
+    pub(crate) fn step(self) -> usize {
+        self.row
+    }
+
+    pub(crate) fn check(self, rows: usize, columns: usize) {
         assert!((rows.max(1) - 1) * self.row + columns <= self.values.len(), "a sequence of another length");
     }
 
-    fn plain(self) -> Read {
+    pub(crate) fn plain(self) -> Read {
         Read { first: self.values.as_ptr(), row: self.row as isize, column: 1 }
     }
 
-    fn turned(self) -> Read {
+    pub(crate) fn turned(self) -> Read {
         Read { first: self.values.as_ptr(), row: 1, column: self.row as isize }
     }
 }
@@ -246,7 +254,7 @@ impl<'a> Rows<'a> {
 impl Written {
     /// # Safety
     /// The columns that are skipped must belong to the matrix.
-    unsafe fn skip(self, columns: usize) -> Self {
+    pub(crate) unsafe fn skip(self, columns: usize) -> Self {
         // SAFETY: the caller's promise.
         Self { first: unsafe { self.first.add(columns) }, row: self.row }
     }
@@ -256,7 +264,7 @@ impl Written {
 ///
 /// # Safety
 /// All three must be as large, and nothing else may refer to `to`.
-unsafe fn product([m, n, k]: [usize; 3], to: Written, a: Read, b: Read, scale: f32) {
+pub(crate) unsafe fn product([m, n, k]: [usize; 3], to: Written, a: Read, b: Read, scale: f32) {
     let none = Parallelism::None;
     // SAFETY: the caller's promise.
     unsafe {
@@ -305,7 +313,7 @@ wide! {
 
 wide! {
     /// Turns gradients of weights into gradients of logits.
-    fn softmax_backward(weights: &[f32], gradient: &mut [f32], length: usize) {
+    pub(crate) fn softmax_backward(weights: &[f32], gradient: &mut [f32], length: usize) {
         for (weights, gradient) in weights.chunks_exact(length).zip(gradient.chunks_exact_mut(length)) {
             let level = sum([weights, gradient], |[weight, gradient]| weight * gradient);
             for (gradient, weight) in gradient.iter_mut().zip(weights) {

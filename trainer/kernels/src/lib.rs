@@ -11,10 +11,14 @@ mod gelu;
 mod layer_norm;
 mod linear;
 mod math;
+mod moved;
 mod wide;
+mod window;
 
 pub use adamw::AdamW;
 pub use attention::{Attention, First, Hidden};
 pub use gelu::{gelu, gelu_backward};
 pub use layer_norm::{LayerNorm, NormGradients, Normed};
 pub use linear::Linear;
+pub use moved::{NOWHERE, moved};
+pub use window::{WindowAttention, WindowGradients};

@@ -3,9 +3,9 @@
 /// Defines a function whose body is compiled for AVX2 as well. The body must be plain loops over slices: the compiler
 /// turns them into vector instructions. Both give the same bits, since nothing is contracted or reordered.
 macro_rules! wide {
-    ($(#[$note:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+    ($(#[$note:meta])* $shown:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$note])*
-        fn $name($($argument: $type),*) $(-> $result)? {
+        $shown fn $name($($argument: $type),*) $(-> $result)? {
             #[inline(always)]
             fn plain($($argument: $type),*) $(-> $result)? $body
 

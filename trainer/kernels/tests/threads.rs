@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
-use skysense_kernels::{AdamW, Attention, First, Hidden, LayerNorm, Linear, gelu, gelu_backward};
+use skysense_kernels::{
+    AdamW, Attention, First, Hidden, LayerNorm, Linear, NOWHERE, WindowAttention, gelu, gelu_backward, moved,
+};
 
 const SEQUENCES: usize = 24;
 const SHAPE: Attention = Attention { tokens: 33, heads: 3, width: 16 };
@@ -35,6 +37,14 @@ fn all() -> Vec<Vec<f32>> {
     let [first, of_first] = First(SHAPE).forward(&query, pairs, hidden);
     let [to_query, to_pairs] = First(SHAPE).backward(&query, pairs, &of_first, &gradient[..SEQUENCES * CHANNELS]);
 
+    let (scale, square) = (values(SHAPE.heads, 10), SHAPE.tokens * SHAPE.tokens);
+    let (bias, mask) = (values(SHAPE.heads * square, 11), values(3 * square, 12));
+    let windows = WindowAttention { shape: SHAPE, scale: &scale, bias: &bias, mask: Some(&mask) };
+    let [in_windows, of_windows] = windows.forward(&packed);
+    let windows = windows.backward(&packed, &of_windows, &gradient);
+    let places: Vec<u32> =
+        (0..SHAPE.tokens as u32).map(|at| if at % 5 == 0 { NOWHERE } else { at * 7 % SHAPE.tokens as u32 }).collect();
+
     let (mut parameters, mut moments) = (x.clone(), [packed[..x.len()].to_vec(), vec![0.1; x.len()]]);
     let [a, b] = &mut moments;
     let step = AdamW { rate: 1e-3, decay: 0.05, betas: [0.9, 0.999], epsilon: 1e-8, time: 3 };
@@ -42,6 +52,8 @@ fn all() -> Vec<Vec<f32>> {
 
     let mut all = vec![gelu(&x), gelu_backward(&x, &gradient), normed.given, normed.moments];
     all.extend([norm.input, norm.weight, norm.bias, wide, joined, weights, attended]);
+    all.extend([in_windows, of_windows, windows.packed, windows.scale, windows.bias]);
+    all.push(moved(&x, CHANNELS, SHAPE.tokens, &places));
     all.extend([first, of_first, to_query, to_pairs, parameters]);
     all.extend(products.into_iter().chain(moments));
     all

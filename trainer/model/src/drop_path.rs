@@ -1,8 +1,9 @@
 //! Stochastic depth.
 
 use burn::module::{Flag, Module, Param};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::Tensor;
 
+use crate::draws::Draws;
 use crate::precision::like;
 
 /// Drops a whole branch for some samples of a batch while training, and scales the others up.
@@ -19,15 +20,14 @@ impl DropPath {
     }
 
     /// `[sample, …]` → the same shape.
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, draws: &Draws) -> Tensor<D> {
         if self.rate == 0.0 || !self.training.is_enabled() || !x.device().is_autodiff() {
             return x;
         }
         let keep = 1.0 - self.rate;
         let mut shape = [1; D];
         shape[0] = x.dims()[0];
-        let device: Device = x.device();
-        let kept = Tensor::<D>::random(shape, Distribution::Bernoulli(keep), &device);
+        let kept = draws.ones(shape, keep, &x.device());
         let scale = like(kept * (1.0 / keep), &x);
         x * scale
     }

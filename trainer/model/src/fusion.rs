@@ -9,6 +9,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, is_year, year};
+use crate::draws::Draws;
 use crate::linear::Linear;
 use crate::onnx::{ElementType, Graph, Value};
 use crate::precision::like;
@@ -142,10 +143,14 @@ impl Fusion {
             Some((last, before)) => {
                 let run = |x, layer| {
                     let hidden = hidden.cloned();
-                    tape.block(layer, x, move |layer: &TransformerLayer, x| layer.forward(x, hidden.as_ref()))
+                    tape.block(layer, x, move |layer: &TransformerLayer, x, draws| {
+                        layer.forward(x, hidden.as_ref(), draws)
+                    })
                 };
                 let (x, hidden) = (before.iter().fold(x, run), hidden.cloned());
-                tape.block(last, x, move |layer: &TransformerLayer, x| layer.forward_first(x, hidden.as_ref()))
+                tape.block(last, x, move |layer: &TransformerLayer, x, draws| {
+                    layer.forward_first(x, hidden.as_ref(), draws)
+                })
             }
             None => x.narrow(1, 0, 1),
         };
@@ -163,7 +168,7 @@ impl Fusion {
             x = Tensor::cat(vec![token, x], 1);
         }
         let step = |x: &mut Tensor<3>, layer: &TransformerLayer| {
-            *x = layer.forward(x.clone(), None);
+            *x = layer.forward(x.clone(), None, &Draws::of_device());
             Some(x.clone())
         };
         self.layers.iter().scan(x, step).collect()

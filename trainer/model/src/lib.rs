@@ -12,6 +12,7 @@
 mod calendar;
 pub mod checkpoint;
 pub mod cost;
+mod draws;
 mod drop_path;
 mod encoder;
 mod error;
@@ -54,6 +55,6 @@ pub use position::Interpolation;
 pub use precision::Precision;
 pub use preset::{PRESETS, preset};
 pub use swin::{SwinV2, SwinV2Config};
-pub use tape::{Checkpointing, Tape};
+pub use tape::{Checkpointing, Tape, add_gradients};
 pub use up_head::{UpHead, UpHeadConfig};
 pub use vit::{Vit, VitConfig};

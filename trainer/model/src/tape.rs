@@ -5,7 +5,7 @@
 //! gradient of its output through it (Chen et al., 2016, arXiv:1604.06174, with every block a segment). So what is kept
 //! is one map for each block, and the record of one block at a time.
 //!
-//! Stochastic depth must drop the same branches both times, so every block has a seed of its own. [`Tape::keeping`]
+//! Stochastic depth must drop the same branches both times, so every block draws from a stream of its own. [`Tape::keeping`]
 //! seeds blocks in the same way: with and without recomputation a step gives the same gradients, but for rounding where a
 //! gradient reaches a product in another order of its axes.
 
@@ -15,6 +15,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 use serde::{Deserialize, Serialize};
+
+use crate::draws::Draws;
 
 /// What training keeps for the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,9 +52,6 @@ impl Tape {
     }
 
     /// Keeps all that the backward pass reads.
-    ///
-    /// The seeds go into the device's generator, which is one for the process: whoever holds a tape must keep others
-    /// from drawing until the backward pass is over.
     pub fn keeping(seed: u64) -> Self {
         Self { seed: Some(seed), ..Self::off() }
     }
@@ -76,16 +75,15 @@ impl Tape {
     pub(crate) fn block<M, F, const I: usize, const O: usize>(&self, module: &M, x: Tensor<I>, forward: F) -> Tensor<O>
     where
         M: Module + 'static,
-        F: Fn(&M, Tensor<I>) -> Tensor<O> + 'static,
+        F: Fn(&M, Tensor<I>, &Draws) -> Tensor<O> + 'static,
     {
         let seed = self.seed.map(|seed| block_seed(seed, self.count.get()));
         self.count.set(self.count.get() + 1);
-        reseed(&x, seed);
         if !self.recomputes {
-            return forward(module, x);
+            return forward(module, x, &draws(seed));
         }
         let unrecorded = x.clone().detach().set_require_grad(false);
-        let output = forward(&module.clone().no_grad(), unrecorded).require_grad();
+        let output = forward(&module.clone().no_grad(), unrecorded, &draws(seed)).require_grad();
         let block = Recorded { module: module.clone(), input: x, output: output.clone(), forward, seed };
         self.blocks.borrow_mut().push(Box::new(block));
         output
@@ -102,7 +100,7 @@ impl Tape {
         while let Some(block) = blocks.pop() {
             let Some(mut gradients) = block.backward(&mut outputs) else { continue };
             let mut part = GradientsParams::from_module(&mut gradients, network);
-            network.visit(&mut Add { part: &mut part, sum: &mut sum });
+            add_gradients(network, &mut sum, &mut part);
             outputs.push(gradients);
         }
         sum
@@ -115,10 +113,8 @@ fn block_seed(seed: u64, block: u64) -> u64 {
     seed.wrapping_add(block.wrapping_mul(0xD1B5_4A32_D192_ED03))
 }
 
-fn reseed<const D: usize>(x: &Tensor<D>, seed: Option<u64>) {
-    if let Some(seed) = seed {
-        x.device().seed(seed);
-    }
+fn draws(seed: Option<u64>) -> Draws {
+    seed.map_or_else(Draws::of_device, Draws::seeded)
 }
 
 /// A block that is run again.
@@ -139,19 +135,22 @@ struct Recorded<M, F, const I: usize, const O: usize> {
 impl<M, F, const I: usize, const O: usize> Block for Recorded<M, F, I, O>
 where
     M: Module,
-    F: Fn(&M, Tensor<I>) -> Tensor<O>,
+    F: Fn(&M, Tensor<I>, &Draws) -> Tensor<O>,
 {
     fn backward(self: Box<Self>, outputs: &mut [Gradients]) -> Option<Gradients> {
         let parts = outputs.iter_mut().filter_map(|gradients| self.output.grad_remove(gradients));
         let gradient = parts.reduce(|sum, part| sum + part)?;
-        reseed(&self.input, self.seed);
-        let output = (self.forward)(&self.module, self.input);
+        let output = (self.forward)(&self.module, self.input, &draws(self.seed));
         // The derivative of this sum with respect to the output is its gradient.
         Some((output * gradient).sum().backward())
     }
 }
 
-/// Adds gradients of one backward pass to the sum of those before.
+/// Adds the gradients of one backward pass through a module to the sum of those before.
+pub fn add_gradients<N: Module>(network: &N, sum: &mut GradientsParams, part: &mut GradientsParams) {
+    network.visit(&mut Add { part, sum });
+}
+
 struct Add<'a> {
     part: &'a mut GradientsParams,
     sum: &'a mut GradientsParams,

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
+use crate::draws::Draws;
 use crate::drop_path::DropPath;
 use crate::fused;
 use crate::linear::Linear;
@@ -53,20 +54,20 @@ impl TransformerLayer {
     ///
     /// `hidden` is `[group, 1, 1, token]`, added to the logits of every member of a group: 0 for keys that are
     /// seen, [`HIDDEN`] for others. Members of one group are the positions of one chip, which lack the same dates.
-    pub(crate) fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+    pub(crate) fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>, draws: &Draws) -> Tensor<3> {
         let x = x.clone() + self.attn.forward(self.ln1.forward(x), hidden);
-        self.widen(x)
+        self.widen(x, draws)
     }
 
     /// What [`TransformerLayer::forward`] gives for the first token alone, `[group · member, 1, channel]`, without
     /// the work on the others: the last layer of a stack whose first token is all that is read.
-    pub(crate) fn forward_first(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+    pub(crate) fn forward_first(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>, draws: &Draws) -> Tensor<3> {
         let first = x.clone().narrow(1, 0, 1);
-        self.widen(first + self.attn.forward_first(self.ln1.forward(x), hidden))
+        self.widen(first + self.attn.forward_first(self.ln1.forward(x), hidden), draws)
     }
 
-    fn widen(&self, x: Tensor<3>) -> Tensor<3> {
-        x.clone() + self.drop_path.forward(self.ffn.forward(self.ln2.forward(x)))
+    fn widen(&self, x: Tensor<3>, draws: &Draws) -> Tensor<3> {
+        x.clone() + self.drop_path.forward(self.ffn.forward(self.ln2.forward(x)), draws)
     }
 
     /// The nodes of [`TransformerLayer::forward`].

@@ -6,6 +6,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::draws::Draws;
 use crate::onnx::{Graph, Value};
 use crate::patch_embed::PatchEmbed;
 use crate::position::{Interpolation, resize};
@@ -93,7 +94,7 @@ impl Vit {
     pub fn forward_on(&self, tape: &Tape, pixels: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = pixels.dims();
         let grid = [self.patch_embed.tokens(height), self.patch_embed.tokens(width)];
-        let run = |x, layer| tape.block(layer, x, |layer: &TransformerLayer, x| layer.forward(x, None));
+        let run = |x, layer| tape.block(layer, x, |layer: &TransformerLayer, x, draws| layer.forward(x, None, draws));
         let x = self.layers.iter().fold(self.embed(pixels, grid), run);
         self.to_map(x, grid)
     }
@@ -105,7 +106,7 @@ impl Vit {
         let mut x = self.embed(pixels, grid);
         let mut maps = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, None);
+            x = layer.forward(x, None, &Draws::of_device());
             if layers.contains(&index) {
                 maps.push(self.to_map(x.clone(), grid));
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use skysense_contract::{Input, Modality};
 
-use crate::dataset::Prepared;
+use crate::dataset::{Prepared, Target};
 
 /// A batch on a device.
 #[derive(Debug, Clone)]
@@ -48,17 +48,25 @@ pub(crate) fn stack(
     let size = samples[0].size;
     let targets = || samples.iter().flat_map(|sample| &sample.targets);
     let classes: Vec<i64> = targets().map(|target| i64::from(target.class.unwrap_or(0))).collect();
-    let weights: Vec<f32> = targets()
-        .map(|target| match target.class {
-            Some(class) if target.validates == validates => class_weights[usize::from(class)],
-            _ => 0.0,
-        })
-        .collect();
+    let weights: Vec<f32> = targets().map(|target| weight_of(target, class_weights, validates)).collect();
     let shape = [samples.len(), size, size];
     Batch {
         stacks,
         classes: Tensor::from_data(TensorData::new(classes, shape), device),
         weights: Tensor::from_data(TensorData::new(weights, shape), device),
+    }
+}
+
+/// What the pixels of samples weigh together.
+pub(crate) fn weight(samples: &[Prepared], class_weights: &[f32], validates: bool) -> f64 {
+    let targets = samples.iter().flat_map(|sample| &sample.targets);
+    targets.map(|target| f64::from(weight_of(target, class_weights, validates))).sum()
+}
+
+fn weight_of(target: &Target, class_weights: &[f32], validates: bool) -> f32 {
+    match target.class {
+        Some(class) if target.validates == validates => class_weights[usize::from(class)],
+        _ => 0.0,
     }
 }
 

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
-use burn::tensor::{Device, Tensor};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
 use skysense_collective::Group;
 use skysense_contract::{Modality, Offer, sha256_bytes};
 use skysense_model::{Checkpointing, Precision, Tape};
 
-use crate::batch::stack;
+use crate::batch::{stack, weight};
 use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, mark, prepare};
 use crate::draw::Draw;
 use crate::loss::{ClassWeights, cross_entropy, median_frequency};
 use crate::loss_scale::LossScale;
-use crate::network::{Network, seeded};
+use crate::network::Network;
+use crate::parts::{Parts, part_seed};
 use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
@@ -77,6 +78,7 @@ pub(crate) struct Run<'a> {
     weights: Vec<f32>,
     identity: String,
     device: Device,
+    parts: Parts,
     group: Arc<dyn Group>,
 }
 
@@ -99,7 +101,8 @@ impl<'a> Run<'a> {
             ClassWeights::Given(weights) => weights.clone(),
         };
         let identity = identity(&ready, &setup, config);
-        Ok(Self { config, setup, ready, labelled, weights, identity, device, group })
+        let parts = Parts::new(config.recipe.parts, &device)?;
+        Ok(Self { config, setup, ready, labelled, weights, identity, device, parts, group })
     }
 }
 
@@ -121,6 +124,25 @@ impl Learner for Run<'_> {
         scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Network, f32), TrainError> {
+        let (value, gradients) = self.gradients(&network, scale, (step, rate))?;
+        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
+        let network = match scale.unscale(gradients, &network) {
+            Some(gradients) => optimiser.step(rate, network, gradients),
+            None if scale.spent() => return Err(TrainError::Diverged { step, rate }),
+            None => network,
+        };
+        Ok((network, value))
+    }
+}
+
+impl Run<'_> {
+    /// Loss of a step, and its gradients with the loss scaled.
+    fn gradients(
+        &self,
+        network: &Network,
+        scale: &LossScale,
+        (step, rate): (usize, f64),
+    ) -> Result<(f32, GradientsParams), TrainError> {
         let draw = Draw {
             ready: &self.ready,
             training: &self.labelled,
@@ -128,48 +150,33 @@ impl Learner for Run<'_> {
             seed: self.config.recipe.seed,
             augmentation: &self.config.recipe.augmentation,
         };
-        let (group, part) = (&*self.group, together::share(&*self.group, draw.count()));
-        let samples: Vec<Prepared> = draw.step(step, part).into_iter().map(|(_, sample, _)| sample).collect();
-        let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
-        // The loss is a mean over what weighs in this part of the batch; this makes it its part of the mean over all.
-        let weight = if group.size() > 1 { f64::from(batch.weights.clone().sum().into_scalar::<f32>()) } else { 1.0 };
-        let share = weight / together::sum(group, weight)?.max(1e-12);
-        // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let seed = step_seed(self.config.recipe.seed, step, group.rank());
+        let group = &*self.group;
+        let drawn = draw.step(step, together::share(group, draw.count()));
+        let samples: Vec<Prepared> = drawn.into_iter().map(|(_, sample, _)| sample).collect();
+        let total = together::sum(group, weight(&samples, &self.weights, false))?.max(1e-12);
+        let first = group.rank() * self.config.recipe.parts;
+        let seed = step_seed(self.config.recipe.seed, step);
         let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
-        let diverged = || TrainError::Diverged { step, rate };
         // Nothing of a frozen encoder is kept anyway.
         let checkpointing = if frozen { Checkpointing::Off } else { checkpointing };
-        let forward = || {
-            let tape = Tape::new(checkpointing, seed);
+        let pass = |network: Network, part, samples: Vec<Prepared>| {
+            let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
+            let tape = Tape::new(checkpointing, part_seed(seed, first + part));
             let logits = network.logits_on(&tape, &batch, precision, frozen);
-            let loss = cross_entropy(logits, batch.classes.clone(), batch.weights.clone());
-            let loss = if group.size() > 1 { loss * share } else { loss };
+            // The loss is the mean of a part: as much of the mean of the step as the part weighs.
+            let share = weight(&samples, &self.weights, false) / total;
+            let loss = cross_entropy(logits, batch.classes, batch.weights) * share;
             let value = loss.clone().into_scalar::<f32>();
-            (tape, loss, value)
-        };
-        let backward = |(tape, loss, value): (Tape, Tensor<1>, f32)| {
             let loss = scale.scale(loss);
             let gradients = if frozen { tape.backward(&loss, &network.head) } else { tape.backward(&loss, &network) };
-            (value, gradients)
+            Ok((value, gradients))
         };
-        // Blocks that are run again draw again; otherwise others need not wait for the backward pass.
-        let (value, gradients) = match checkpointing {
-            Checkpointing::Off => backward(seeded(&self.device, seed, forward)),
-            Checkpointing::Blocks => seeded(&self.device, seed, || backward(forward())),
-        };
-        let value = together::sum(group, f64::from(value))? as f32;
+        let (value, gradients) = self.parts.gradients(network, self.parts.share(samples), pass)?;
+        let value = together::sum(group, value.into())? as f32;
         if !value.is_finite() {
-            return Err(diverged());
+            return Err(TrainError::Diverged { step, rate });
         }
-        let gradients = together::sum_gradients(group, gradients, &network)?;
-        // A step whose gradients left the range of half precision is left out, and the scale is lower from then on.
-        let network = match scale.unscale(gradients, &network) {
-            Some(gradients) => optimiser.step(rate, network, gradients),
-            None if scale.spent() => return Err(diverged()),
-            None => network,
-        };
-        Ok((network, value))
+        Ok((value, together::sum_gradients(group, gradients, network)?))
     }
 }
 

@@ -24,6 +24,10 @@ pub struct Recipe {
     pub seconds: Option<f64>,
     /// Samples of one step.
     pub batch: usize,
+    /// Parts that the samples of a step are cut into on the processor, which run side by side. The weights depend on it,
+    /// by rounding and by which branches drop, so it does not follow the number of threads; a part has the threads that
+    /// fall to it. Each one at work holds gradients of its own beside those of the step.
+    pub parts: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Decoupled weight decay of matrices; vectors (norms, biases) have none.
@@ -69,6 +73,7 @@ impl Default for Recipe {
             steps: 300,
             seconds: None,
             batch: 4,
+            parts: 2,
             learning_rate: 2e-3,
             weight_decay: 0.05,
             warm_up: 0.1,
@@ -93,9 +98,9 @@ impl Recipe {
         };
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let positive = |value: f64| value.is_finite() && value > 0.0;
-        if self.steps == 0 || self.batch == 0 || self.block == 0 {
-            let value = format!("{}, {}, {}", self.steps, self.batch, self.block);
-            return fault("steps, batch, block", value, "1 or more");
+        if self.steps == 0 || self.batch == 0 || self.parts == 0 || self.block == 0 {
+            let value = format!("{}, {}, {}, {}", self.steps, self.batch, self.parts, self.block);
+            return fault("steps, batch, parts, block", value, "1 or more");
         }
         if !positive(self.learning_rate) || !positive(self.clip) {
             let value = format!("{}, {}", self.learning_rate, self.clip);

@@ -146,10 +146,9 @@ fn shared<M: Module>(
     Ok((network, optimiser, serde_json::from_slice(&at).map_err(|error| fault(&error))?))
 }
 
-/// Seed of what a step draws from the device's generator, such as stochastic depth; each rank draws for its own samples.
-pub(crate) fn step_seed(seed: u64, step: usize, rank: usize) -> u64 {
-    let step = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64);
-    step.wrapping_add((rank as u64).wrapping_mul(0xA24B_AED4_963E_E407))
+/// Seed of what a step draws as it runs, such as stochastic depth.
+pub(crate) fn step_seed(seed: u64, step: usize) -> u64 {
+    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64)
 }
 
 /// Steps in all that fit into the seconds left, when one takes `one`: fewer when the machine slows down, more again

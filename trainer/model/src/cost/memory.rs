@@ -43,7 +43,7 @@ pub struct Inference {
 pub struct Training {
     /// Weights.
     pub parameters: u64,
-    /// One for each weight.
+    /// One for each weight, in each part of a step.
     pub gradients: u64,
     /// Both moments of each weight.
     pub optimiser: u64,
@@ -72,6 +72,8 @@ pub struct Mode {
     pub precision: Precision,
     /// What is kept for the backward pass.
     pub checkpointing: Checkpointing,
+    /// Parts that the samples of a step are cut into at most, each with gradients of its own.
+    pub parts: u64,
 }
 
 impl Mode {
@@ -361,7 +363,7 @@ pub fn training(
     };
     Training {
         parameters,
-        gradients: parameters,
+        gradients: parameters * mode.parts.min(batch).max(1),
         optimiser: MOMENTS * parameters,
         activations: VALUE * pixels + mode.copies(pixels) + kept + again + copies + working,
     }
@@ -410,7 +412,7 @@ mod tests {
     fn less_is_kept_in_16_bits_and_by_blocks() {
         let config = preset("base").unwrap();
         let activations = |precision, checkpointing| {
-            training(Mode { precision, checkpointing }, &config, &head(&config), CHIP, 8).activations as f64
+            training(Mode { precision, checkpointing, parts: 1 }, &config, &head(&config), CHIP, 8).activations as f64
         };
         let plain = activations(Precision::F32, Checkpointing::Off);
         assert!(activations(Precision::Bf16, Checkpointing::Off) < plain);

@@ -9,12 +9,16 @@ mod attention;
 mod gelu;
 mod layer_norm;
 mod linear;
+mod moved;
 mod primitive;
+mod window;
 
 pub(crate) use attention::{attend, attend_first};
 pub(crate) use gelu::gelu;
 pub(crate) use layer_norm::layer_norm;
 pub(crate) use linear::linear;
+pub(crate) use moved::{Places, moved};
+pub(crate) use window::attend_in_windows;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution, Tensor};
 
+use skysense_kernels as kernels;
+
 use super::*;
 
 /// What an operation gives and its gradients, in turn.
@@ -140,6 +142,64 @@ fn attention_is_what_burn_composes() {
             near(&outcome!(kernel, first, packed), &ordinary);
         }
     }
+}
+
+/// Vectors of length one.
+fn unit(x: Tensor<4>) -> Tensor<4> {
+    let length = (x.clone() * x.clone()).sum_dim(3).clamp_min(1e-24).sqrt();
+    x / length
+}
+
+#[test]
+fn attention_in_windows_is_what_burn_composes() {
+    for [maps, windows, tokens, heads, width] in [[1, 1, 1, 1, 1], [2, 3, 4, 2, 5], [3, 4, 64, 3, 16]] {
+        let count = maps * windows;
+        let square = tokens * tokens;
+        let mask: Vec<f32> =
+            (0..windows * square).map(|at| if at / tokens % 5 == at % 3 { -100.0 } else { 0.0 }).collect();
+        for mask in [None, Some(mask)] {
+            let packed = random([count, tokens, 3 * heads * width], 1);
+            let (scale, bias) = (random([heads], 2) * 10.0, random([heads, tokens, tokens], 3));
+            let scale = scale.detach().require_grad();
+            let [query, key, value] = parted(packed.clone(), heads);
+            let logits = unit(query).matmul(unit(key).swap_dims(2, 3)) * scale.clone().reshape([1, heads, 1, 1]);
+            let mut logits = logits + bias.clone().reshape([1, heads, tokens, tokens]);
+            if let Some(mask) = &mask {
+                let data = burn::tensor::TensorData::new(mask.clone(), [1, windows, 1, square]);
+                let mask = Tensor::<4>::from_data(data, &Device::flex().autodiff());
+                logits =
+                    (logits.reshape([maps, windows, heads, square]) + mask).reshape([count, heads, tokens, tokens]);
+            }
+            let joined = softmax(logits, 3).matmul(value).swap_dims(1, 2).reshape([count, tokens, heads * width]);
+            let composed = outcome!(joined, packed, scale, bias);
+            let kernel = attend_in_windows(&packed, &scale, &bias, mask).expect("a kernel");
+            near(&outcome!(kernel, packed, scale, bias), &composed);
+        }
+    }
+}
+
+#[test]
+fn vectors_of_zeros_give_finite_numbers() {
+    let packed = Tensor::<3>::zeros([1, 4, 12], &Device::flex().autodiff()).require_grad();
+    let (scale, bias) = (random([2], 2), random([2, 4, 4], 3));
+    let kernel = attend_in_windows(&packed, &scale, &bias, None).expect("a kernel");
+    let kernel = outcome!(kernel, packed, scale, bias);
+    assert!(kernel.iter().flatten().all(|value| value.is_finite()), "{kernel:?}");
+}
+
+#[test]
+fn moved_rows_are_what_burn_selects() {
+    let x = random([2 * 3, 4], 1);
+    let places = Places { from: vec![2, kernels::NOWHERE, 0], to: vec![2, kernels::NOWHERE, 0] };
+    let chosen = |first: i64| Tensor::<1, burn::tensor::Int>::from_data([first + 2, first], &x.device());
+    let zeros = Tensor::<2>::zeros([1, 4], &x.device());
+    let group = |first| {
+        let rows = x.clone().select(0, chosen(first));
+        Tensor::cat(vec![rows.clone().narrow(0, 0, 1), zeros.clone(), rows.narrow(0, 1, 1)], 0)
+    };
+    let composed = outcome!(Tensor::cat(vec![group(0), group(3)], 0), x);
+    near(&outcome!(moved(&x, &places).expect("a kernel"), x), &composed);
+    assert_eq!(values(moved(&x.clone().inner(), &places).expect("a kernel")), composed[0]);
 }
 
 #[test]

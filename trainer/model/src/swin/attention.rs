@@ -8,6 +8,7 @@ use burn::tensor::activation::{relu, sigmoid, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::window::Windows;
+use crate::fused;
 use crate::linear::Linear;
 use crate::onnx::{Attribute, Graph, Value};
 use crate::precision::{like, single};
@@ -62,14 +63,17 @@ impl WindowAttention {
     pub(super) fn forward(&self, x: Tensor<3>, windows: &Windows) -> Tensor<3> {
         let [batch, token, channel] = x.dims();
         let (heads, width, device) = (self.heads, channel / self.heads, x.device());
-        let packed = self.qkv.forward(x);
-        let bias = like(self.packed_bias().reshape([1, 1, 3 * channel]), &packed);
-        let packed = packed + bias;
+        let packed = self.project(x);
+        let (scale, bias) = (self.scale().reshape([heads]), self.bias(&device).reshape([heads, token, token]));
+        let mask = windows.mask().map(|(mask, _)| mask);
+        if let Some(joined) = fused::attend_in_windows(&packed, &scale, &bias, mask) {
+            return self.proj.forward(joined);
+        }
         let packed = packed.reshape([batch, token, 3, heads, width]).permute([2, 0, 3, 1, 4]);
         let part = |index: usize| packed.clone().narrow(0, index, 1).reshape([batch, heads, token, width]);
         let cosines = single(unit(part(0)).matmul(unit(part(1)).swap_dims(2, 3)));
-        let logits = cosines * self.scale().reshape([1, heads, 1, 1]);
-        let mut logits = logits + self.bias(&device).reshape([1, heads, token, token]);
+        let logits = cosines * scale.reshape([1, heads, 1, 1]);
+        let mut logits = logits + bias.reshape([1, heads, token, token]);
         if let Some(mask) = windows.mask_tensor(&device) {
             let count = windows.count();
             let masked = logits.reshape([batch / count, count, heads, token * token])
@@ -118,6 +122,14 @@ impl WindowAttention {
     /// `[head, 1, 1]`.
     fn scale(&self) -> Tensor<3> {
         self.logit_scale.val().clamp_max(100f64.ln()).exp()
+    }
+
+    /// `[window, token, channel]` → packed queries, keys and values `[window, token, 3 · channel]`.
+    fn project(&self, x: Tensor<3>) -> Tensor<3> {
+        let [windows, token, channel] = x.dims();
+        let rows = x.reshape([windows * token, channel]);
+        let (weight, bias) = (like(self.qkv.weight.val(), &rows), like(self.packed_bias(), &rows));
+        fused::linear(rows, weight, Some(bias)).reshape([windows, token, 3 * channel])
     }
 
     /// Query bias, zeros, value bias.

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::attention::{AttentionConfig, WindowAttention};
 use super::window::Windows;
+use crate::draws::Draws;
 use crate::drop_path::DropPath;
 use crate::norm::LayerNorm;
 use crate::onnx::{Graph, Value};
@@ -67,12 +68,12 @@ impl BlockConfig {
 
 impl SwinBlock {
     /// `[batch, height, width, channel]` → the same shape.
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, x: Tensor<4>, draws: &Draws) -> Tensor<4> {
         let [_, height, width, _] = x.dims();
         let windows = self.windows([height, width]);
         let attended = windows.join(self.attn.forward(windows.split(x.clone()), &windows));
-        let x = x + self.norm1.forward(self.drop_path.forward(attended));
-        let x = x.clone() + self.norm2.forward(self.drop_path.forward(self.ffn.forward(x)));
+        let x = x + self.norm1.forward(self.drop_path.forward(attended, draws));
+        let x = x.clone() + self.norm2.forward(self.drop_path.forward(self.ffn.forward(x), draws));
         match &self.norm3 {
             Some(norm) => norm.forward(x),
             None => x,

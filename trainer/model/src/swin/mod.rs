@@ -187,7 +187,7 @@ impl SwinV2 {
         let mut maps = Vec::new();
         for (stage, layers) in self.stages.iter().enumerate() {
             if let Some(downsample) = &layers.downsample {
-                x = tape.block(downsample, x, PatchMerging::forward);
+                x = tape.block(downsample, x, |downsample: &PatchMerging, x, _| downsample.forward(x));
             }
             x = layers.blocks.iter().fold(x, |x, block| tape.block(block, x, SwinBlock::forward));
             // The norm is on the copy that is given: the stream goes on without it.

@@ -2,7 +2,9 @@
 
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Tensor, TensorData};
+use skysense_kernels::NOWHERE;
 
+use crate::fused::{self, Places};
 use crate::onnx::{Graph, Value};
 
 /// Added to the logits of pairs whose tokens are neighbours only because the map was rolled.
@@ -35,6 +37,10 @@ impl Windows {
     pub(super) fn split(&self, x: Tensor<4>) -> Tensor<3> {
         let [batch, _, _, channel] = x.dims();
         let ([height, width], w) = (self.padded(), self.window);
+        let rows = x.clone().reshape([batch * self.height * self.width, channel]);
+        if let Some(rows) = fused::moved(&rows, &self.places()) {
+            return rows.reshape([batch * self.count(), w * w, channel]);
+        }
         let (bottom, right) = (height - self.height, width - self.width);
         let x = if bottom + right > 0 {
             x.pad([(0, 0), (0, bottom), (0, right), (0, 0)], PadMode::Constant(0.0))
@@ -51,11 +57,34 @@ impl Windows {
         let [windows, _, channel] = x.dims();
         let ([height, width], w) = (self.padded(), self.window);
         let batch = windows / self.count();
+        if let Some(rows) = fused::moved(&x.clone().reshape([windows * w * w, channel]), &self.places().inverse()) {
+            return rows.reshape([batch, self.height, self.width, channel]);
+        }
         let cut = x.reshape([batch, height / w, width / w, w, w, channel]).permute([0, 1, 3, 2, 4, 5]);
         let x = cut.reshape([batch, height, width, channel]);
         // Rolling the rest of the way round brings every token home.
         let x = if self.shift > 0 { roll_by(x, [height - self.shift, width - self.shift]) } else { x };
         x.narrow(1, 0, self.height).narrow(2, 0, self.width)
+    }
+
+    /// Where the tokens of a map go when it is cut; padding comes from nowhere.
+    fn places(&self) -> Places {
+        let ([height, width], w) = (self.padded(), self.window);
+        let mut from = Vec::with_capacity(height * width);
+        let mut to = vec![NOWHERE; self.height * self.width];
+        for (top, left) in (0..height).step_by(w).flat_map(|top| (0..width).step_by(w).map(move |left| (top, left))) {
+            for (row, column) in (0..w * w).map(|token| (top + token / w, left + token % w)) {
+                let (row, column) = ((row + self.shift) % height, (column + self.shift) % width);
+                if row < self.height && column < self.width {
+                    let place = row * self.width + column;
+                    to[place] = from.len() as u32;
+                    from.push(place as u32);
+                } else {
+                    from.push(NOWHERE);
+                }
+            }
+        }
+        Places { from, to }
     }
 
     /// `[window, token, token]`: 0 for pairs that may see each other, [`APART`] for others; `None` without a shift.

@@ -6,7 +6,7 @@ mod request;
 use skysense_model::cost::{Chip, flops, memory, parameters};
 use skysense_model::{SegmentationHeadConfig, SkySenseConfig};
 
-use crate::TrainError;
+use crate::{Recipe, TrainError};
 pub use report::{ByModule, Cost, DatesRow, FlopsReport, MemoryReport};
 pub use request::{CostRequest, GeoContextRequest};
 
@@ -70,7 +70,11 @@ fn memory_report(
     request: &CostRequest,
 ) -> MemoryReport {
     let batch = request.batch as u64;
-    let mode = memory::Mode { precision: request.precision, checkpointing: request.checkpointing };
+    let mode = memory::Mode {
+        precision: request.precision,
+        checkpointing: request.checkpointing,
+        parts: Recipe::default().parts as u64,
+    };
     let inference = memory::inference(config, head, chip, batch);
     let training = memory::training(mode, config, head, chip, batch);
     MemoryReport {

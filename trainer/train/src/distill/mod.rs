@@ -14,28 +14,32 @@ mod target;
 mod teacher;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
+use skysense_collective::Group;
 use skysense_contract::{Modality, Offer, sha256_bytes};
+use skysense_model::Tape;
 
 use self::level::Level;
 use self::likeness::Likenesses;
 use self::plan::{Plan, plan};
 use self::student::Student;
-use self::target::{Lesson, target};
+use self::target::{Lesson, Target, target};
 use self::teacher::{Teacher, prepared};
+use crate::augment::Drawn;
 use crate::batch::stack;
 use crate::dataset::{Prepared, labelled_blocks, mark};
 use crate::draw::Draw;
 use crate::loss::feature_loss;
 use crate::loss_scale::LossScale;
-use crate::network::seeded;
+use crate::parts::{Parts, part_seed};
 use crate::split::Split;
 use crate::steps::{self, Learner, step_seed};
-use crate::{Hooks, Sample, TrainError};
+use crate::{Hooks, Sample, TrainError, together};
 
 pub use config::DistillConfig;
 pub use export::export_student;
@@ -93,7 +97,9 @@ pub fn distill(
     };
     let probe = ready[*first].clone();
     let device = Device::flex().autodiff();
-    let run = Run { config, plan: &plan, teacher, ready, training, device };
+    let parts = Parts::new(config.recipe.parts, &device)?;
+    let group = hooks.group();
+    let run = Run { config, plan: &plan, teacher, ready, training, device, parts, group };
     let before = run.held_out(&run.network()?.valid())?;
     let (student, state) = steps::run(&config.recipe, &run, &run.identity(), hooks)?;
     let student = student.valid();
@@ -123,6 +129,8 @@ struct Run<'a> {
     /// Samples with a pixel that trains.
     training: Vec<usize>,
     device: Device,
+    parts: Parts,
+    group: Arc<dyn Group>,
 }
 
 impl Learner for Run<'_> {
@@ -140,10 +148,46 @@ impl Learner for Run<'_> {
         _: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Student, f32), TrainError> {
+        let (value, gradients) = self.gradients(&student, (step, rate))?;
+        Ok((optimiser.step(rate, student, gradients), value))
+    }
+}
+
+/// What a part of a step learns: its samples, and for each level what it should give.
+struct Part {
+    samples: Vec<Prepared>,
+    targets: BTreeMap<Level, Target>,
+}
+
+impl Run<'_> {
+    /// Loss of a step and its gradients.
+    fn gradients(&self, student: &Student, (step, rate): (usize, f64)) -> Result<(f32, GradientsParams), TrainError> {
         let Self { config, ready, training, .. } = self;
         let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
         let draw = Draw { ready, training, batch, seed, augmentation };
-        let drawn = draw.step(step, 0..draw.count());
+        let group = &*self.group;
+        let drawn = draw.step(step, together::share(group, draw.count()));
+        let parts = self.parts.share(drawn).into_iter().map(|drawn| self.part(drawn));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let weights = self.weights(&parts)?;
+        let first = group.rank() * self.config.recipe.parts;
+        let pass = |student: Student, at, part: Part| {
+            let batch = stack(&part.samples, &self.plan.student.inputs, &[1.0], false, &self.device);
+            let tape = Tape::keeping(part_seed(step_seed(seed, step), first + at));
+            let found = student.features(&tape, &batch, &self.plan.levels);
+            let loss = self.loss(found, part.targets, &weights);
+            let value = loss.clone().into_scalar::<f32>();
+            Ok((value, tape.backward(&loss, &student)))
+        };
+        let (value, gradients) = self.parts.gradients(student, parts, pass)?;
+        let value = together::sum(group, value.into())? as f32;
+        if !value.is_finite() {
+            return Err(TrainError::Diverged { step, rate });
+        }
+        Ok((value, together::sum_gradients(group, gradients, student)?))
+    }
+
+    fn part(&self, drawn: Vec<(usize, Prepared, Drawn)>) -> Result<Part, TrainError> {
         let features =
             drawn.iter().map(|(place, ..)| self.teacher.features(*place)).collect::<Result<Vec<_>, TrainError>>()?;
         let lessons: Vec<Lesson<'_>> = drawn
@@ -153,34 +197,46 @@ impl Learner for Run<'_> {
                 Some(Lesson { sample, drawn: Some(drawn), features: features.as_ref()? })
             })
             .collect();
-        let samples: Vec<Prepared> = drawn.iter().map(|(_, sample, _)| sample.clone()).collect();
-        let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
-        // Stochastic depth draws from the device's generator; seeded here, a step depends on its number alone.
-        let found = seeded(&self.device, step_seed(config.recipe.seed, step, 0), || {
-            student.features(&batch, &self.plan.levels)
-        });
-        let loss = self.loss(found, &lessons);
-        let value = loss.clone().into_scalar::<f32>();
-        if !value.is_finite() {
-            return Err(TrainError::Diverged { step, rate });
-        }
-        let gradients = GradientsParams::from_module(&mut loss.backward(), &student);
-        Ok((optimiser.step(rate, student, gradients), value))
+        let standards = &self.teacher.standards;
+        let targets =
+            self.plan.levels.iter().filter_map(|level| Some((*level, target(&lessons, *level, standards, false)?)));
+        let targets = targets.collect();
+        Ok(Part { samples: drawn.into_iter().map(|(_, sample, _)| sample).collect(), targets })
     }
-}
 
-impl Run<'_> {
-    /// The loss of the fused features, and the mean of those of the encoders by their weight.
-    fn loss(&self, found: BTreeMap<Level, Tensor<2>>, lessons: &[Lesson<'_>]) -> Tensor<1> {
-        let encoders = found.len().saturating_sub(1).max(1) as f64;
+    /// What the loss of each level is multiplied with, for a position of weight 1: the loss of a step is that of the fused
+    /// features, and the mean of those of the encoders by their weight, each over the positions of all parts of all ranks.
+    fn weights(&self, parts: &[Part]) -> Result<BTreeMap<Level, f64>, TrainError> {
+        // For each level whether it is there, and its positions.
+        let mut counts = vec![0.0; 2 * self.plan.levels.len()];
+        for (level, counts) in self.plan.levels.iter().zip(counts.chunks_exact_mut(2)) {
+            for target in parts.iter().filter_map(|part| part.targets.get(level)) {
+                counts[0] = 1.0;
+                counts[1] += target.weight();
+            }
+        }
+        self.group.sum_exact(&mut counts)?;
+        let there = self.plan.levels.iter().zip(counts.chunks_exact(2)).filter(|(_, counts)| counts[0] > 0.0);
+        let positions: BTreeMap<Level, f64> = there.map(|(level, counts)| (*level, counts[1])).collect();
+        let encoders = positions.keys().filter(|level| **level != Level::Fused).count().max(1) as f64;
+        let weight = |level| if level == Level::Fused { 1.0 } else { self.config.encoders / encoders };
+        Ok(positions.into_iter().map(|(level, positions)| (level, weight(level) / positions.max(1e-12))).collect())
+    }
+
+    /// The loss of a part.
+    fn loss(
+        &self,
+        found: BTreeMap<Level, Tensor<2>>,
+        mut targets: BTreeMap<Level, Target>,
+        weights: &BTreeMap<Level, f64>,
+    ) -> Tensor<1> {
         let mut loss = Tensor::<1>::zeros([1], &self.device);
         for (level, predicted) in found {
-            let Some(target) = target(lessons, level, &self.teacher.standards, false) else { continue };
-            let positions = target.weights.len();
+            let Some((target, weight)) = targets.remove(&level).zip(weights.get(&level)) else { continue };
+            let (positions, of_part) = (target.weights.len(), target.weight());
             let values = Tensor::from_data(TensorData::new(target.values, [positions, target.channels]), &self.device);
             let weights = Tensor::from_data(TensorData::new(target.weights, [positions]), &self.device);
-            let weight = if level == Level::Fused { 1.0 } else { self.config.encoders / encoders };
-            loss = loss + feature_loss(predicted, values, weights) * weight;
+            loss = loss + feature_loss(predicted, values, weights) * (weight * of_part);
         }
         loss
     }
@@ -195,7 +251,7 @@ impl Run<'_> {
             let Some(features) = self.teacher.features(index)? else { continue };
             let batch = stack(std::slice::from_ref(sample), &self.plan.student.inputs, &[1.0], true, &Device::flex());
             let lesson = [Lesson { sample, drawn: None, features: &features }];
-            for (level, predicted) in student.features(&batch, &self.plan.levels) {
+            for (level, predicted) in student.features(&Tape::off(), &batch, &self.plan.levels) {
                 if let Some(target) = target(&lesson, level, &self.teacher.standards, true) {
                     let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
                     all.add(level, &predicted, &target, &self.teacher.standards[&level]);

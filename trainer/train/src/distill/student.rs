@@ -56,8 +56,8 @@ impl Student {
     /// A batch → features by level in the teacher's channels, `[position, channel]`; positions are those of
     /// `[batch, height, width]` for the fused features, else of `[batch, time, height, width]`. Levels of modalities that
     /// the batch lacks are left out.
-    pub(super) fn features(&self, batch: &Batch, levels: &[Level]) -> BTreeMap<Level, Tensor<2>> {
-        let tokens = tokens(&self.encoder, &Tape::off(), batch, Precision::F32);
+    pub(super) fn features(&self, tape: &Tape, batch: &Batch, levels: &[Level]) -> BTreeMap<Level, Tensor<2>> {
+        let tokens = tokens(&self.encoder, tape, batch, Precision::F32);
         let mut places = BTreeMap::new();
         let mut from = 0;
         for modality in Modality::ALL {
@@ -78,7 +78,7 @@ impl Student {
                 found.insert(*level, projection.forward(rows));
             }
         }
-        let fused = self.encoder.fusion.forward(tokens);
+        let fused = self.encoder.fusion.forward_on(tape, tokens);
         let [batch, channel, height, width] = fused.dims();
         let rows = fused.permute([0, 2, 3, 1]).reshape([batch * height * width, channel]);
         if let Some((level, projection)) =

@@ -26,6 +26,13 @@ pub(super) struct Target {
     pub(super) channels: usize,
 }
 
+impl Target {
+    /// Of all positions together.
+    pub(super) fn weight(&self) -> f64 {
+        self.weights.iter().map(|weight| f64::from(*weight)).sum()
+    }
+}
+
 /// The target of a level for a batch; pixels count that belong to the wanted part. `None` where no sample has the
 /// level's modality.
 ///

@@ -35,7 +35,8 @@ pub(crate) struct Case {
 
 /// Training with these settings.
 pub(crate) const fn trains(precision: TrainingPrecision, checkpointing: Checkpointing) -> Option<memory::Mode> {
-    Some(memory::Mode { precision, checkpointing })
+    // As many parts as a recipe has that does not say.
+    Some(memory::Mode { precision, checkpointing, parts: 2 })
 }
 
 pub(crate) const CHIP: Chip = Chip { size: 16, dates_s2: 4, dates_s1: 2 };
