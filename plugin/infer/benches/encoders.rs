@@ -70,7 +70,7 @@ fn step<M, const D: usize>(module: M, input: &Tensor<D>, forward: impl Fn(&M, Te
 where
     M: Module + Send,
 {
-    let mut optimiser = ModuleOptimizer::from(AdamW { weight_decay: 1e-2, epsilon: 1e-8 });
+    let mut optimiser = ModuleOptimizer::from(AdamW::new(1e-2));
     let mut module = Some(module);
     let samples = input.dims()[0];
     let parts = Parts::new(Recipe::default().parts, &input.device()).expect("threads");

@@ -6,7 +6,7 @@ use crate::GroupError;
 ///
 /// Every rank calls the same operations in the same order with as many values; a rank that does not is told from the
 /// others, and the group ends. Operations of one group must not run at once on several threads of a rank.
-pub trait Group: Send + Sync {
+pub trait Group: std::fmt::Debug + Send + Sync {
     /// This process, from 0.
     fn rank(&self) -> usize;
 

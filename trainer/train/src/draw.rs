@@ -34,12 +34,10 @@ impl Draw<'_> {
         for at in first + part.start..first + part.end {
             let epoch = at / count;
             if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-                let mut shuffled = self.training.to_vec();
-                shuffled.shuffle(&mut rng(self.seed, Purpose::Order, epoch));
-                order = Some((epoch, shuffled));
+                order = Some((epoch, shuffled(count, self.seed, epoch)));
             }
             if let Some((_, order)) = &order {
-                let place = order[at % count];
+                let place = self.training[order[at % count]];
                 let mut augment = rng(self.seed, Purpose::Augment, at);
                 let (sample, how) = self.augmentation.draw(&self.ready[place], &mut augment);
                 drawn.push((place, sample, how));
@@ -47,4 +45,11 @@ impl Draw<'_> {
         }
         drawn
     }
+}
+
+/// The order of so many samples in an epoch.
+pub(crate) fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut rng(seed, Purpose::Order, epoch));
+    order
 }

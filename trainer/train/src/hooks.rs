@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use skysense_collective::{Alone, Group};
 
+use crate::pretrain::Measures;
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
@@ -33,6 +35,16 @@ pub trait Hooks {
     /// samples and settings.
     fn group(&self) -> Arc<dyn Group> {
         Arc::new(Alone)
+    }
+
+    /// Called in pretraining after every step, with all that was measured.
+    fn measured(&mut self, measures: &Measures) {
+        let _ = measures;
+    }
+
+    /// Called in pretraining where a place is left out because it cannot be read: its name or number, and why.
+    fn skipped(&mut self, place: &str, why: &str) {
+        let _ = (place, why);
     }
 
     /// Asked before every step; `true` writes a checkpoint (where there is a folder for it) and ends the run.

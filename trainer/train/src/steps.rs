@@ -10,7 +10,7 @@ use burn::tensor::Bytes;
 use skysense_collective::Group;
 use skysense_model::Precision;
 
-use crate::checkpoint::{Checkpoints, State};
+use crate::checkpoint::{Checkpoints, Keep, State};
 use crate::loss_scale::LossScale;
 use crate::optimiser::adamw;
 use crate::{Hooks, Progress, Recipe, TrainError, together};
@@ -26,6 +26,21 @@ pub(crate) trait Learner: Sync {
 
     /// The network with its weights at the start.
     fn network(&self) -> Result<Self::Network, TrainError>;
+
+    /// What changes its weights.
+    fn optimiser(&self, network: &Self::Network, recipe: &Recipe) -> ModuleOptimizer {
+        adamw(network, recipe.weight_decay, recipe.clip)
+    }
+
+    /// Tells what is more than the loss of the step that was just taken.
+    fn tell(&self, state: &State, hooks: &mut dyn Hooks) {
+        let _ = (state, hooks);
+    }
+
+    /// Which checkpoints stay.
+    fn keep(&self) -> Keep {
+        Keep::default()
+    }
 
     /// What is computed in.
     fn precision(&self) -> Precision {
@@ -56,9 +71,10 @@ pub(crate) fn run<L: Learner>(
     together::check_batch(&*group, recipe.batch)?;
     let hint = "plan all ranks on the same workflow, params, files and catalog state";
     group.agree("settings and samples with checksum", identity, hint)?;
-    let checkpoints = recipe.checkpoint.as_deref().filter(|_| group.rank() == 0).map(Checkpoints::new);
+    let folder = recipe.checkpoint.as_deref().filter(|_| group.rank() == 0);
+    let checkpoints = folder.map(|folder| Checkpoints::new(folder, learner.keep()));
     let mut network = learner.network()?;
-    let mut optimiser = adamw(&network, recipe.weight_decay, recipe.clip);
+    let mut optimiser = learner.optimiser(&network, recipe);
     let mut state = State {
         identity: identity.into(),
         step: 0,
@@ -67,11 +83,11 @@ pub(crate) fn run<L: Learner>(
         losses: Vec::new(),
     };
     if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
-        (network, optimiser) = load(network, &path, |network| adamw(network, recipe.weight_decay, recipe.clip))?;
+        (network, optimiser) = load(network, &path, |network| learner.optimiser(network, recipe))?;
         tracing::info!(step = found.step, "going on from a checkpoint");
         state = found;
     }
-    (network, optimiser, state) = shared(&*group, recipe, network, optimiser, state)?;
+    (network, optimiser, state) = shared(&*group, |network| learner.optimiser(network, recipe), (network, optimiser, state))?;
     // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
     // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
     // takes up other work of its pool, and must not take up a step of another run while it holds the generator.
@@ -103,6 +119,7 @@ pub(crate) fn run<L: Learner>(
             state.steps = steps.try_into().map_or(recipe.steps, |steps| u64::from_le_bytes(steps) as usize);
         }
         hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
+        learner.tell(&state, hooks);
         if let Some(checkpoints) = &checkpoints
             && (state.step.is_multiple_of(recipe.every.max(1)) || state.step == state.steps)
         {
@@ -115,10 +132,8 @@ pub(crate) fn run<L: Learner>(
 /// What rank 0 starts with, on all ranks: the same seed need not give the same bits on another processor.
 fn shared<M: Module>(
     group: &dyn Group,
-    recipe: &Recipe,
-    network: M,
-    optimiser: ModuleOptimizer,
-    state: State,
+    fresh: impl FnOnce(&M) -> ModuleOptimizer,
+    (network, optimiser, state): (M, ModuleOptimizer, State),
 ) -> Result<(M, ModuleOptimizer, State), TrainError> {
     if group.size() == 1 {
         return Ok((network, optimiser, state));
@@ -139,7 +154,7 @@ fn shared<M: Module>(
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights)).map_err(|error| fault(&error))?;
     let network = network.try_load_record(record).map_err(|error| fault(&error))?;
     // Moments belong to the ids of the weights that were loaded.
-    let mut optimiser = adamw(&network, recipe.weight_decay, recipe.clip);
+    let mut optimiser = fresh(&network);
     if !moments.is_empty() {
         optimiser = optimiser.from_bytes(Bytes::from_bytes_vec(moments)).map_err(|error| fault(&error))?;
     }

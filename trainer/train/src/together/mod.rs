@@ -133,26 +133,13 @@ impl ModuleVisitor for Put<'_> {
     }
 }
 
-/// The values of all ranks' tensors as one, those of lower ranks first along the first axis; no gradient flows.
-#[allow(dead_code, reason = "pretraining is the user of it")]
-pub(crate) fn gather_rows(group: &dyn Group, mine: Tensor<2>) -> Result<(Tensor<2>, usize), TrainError> {
-    if group.size() == 1 {
-        return Ok((mine.detach(), 0));
-    }
-    let ([_, columns], device) = (mine.dims(), mine.device());
-    let values: Vec<f32> = mine.detach().into_data().iter::<f32>().collect();
-    let all = group.gather_numbers(&values)?;
-    let before = all[..group.rank()].iter().map(|one| one.len() / columns.max(1)).sum();
-    let rows = all.iter().map(|one| one.len() / columns.max(1)).sum::<usize>();
-    Ok((Tensor::from_data(TensorData::new(all.concat(), [rows, columns]), &device), before))
-}
-
 #[cfg(test)]
 mod tests {
     use skysense_collective::{Alone, GroupError};
 
     use super::*;
 
+    #[derive(Debug)]
     struct Fake(usize, usize);
 
     impl Group for Fake {
@@ -188,4 +175,4 @@ mod tests {
 }
 
 #[cfg(test)]
-mod processes;
+pub(crate) mod processes;

@@ -16,7 +16,6 @@ use crate::dataset::{Legend, labelled_blocks, mark, prepare};
 use crate::finetune::Run;
 use crate::loss::ClassWeights;
 use crate::loss_scale::LossScale;
-use crate::network::Network;
 use crate::setup::setup;
 use crate::split::Split;
 use crate::steps::Learner;
@@ -25,7 +24,7 @@ use crate::{FinetuneConfig, Hooks, Progress, Sample, finetune};
 #[path = "../../tests/support/fields.rs"]
 mod fields;
 
-const STEPS: usize = 20;
+pub(crate) const STEPS: usize = 20;
 
 /// Samples of which some have labels in a corner alone, so that parts of a batch weigh differently.
 fn samples() -> Vec<Sample> {
@@ -45,10 +44,10 @@ fn config() -> FinetuneConfig {
 
 /// Plain gradient descent that keeps the first gradients that it sees, in the order of the network.
 #[derive(Debug, Clone)]
-struct Descent {
-    first: Arc<Mutex<Vec<Vec<f32>>>>,
-    /// How many parameters have been seen.
-    most: usize,
+pub(crate) struct Descent {
+    pub(crate) first: Arc<Mutex<Vec<Vec<f32>>>>,
+    /// How many there are.
+    pub(crate) most: usize,
 }
 
 impl Optimizer for Descent {
@@ -83,7 +82,8 @@ impl ModuleVisitor for Weights {
     }
 }
 
-fn weights(network: &Network) -> (Vec<f32>, usize) {
+/// All weights of a module in a row, and how many parameters they are.
+pub(crate) fn weights<M: Module>(network: &M) -> (Vec<f32>, usize) {
     let mut weights = Weights::default();
     network.visit(&mut weights);
     (weights.0, weights.1)
@@ -91,11 +91,11 @@ fn weights(network: &Network) -> (Vec<f32>, usize) {
 
 /// What a rank found.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Found {
-    gradients: Vec<Vec<f32>>,
-    losses: Vec<f32>,
-    weights: Vec<f32>,
-    outputs: Vec<f32>,
+pub(crate) struct Found {
+    pub(crate) gradients: Vec<Vec<f32>>,
+    pub(crate) losses: Vec<f32>,
+    pub(crate) weights: Vec<f32>,
+    pub(crate) outputs: Vec<f32>,
 }
 
 /// Steps of gradient descent on the samples.
@@ -111,21 +111,23 @@ fn descend(group: Arc<dyn Group>) -> Found {
     let mut network = run.network().unwrap();
     let first = Arc::new(Mutex::new(Vec::new()));
     let mut optimiser = ModuleOptimizer::from(Descent { first: first.clone(), most: weights(&network).1 });
-    let (mut scale, mut losses) = (LossScale::default(), Vec::new());
+    let (mut scale, mut losses, mut gradients) = (LossScale::default(), Vec::new(), Vec::new());
     for step in 0..STEPS {
         let loss;
         (network, loss) = run.step(network, &mut optimiser, &mut scale, (step, 0.05)).unwrap();
         losses.push(loss);
+        if step == 0 {
+            gradients = std::mem::take(&mut *first.lock().unwrap());
+        }
     }
-    let gradients = std::mem::take(&mut *first.lock().unwrap());
     Found { gradients, losses, weights: weights(&network).0, outputs: Vec::new() }
 }
 
 /// Says who trains, and stops or lingers where the test wants it.
-struct Told {
-    group: Arc<dyn Group>,
-    stop: Option<usize>,
-    step: usize,
+pub(crate) struct Told {
+    pub(crate) group: Arc<dyn Group>,
+    pub(crate) stop: Option<usize>,
+    pub(crate) step: usize,
 }
 
 impl Hooks for Told {
@@ -176,6 +178,8 @@ fn rank() {
             let stop = variable("TOGETHER_STOP").map(|stop| stop.parse().unwrap());
             train(group.clone(), variable("TOGETHER_CHECKPOINTS").map(Into::into), stop)
         }
+        "descend on places" => Ok(crate::pretrain::processes::descend(group.clone())),
+        "pretrain" => crate::pretrain::processes::train(group.clone(), variable("TOGETHER_CHECKPOINTS").map(Into::into)),
         other => panic!("no task {other}"),
     };
     match found {
@@ -218,7 +222,7 @@ fn done(ranks: Vec<Child>, out: &Path) -> Vec<(String, Option<Found>)> {
 }
 
 /// What all ranks found, which must be the same to the bit.
-fn together(size: usize, variables: &[(&str, &str)]) -> Found {
+pub(crate) fn together(size: usize, variables: &[(&str, &str)]) -> Found {
     let out = tempfile::tempdir().unwrap();
     let mut all = done(start(size, out.path(), variables), out.path()).into_iter();
     let (said, first) = all.next().unwrap();
@@ -230,11 +234,11 @@ fn together(size: usize, variables: &[(&str, &str)]) -> Found {
     first
 }
 
-fn largest(values: &[f32]) -> f32 {
+pub(crate) fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |most, value| most.max(value.abs()))
 }
 
-fn apart(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn apart(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
 }
@@ -243,23 +247,25 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 fn processes_that_share_a_batch_descend_as_one_with_all_of_it() {
     let one = descend(Arc::new(Alone));
     assert!(one.losses[STEPS - 1] < 0.9 * one.losses[0], "it descends: {:?}", one.losses);
-    let all = one.gradients.iter().map(|gradient| largest(gradient)).fold(0.0, f32::max);
     for size in [2, 4] {
-        let many = together(size, &[("TOGETHER_TASK", "descend")]);
-        assert_eq!(many.gradients.len(), one.gradients.len());
-        let mut worst = 0.0_f32;
-        for (at, (a, b)) in one.gradients.iter().zip(&many.gradients).enumerate() {
-            // A gradient that is nothing but rounding, as of key biases, is held against the others.
-            let scale = largest(a).max(1e-3 * all);
-            worst = worst.max(apart(a, b) / scale);
-            assert!(apart(a, b) <= 1e-5 * scale, "{size} processes, gradient {at}: {} of {scale}", apart(a, b));
-        }
-        let (losses, weights) = (apart(&one.losses, &many.losses), apart(&one.weights, &many.weights));
-        println!(
-            "{size} processes: gradients {worst:e} apart, losses {losses:e}, weights {weights:e} after {STEPS} steps"
-        );
-        assert!(losses <= 1e-4 && weights <= 1e-4, "{size} processes: losses {losses}, weights {weights}");
+        compare(&one, &together(size, &[("TOGETHER_TASK", "descend")]), size);
     }
+}
+
+/// Holds what processes found by descending against what one found.
+pub(crate) fn compare(one: &Found, many: &Found, size: usize) {
+    let all = one.gradients.iter().map(|gradient| largest(gradient)).fold(0.0, f32::max);
+    assert_eq!(many.gradients.len(), one.gradients.len());
+    let mut worst = 0.0_f32;
+    for (at, (a, b)) in one.gradients.iter().zip(&many.gradients).enumerate() {
+        // A gradient that is nothing but rounding, as of key biases, is held against the others.
+        let scale = largest(a).max(1e-3 * all);
+        worst = worst.max(apart(a, b) / scale);
+        assert!(apart(a, b) <= 1e-5 * scale, "{size} processes, gradient {at}: {} of {scale}", apart(a, b));
+    }
+    let (losses, weights) = (apart(&one.losses, &many.losses), apart(&one.weights, &many.weights));
+    println!("{size} processes: gradients {worst:e} apart, losses {losses:e}, weights {weights:e} after {STEPS} steps");
+    assert!(losses <= 1e-4 && weights <= 1e-4, "{size} processes: losses {losses}, weights {weights}");
 }
 
 #[test]
