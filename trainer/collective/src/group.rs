@@ -18,6 +18,11 @@ pub trait Group: std::fmt::Debug + Send + Sync {
         0
     }
 
+    /// A rank as messages name it.
+    fn name(&self, rank: usize) -> String {
+        format!("rank {rank}")
+    }
+
     /// Adds up the values of all ranks, place by place; every rank gets the same bits.
     ///
     /// # Errors
@@ -69,7 +74,7 @@ pub trait Group: std::fmt::Debug + Send + Sync {
         let differs = |(rank, one): (usize, &Vec<u8>)| (*one != all[0]).then_some(rank);
         let Some(rank) = all.iter().enumerate().find_map(differs) else { return Ok(()) };
         let text = |rank: usize| String::from_utf8_lossy(&all[rank]).into_owned();
-        let message = format!("rank {rank} has {what} {}, rank 0 has {}", text(rank), text(0));
+        let message = format!("{} has {what} {}, {} has {}", self.name(rank), text(rank), self.name(0), text(0));
         Err(self.end(GroupError::new(message, hint)))
     }
 

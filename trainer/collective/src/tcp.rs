@@ -103,6 +103,10 @@ impl Group for Tcp {
         self.place.local_rank
     }
 
+    fn name(&self, rank: usize) -> String {
+        self.watch.who(rank).to_string()
+    }
+
     fn sum(&self, values: &mut [f32]) -> Result<(), GroupError> {
         lock(&self.ring).sum(values)
     }

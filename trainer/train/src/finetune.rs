@@ -159,7 +159,7 @@ impl Run<'_> {
         let FinetuneConfig { precision, checkpointing, frozen, .. } = *self.config;
         // Nothing of a frozen encoder is kept anyway.
         let checkpointing = if frozen { Checkpointing::Off } else { checkpointing };
-        let pass = |network: Network, part, samples: Vec<Prepared>| {
+        let pass = |network: Network, part: usize, samples: Vec<Prepared>| {
             let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
             let tape = Tape::new(checkpointing, part_seed(seed, first + part));
             let logits = network.logits_on(&tape, &batch, precision, frozen);

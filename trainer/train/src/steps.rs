@@ -87,7 +87,8 @@ pub(crate) fn run<L: Learner>(
         tracing::info!(step = found.step, "going on from a checkpoint");
         state = found;
     }
-    (network, optimiser, state) = shared(&*group, |network| learner.optimiser(network, recipe), (network, optimiser, state))?;
+    (network, optimiser, state) =
+        shared(&*group, |network| learner.optimiser(network, recipe), (network, optimiser, state))?;
     // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
     // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
     // takes up other work of its pool, and must not take up a step of another run while it holds the generator.

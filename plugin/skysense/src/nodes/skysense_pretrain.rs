@@ -358,7 +358,8 @@ fn together_train(
     let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
     let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
-    let trained = pretrain(&places, &config, &mut Watch(host, together.group())).map_err(|error| errors::train(&error))?;
+    let trained =
+        pretrain(&places, &config, &mut Watch(host, together.group())).map_err(|error| errors::train(&error))?;
     drop(places);
     if let Some(checkpoints) = config.recipe.checkpoint.as_ref().filter(|_| together.writes()) {
         host.report("output", &json!({"href": checkpoints, "role": "checkpoint"}));

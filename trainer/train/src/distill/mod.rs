@@ -171,7 +171,7 @@ impl Run<'_> {
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let weights = self.weights(&parts)?;
         let first = group.rank() * self.config.recipe.parts;
-        let pass = |student: Student, at, part: Part| {
+        let pass = |student: Student, at: usize, part: Part| {
             let batch = stack(&part.samples, &self.plan.student.inputs, &[1.0], false, &self.device);
             let tape = Tape::keeping(part_seed(step_seed(seed, step), first + at));
             let found = student.features(&tape, &batch, &self.plan.levels);

@@ -19,11 +19,11 @@ mod pairs;
 mod part;
 mod place;
 mod plan;
+#[cfg(test)]
+pub(crate) mod processes;
 mod prototypes;
 mod run;
 mod stream;
-#[cfg(test)]
-pub(crate) mod processes;
 #[cfg(test)]
 mod tests;
 mod view;

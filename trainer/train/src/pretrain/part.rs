@@ -18,10 +18,10 @@ use super::network::{Network, Order};
 use super::pairs::{Compared, Pairs};
 use super::stream::{Level, Stream};
 use super::view::{View, Views};
+use crate::TrainError;
 use crate::batch::stack;
 use crate::dataset::Prepared;
 use crate::loss::{Grain, Granularity, alignment, summed};
-use crate::TrainError;
 use crate::loss_scale::LossScale;
 
 /// A term of the loss.

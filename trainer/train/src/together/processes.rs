@@ -179,7 +179,9 @@ fn rank() {
             train(group.clone(), variable("TOGETHER_CHECKPOINTS").map(Into::into), stop)
         }
         "descend on places" => Ok(crate::pretrain::processes::descend(group.clone())),
-        "pretrain" => crate::pretrain::processes::train(group.clone(), variable("TOGETHER_CHECKPOINTS").map(Into::into)),
+        "pretrain" => {
+            crate::pretrain::processes::train(group.clone(), variable("TOGETHER_CHECKPOINTS").map(Into::into))
+        }
         other => panic!("no task {other}"),
     };
     match found {
