@@ -129,9 +129,10 @@ typedef struct SkysenseHost {
   /* A folder for temporary files of this node, absolute; it is removed with the run. Empty in `plan`. */
   SkysenseText (*scratch)(void *context);
   /* What is known of the run as a JSON object: {"run", "node", "workflow", "workflow_sha256", "threads",
-   * "resumed", "base"}. `threads` is how many threads the node may use; relative paths of the workflow are
-   * relative to the folder `base`; `resumed` says that a run goes on that was interrupted. The run's id must
-   * not enter outputs. Lives as long as the context. */
+   * "resumed", "base", "rank", "processes"}. `threads` is how many threads the node may use; relative paths of the workflow are
+   * relative to the folder `base`; `resumed` says that a run goes on that was interrupted; `rank`, from 0, is
+   * this process among the `processes` that do the run. The run's id must not enter outputs. Lives as long as
+   * the context. */
   SkysenseText (*about)(void *context);
   /* Asks for memory beyond the planned `working_bytes`. 1: granted, give it back with release_memory.
    * 0: not now; work with what you have. Never waits. */
@@ -190,9 +191,10 @@ typedef struct SkysensePlugin {
   /* Who is here, as JSON:
    * {"name", "version", "doc",
    *  "nodes": [{"name", "summary", "doc", "inputs": [{"name", "kinds": [...], "optional", "doc"}],
-   *             "output": kind, "pure", "settings": JSON Schema, "example": YAML}],
+   *             "output": kind, "pure", "together", "settings": JSON Schema, "example": YAML}],
    *  "tools": [{"name", "summary", "doc", "arguments": JSON Schema}]}
-   * An input without kinds takes every kind. */
+   * An input without kinds takes every kind. "together", false if left out: where several processes do a run, all
+   * do this node as one; other nodes that it needs run in each of them, and those behind it in rank 0 alone. */
   int32_t (*describe)(SkysenseBuffer *out, SkysenseBuffer *error);
   /* What the node would do: reads headers, no pixels. */
   int32_t (*plan)(SkysenseText node, SkysenseText settings, const SkysensePlanInput *const *inputs,

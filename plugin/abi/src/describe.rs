@@ -47,6 +47,10 @@ pub struct NodeDoc {
     /// Whether the same input gives the same output, so that results can be kept.
     #[serde(default)]
     pub pure: bool,
+    /// Whether several processes do it as one, where a run has several: each runs the node with the same settings and
+    /// the same input, and rank 0 alone writes what it leaves.
+    #[serde(default)]
+    pub together: bool,
     /// One or more nodes of a workflow in YAML, as under `nodes:`.
     #[serde(default)]
     pub example: String,
@@ -61,6 +65,7 @@ impl NodeDoc {
             inputs: Vec::new(),
             output: "none".into(),
             pure: true,
+            together: false,
             example: String::new(),
         }
     }
@@ -101,6 +106,13 @@ impl NodeDoc {
     #[must_use]
     pub fn example(mut self, yaml: &str) -> Self {
         self.example = yaml.into();
+        self
+    }
+
+    /// Says that several processes do it as one, where a run has several.
+    #[must_use]
+    pub fn together(mut self) -> Self {
+        self.together = true;
         self
     }
 

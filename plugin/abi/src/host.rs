@@ -54,6 +54,10 @@ pub struct About {
     pub resumed: bool,
     /// Folder that relative paths of the workflow are relative to.
     pub base: PathBuf,
+    /// Which of the processes of the run this is, from 0.
+    pub rank: usize,
+    /// How many processes do the run together.
+    pub processes: usize,
 }
 
 impl Default for About {
@@ -66,6 +70,8 @@ impl Default for About {
             threads: 1,
             resumed: false,
             base: PathBuf::from("."),
+            rank: 0,
+            processes: 1,
         }
     }
 }

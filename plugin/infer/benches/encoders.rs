@@ -81,7 +81,7 @@ fn step<M, const D: usize>(
 where
     M: Module + Send,
 {
-    let mut optimiser = ModuleOptimizer::from(AdamW { weight_decay: 1e-2, epsilon: 1e-8 });
+    let mut optimiser = ModuleOptimizer::from(AdamW::new(1e-2));
     let mut module = Some(module);
     // As where training runs.
     let _keeping = Keeping::new();

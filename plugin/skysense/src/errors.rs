@@ -161,6 +161,7 @@ pub(crate) fn joined(code: &str, faults: &[Fault]) -> NodeError {
 pub(crate) fn train(error: &TrainError) -> NodeError {
     match error {
         TrainError::Cancelled { .. } => NodeError::cancelled(),
+        TrainError::Group(error) => crate::training::lost(error),
         TrainError::Contract(inner) => contract(inner),
         TrainError::NoLabels { .. } => with_hint("train.labels", error).hint("the labels must lie on the chips and hold classes that are not ignored; a smaller holdout leaves more of them"),
         TrainError::NoPixels { .. } => with_hint("train.pixels", error)
@@ -171,7 +172,8 @@ pub(crate) fn train(error: &TrainError) -> NodeError {
         TrainError::Weights(_) => with_hint("weights.invalid", error),
         TrainError::Incomplete { .. } => with_hint("weights.incomplete", error),
         TrainError::Device { .. } => with_hint("device.unavailable", error),
-        TrainError::Diverged { .. } => with_hint("train.diverged", error),
+        TrainError::Diverged { .. } | TrainError::DivergedOn { .. } => with_hint("train.diverged", error),
+        TrainError::NoPlaces { .. } => with_hint("train.pixels", error),
         _ => with_hint("train.failed", error),
     }
 }

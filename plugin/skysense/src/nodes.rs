@@ -8,6 +8,7 @@ mod sample_locations;
 mod skysense_distill;
 mod skysense_embed;
 mod skysense_finetune;
+mod skysense_pretrain;
 mod skysense_reduce;
 mod skysense_segment;
 pub(crate) mod stac_search;
@@ -23,6 +24,7 @@ pub const NODES: &[NodeEntry] = &[
     node::<sample_locations::SampleLocations>(),
     node::<raster_samples::RasterSamples>(),
     node::<data_write::DataWrite>(),
+    node::<skysense_pretrain::SkysensePretrain>(),
     node::<skysense_finetune::SkysenseFinetune>(),
     node::<skysense_reduce::SkysenseReduce>(),
     node::<skysense_distill::SkysenseDistill>(),

@@ -81,7 +81,8 @@ impl GeoContext {
     /// With another table of the same shape: prototypes follow features, and no gradient.
     #[must_use]
     pub fn with_prototypes(mut self, table: Tensor<3>) -> Self {
-        self.prototypes = self.prototypes.map(|_| table);
+        let table = table.detach().set_require_grad(false);
+        self.prototypes = Param::initialized(self.prototypes.id, table);
         self
     }
 

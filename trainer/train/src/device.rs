@@ -97,6 +97,16 @@ impl TrainingDevice {
         Kind::ALL.into_iter().filter(|kind| kind.built()).map(Kind::name).collect()
     }
 
+    /// The device of one of several processes: where settings name a kind alone, such as `cuda`, each process of a host
+    /// has one of its own.
+    pub(crate) fn of_rank(self, local_rank: usize, size: usize) -> Self {
+        match (self.kind, self.which) {
+            (Kind::Cpu, _) | (_, Which::Number(_) | Which::Software) => self,
+            _ if size <= 1 => self,
+            (kind, Which::First) => Self { kind, which: Which::Number(local_rank.try_into().unwrap_or(u16::MAX)) },
+        }
+    }
+
     /// Whether the device is there and can compute in a precision.
     ///
     /// # Errors
@@ -260,6 +270,15 @@ mod tests {
             let error = wrong.parse::<TrainingDevice>().unwrap_err().to_string();
             assert!(error.contains(&format!("{wrong:?}")) && error.contains("cuda:1"), "{error}");
         }
+    }
+
+    #[test]
+    fn each_process_of_a_host_has_a_device_of_its_own_where_none_is_numbered() {
+        let of = |name: &str, rank, size| name.parse::<TrainingDevice>().unwrap().of_rank(rank, size).to_string();
+        assert_eq!(
+            [of("cuda", 2, 4), of("cuda:1", 2, 4), of("cpu", 2, 4), of("cuda", 0, 1)],
+            ["cuda:2", "cuda:1", "cpu", "cuda"]
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Which samples a step sees, and how they are varied.
 
+use std::ops::Range;
+
 use rand::seq::SliceRandom;
 
 use crate::augment::{Augmentation, Drawn};
@@ -7,7 +9,7 @@ use crate::dataset::Prepared;
 use crate::random::{Purpose, rng};
 
 /// Draws the samples of a step: every sample once an epoch, in an order of that epoch, each augmented anew. A function
-/// of seed and step alone.
+/// of seed and step alone, for each sample by itself: processes that share a batch draw their own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draw<'a> {
     pub(crate) ready: &'a [Prepared],
@@ -19,26 +21,35 @@ pub(crate) struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    /// The samples of a step with their places and with what was done to them.
-    pub(crate) fn step(&self, step: usize) -> Vec<(usize, Prepared, Drawn)> {
-        let count = self.training.len();
-        let batch = self.batch.min(count);
-        let mut augment = rng(self.seed, Purpose::Augment, step);
-        let mut drawn = Vec::with_capacity(batch);
+    /// Samples of one step.
+    pub(crate) fn count(&self) -> usize {
+        self.batch.min(self.training.len())
+    }
+
+    /// Some of the samples of a step with their places and with what was done to them.
+    pub(crate) fn step(&self, step: usize, part: Range<usize>) -> Vec<(usize, Prepared, Drawn)> {
+        let (count, first) = (self.training.len(), step * self.count());
+        let mut drawn = Vec::with_capacity(part.len());
         let mut order: Option<(usize, Vec<usize>)> = None;
-        for at in step * batch..(step + 1) * batch {
+        for at in first + part.start..first + part.end {
             let epoch = at / count;
             if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-                let mut shuffled = self.training.to_vec();
-                shuffled.shuffle(&mut rng(self.seed, Purpose::Order, epoch));
-                order = Some((epoch, shuffled));
+                order = Some((epoch, shuffled(count, self.seed, epoch)));
             }
             if let Some((_, order)) = &order {
-                let place = order[at % count];
+                let place = self.training[order[at % count]];
+                let mut augment = rng(self.seed, Purpose::Augment, at);
                 let (sample, how) = self.augmentation.draw(&self.ready[place], &mut augment);
                 drawn.push((place, sample, how));
             }
         }
         drawn
     }
+}
+
+/// The order of so many samples in an epoch.
+pub(crate) fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut rng(seed, Purpose::Order, epoch));
+    order
 }

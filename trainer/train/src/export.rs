@@ -89,7 +89,8 @@ fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
     probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch))
 }
 
-/// A sample and what the last graph gives for it, `[1, channel, height, width]`.
+/// A sample and what the last graph gives for it, `[1, channel, height, width]`, with its region where the model has
+/// geo-context.
 pub(crate) fn probe_file(
     sample: &Prepared,
     inputs: &BTreeMap<Modality, Input>,

@@ -1,11 +1,13 @@
 //! The fine-tuning loop for segmentation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
+use skysense_collective::Group;
 use skysense_contract::{Checksum, Modality, Offer};
 use skysense_model::{Checkpointing, Precision, Tape};
 
@@ -21,7 +23,7 @@ use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
 use crate::steps::{self, Learner};
-use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained};
+use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained, together};
 
 /// Trains a model on labelled chips.
 ///
@@ -39,7 +41,8 @@ pub fn finetune(
     hooks: &mut dyn Hooks,
 ) -> Result<Trained, TrainError> {
     config.check()?;
-    let device = config.compute.device.open(config.compute.precision)?;
+    let group = hooks.group();
+    let device = config.compute.device.of_rank(group.local_rank(), group.size()).open(config.compute.precision)?;
     let setup = setup(samples, offers, &config.recipe)?.with_prototypes(config.prototypes);
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
@@ -47,7 +50,7 @@ pub fn finetune(
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
     let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
     mark(samples, &mut ready, &split);
-    let run = Run::new(samples, ready, setup, config, device.autodiff())?;
+    let run = Run::new(samples, ready, setup, config, (device.autodiff(), group))?;
     let started = Instant::now();
     let (network, state) = steps::run(&config.recipe, &run, &run.identity, hooks)?;
     let network = network.valid().to_device(&Device::flex());
@@ -68,7 +71,7 @@ pub fn finetune(
 }
 
 /// What does not change while a run goes on.
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     config: &'a FinetuneConfig,
     setup: Setup,
     ready: Vec<Prepared>,
@@ -78,15 +81,16 @@ struct Run<'a> {
     identity: String,
     device: Device,
     parts: Parts,
+    group: Arc<dyn Group>,
 }
 
 impl<'a> Run<'a> {
-    fn new(
+    pub(crate) fn new(
         samples: &[Sample],
         ready: Vec<Prepared>,
         setup: Setup,
         config: &'a FinetuneConfig,
-        device: Device,
+        (device, group): (Device, Arc<dyn Group>),
     ) -> Result<Self, TrainError> {
         let labelled: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
         if labelled.is_empty() {
@@ -100,7 +104,7 @@ impl<'a> Run<'a> {
         };
         let identity = identity(&ready, &setup, config);
         let parts = Parts::new(config.recipe.parts, &device)?;
-        Ok(Self { config, setup, ready, labelled, weights, identity, device, parts })
+        Ok(Self { config, setup, ready, labelled, weights, identity, device, parts, group })
     }
 }
 
@@ -129,14 +133,15 @@ impl Learner for Run<'_> {
             seed: self.config.recipe.seed,
             augmentation: &self.config.recipe.augmentation,
         };
-        let drawn = draw.step(step);
+        let group = &*self.group;
+        let drawn = draw.step(step, together::share(group, draw.count()));
         let samples: Vec<&Prepared> = drawn.iter().map(|(_, sample, _)| sample).collect();
-        let total = weight(&samples, &self.weights, false);
+        let total = together::sum(group, weight(&samples, &self.weights, false))?.max(1e-12);
         let FinetuneConfig { compute, frozen, .. } = *self.config;
         // Nothing of a frozen encoder is kept anyway.
         let checkpointing = if frozen { Checkpointing::Off } else { compute.checkpointing };
         let compute = Compute { checkpointing, ..compute };
-        let step = Step { compute, parts: &self.parts, seed: self.config.recipe.seed, number: step, rate };
+        let step = Step { compute, group, parts: &self.parts, seed: self.config.recipe.seed, number: step, rate };
         let loss = |network: &Network, tape: &Tape, samples: Vec<&Prepared>| {
             let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
             let logits = network.logits_on(tape, &batch, compute.precision, frozen);

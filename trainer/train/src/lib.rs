@@ -7,10 +7,17 @@
 //!
 //! [`distill()`] teaches a small model to give the features of a large one, without labels; [`export_student()`] writes it.
 //!
+//! [`pretrain::pretrain()`] learns features from places without labels and without a teacher that is there before;
+//! [`pretrain::export_pretrained`] writes the model.
+//!
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!
 //! One file each: losses in `loss`, augmentations in `augment`; metrics are those of `skysense-metric`.
+
+// Tests inside share helpers with those outside.
+#[cfg(test)]
+extern crate self as skysense_train;
 
 mod adamw;
 mod alone;
@@ -50,6 +57,7 @@ mod setup;
 mod split;
 mod steps;
 mod tensors;
+mod together;
 mod trained;
 
 pub use adamw::AdamW;
@@ -71,6 +79,7 @@ pub use planned::planned_contract;
 pub use recipe::{Recipe, Start};
 pub use reduce::{Precision, Ranges, Reduction};
 pub use sample::{Sample, SampleSeries};
+pub use skysense_collective::{Alone, Group, GroupError, Place, PlaceError, Tcp};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};
 pub use skysense_model::{Calendar as EncodedCalendar, Checkpointing, Interpolation, Precision as TrainingPrecision};
 pub use tensors::{TensorCheck, check_weights};

@@ -77,7 +77,7 @@ impl From<ModelError> for TrainError {
 }
 
 /// Sizes of the encoder for the inputs of a run.
-fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
+pub(crate) fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
     let mut config = setup.architecture()?;
     fit(&mut config, (&setup.inputs, setup.calendar, setup.geo_context.as_ref()));
     config.check()?;
@@ -130,9 +130,15 @@ pub(crate) fn load_encoder(encoder: SkySense, package: &Package) -> Result<(SkyS
     let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
     let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
     let (encoder, mut report) = checkpoint::load_stored(encoder, "", &tensors)?;
-    // Prototypes are optional: a model may leave those of the package out.
-    let context = encoder.geo_context.is_some();
-    report.unexpected.retain(|name| !name.starts_with(HEAD) && (context || !name.starts_with(GEO_CONTEXT)));
+    // Prototypes are optional: a model may leave those of the package out, or start with others.
+    let stated = package.contract().geo_context.as_ref().map(|c| (c.regions(), c.prototypes, c.width));
+    let wanted = encoder.config().geo_context.as_ref().map(|c| (c.regions, c.prototypes, c.width));
+    report.unexpected.retain(|name| !name.starts_with(HEAD));
+    if stated != wanted {
+        for names in [&mut report.unexpected, &mut report.missing, &mut report.mismatched] {
+            names.retain(|name| !name.starts_with(GEO_CONTEXT));
+        }
+    }
     report.strict()?;
     Ok((encoder, tensors))
 }

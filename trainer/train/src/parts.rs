@@ -48,6 +48,11 @@ impl Parts {
         Ok(Self { most, device: device.clone(), pools })
     }
 
+    /// Most parts of a step.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// Cuts samples into parts of the same size, the first ones larger by one where that cannot be; fewer samples than
     /// parts are one each.
     pub fn share<T>(&self, samples: Vec<T>) -> Vec<Vec<T>> {

@@ -30,6 +30,8 @@ pub struct Recipe {
     pub parts: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// Learning rate at the end, as a share of the peak.
+    pub final_rate: f64,
     /// Decoupled weight decay of matrices; vectors (norms, biases) have none.
     pub weight_decay: f64,
     /// Share of the steps that warm up.
@@ -75,6 +77,7 @@ impl Default for Recipe {
             batch: 4,
             parts: 2,
             learning_rate: 2e-3,
+            final_rate: 0.01,
             weight_decay: 0.05,
             warm_up: 0.1,
             clip: 1.0,
@@ -109,6 +112,9 @@ impl Recipe {
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return fault("weight_decay", self.weight_decay.to_string(), "0 or more");
         }
+        if !share(self.final_rate) {
+            return fault("final_rate", self.final_rate.to_string(), "a share of 1");
+        }
         if !share(self.warm_up) || !(0.0..1.0).contains(&self.validation) {
             return fault("warm_up, validation", format!("{}, {}", self.warm_up, self.validation), "shares of 1");
         }
@@ -125,6 +131,6 @@ impl Recipe {
     /// The learning rate over so many steps.
     pub(crate) fn schedule(&self, steps: usize) -> Schedule {
         let warm_up = (self.warm_up * steps as f64).ceil() as usize;
-        Schedule { peak: self.learning_rate, warm_up, steps }
+        Schedule { peak: self.learning_rate, last: self.final_rate, warm_up, steps }
     }
 }

@@ -12,7 +12,7 @@ use skysense_model::{SkySense, SkySenseConfig, preset};
 
 use crate::dataset::Bands;
 use crate::network::{Network, load_encoder, preset_names, random_encoder};
-use crate::normalise::{Normalisation, measured, published};
+use crate::normalise::{Normalisation, Statistics, measured, published};
 use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
 use crate::{FinetuneConfig, Recipe, Sample, Start, TrainError};
 
@@ -41,15 +41,24 @@ pub(crate) fn setup(
     offers: &BTreeMap<Modality, Offer>,
     recipe: &Recipe,
 ) -> Result<Setup, TrainError> {
+    setup_measuring(offers, recipe, &|| Ok(measured(samples, offers)))
+}
+
+/// The same where the samples are looked at by `measure`, and only if their statistics are asked for.
+pub(crate) fn setup_measuring(
+    offers: &BTreeMap<Modality, Offer>,
+    recipe: &Recipe,
+    measure: &dyn Fn() -> Result<Statistics, TrainError>,
+) -> Result<Setup, TrainError> {
     match &recipe.start {
-        Start::Preset(name) => from_preset(name, samples, offers, recipe),
+        Start::Preset(name) => from_preset(name, measure, offers, recipe),
         Start::Package(path) => from_package(Package::open(path)?, offers),
     }
 }
 
 fn from_preset(
     preset: &str,
-    samples: &[Sample],
+    measure: &dyn Fn() -> Result<Statistics, TrainError>,
     offers: &BTreeMap<Modality, Offer>,
     recipe: &Recipe,
 ) -> Result<Setup, TrainError> {
@@ -58,7 +67,7 @@ fn from_preset(
     }
     let chip_size = chip_size(offers)?;
     let (statistics, normalisation) = match recipe.normalisation {
-        Normalisation::Samples => (measured(samples, offers), "valid pixels of the samples"),
+        Normalisation::Samples => (measure()?, "valid pixels of the samples"),
         Normalisation::Skysense => (published(offers)?, "constants of the official code"),
     };
     let input = |(modality, offer): (&Modality, &Offer)| {

@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use skysense_collective::Group;
 use skysense_model::Precision;
 
-use crate::checkpoint::{Checkpoints, State};
+use crate::checkpoint::{Checkpoints, Keep, State};
 use crate::loss_scale::LossScale;
 use crate::optimiser::adamw;
-use crate::{Hooks, Progress, Recipe, TrainError};
+use crate::{Hooks, Progress, Recipe, TrainError, together};
 
 /// Steps after which the number of steps is fitted to a time budget, again and again: a machine that slows down
 /// must still keep to it. The first step is not timed, for it also warms up.
@@ -23,6 +26,21 @@ pub(crate) trait Learner: Sync {
 
     /// The network with its weights at the start.
     fn network(&self) -> Result<Self::Network, TrainError>;
+
+    /// What changes its weights.
+    fn optimiser(&self, network: &Self::Network, recipe: &Recipe) -> ModuleOptimizer {
+        adamw(network, recipe.weight_decay, recipe.clip)
+    }
+
+    /// Tells what is more than the loss of the step that was just taken.
+    fn tell(&self, state: &State, hooks: &mut dyn Hooks) {
+        let _ = (state, hooks);
+    }
+
+    /// Which checkpoints stay.
+    fn keep(&self) -> Keep {
+        Keep::default()
+    }
 
     /// What is computed in.
     fn precision(&self) -> Precision {
@@ -40,7 +58,8 @@ pub(crate) trait Learner: Sync {
     ) -> Result<(Self::Network, f32), TrainError>;
 }
 
-/// Takes all steps, or goes on from the checkpoint of a run with this identity.
+/// Takes all steps, or goes on from the checkpoint of a run with this identity. Of a group rank 0 alone reads and writes
+/// checkpoints; the others have from it what they start with.
 pub(crate) fn run<L: Learner>(
     recipe: &Recipe,
     learner: &L,
@@ -48,9 +67,14 @@ pub(crate) fn run<L: Learner>(
     hooks: &mut dyn Hooks,
 ) -> Result<(L::Network, State), TrainError> {
     let started = Instant::now();
-    let checkpoints = recipe.checkpoint.as_deref().map(Checkpoints::new);
+    let group = hooks.group();
+    together::check_batch(&*group, recipe.batch)?;
+    let hint = "plan all ranks on the same workflow, params, files and catalog state";
+    group.agree("settings and samples with checksum", identity, hint)?;
+    let folder = recipe.checkpoint.as_deref().filter(|_| group.rank() == 0);
+    let checkpoints = folder.map(|folder| Checkpoints::new(folder, learner.keep()));
     let mut network = learner.network()?;
-    let mut optimiser = adamw(&network, recipe.weight_decay, recipe.clip);
+    let mut optimiser = learner.optimiser(&network, recipe);
     let mut state = State {
         identity: identity.into(),
         step: 0,
@@ -59,10 +83,12 @@ pub(crate) fn run<L: Learner>(
         losses: Vec::new(),
     };
     if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
-        (network, optimiser) = load(network, &path, |network| adamw(network, recipe.weight_decay, recipe.clip))?;
+        (network, optimiser) = load(network, &path, |network| learner.optimiser(network, recipe))?;
         tracing::info!(step = found.step, "going on from a checkpoint");
         state = found;
     }
+    (network, optimiser, state) =
+        shared(&*group, |network| learner.optimiser(network, recipe), (network, optimiser, state))?;
     // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
     // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
     // takes up other work of its pool, and a step must not wait for one of another run that was begun in its midst.
@@ -70,7 +96,7 @@ pub(crate) fn run<L: Learner>(
     let pool = pool.map_err(|error| TrainError::Model(format!("no threads to train on: {error}")))?;
     let mut timed = None;
     while state.step < state.steps {
-        if hooks.cancelled() {
+        if together::any(&*group, hooks.cancelled())? {
             if let Some(checkpoints) = &checkpoints {
                 checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
             }
@@ -89,9 +115,12 @@ pub(crate) fn run<L: Learner>(
         {
             let one = since.elapsed().as_secs_f64() / (state.step - first) as f64;
             let left = seconds - started.elapsed().as_secs_f64();
-            state.steps = fitted(state.step, one, left, recipe.steps);
+            let steps = fitted(state.step, one, left, recipe.steps) as u64;
+            let steps = group.broadcast(&steps.to_le_bytes())?;
+            state.steps = steps.try_into().map_or(recipe.steps, |steps| u64::from_le_bytes(steps) as usize);
         }
         hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
+        learner.tell(&state, hooks);
         if let Some(checkpoints) = &checkpoints
             && (state.step.is_multiple_of(recipe.every.max(1)) || state.step == state.steps)
         {
@@ -99,6 +128,38 @@ pub(crate) fn run<L: Learner>(
         }
     }
     Ok((network, state))
+}
+
+/// What rank 0 starts with, on all ranks: the same seed need not give the same bits on another processor.
+fn shared<M: Module>(
+    group: &dyn Group,
+    fresh: impl FnOnce(&M) -> ModuleOptimizer,
+    (network, optimiser, state): (M, ModuleOptimizer, State),
+) -> Result<(M, ModuleOptimizer, State), TrainError> {
+    if group.size() == 1 {
+        return Ok((network, optimiser, state));
+    }
+    let fault =
+        |error: &dyn std::fmt::Display| TrainError::Model(format!("what rank 0 starts with is no use: {error}"));
+    let (mut weights, mut moments, mut at) = Default::default();
+    if group.rank() == 0 {
+        weights = network.clone().into_record().into_bytes().map_err(|error| fault(&error))?.to_vec();
+        moments =
+            if state.step == 0 { Vec::new() } else { optimiser.into_bytes().map_err(|error| fault(&error))?.to_vec() };
+        at = serde_json::to_vec(&state).map_err(|error| fault(&error))?;
+    }
+    let (weights, moments, at) = (group.broadcast(&weights)?, group.broadcast(&moments)?, group.broadcast(&at)?);
+    if group.rank() == 0 {
+        return Ok((network, optimiser, state));
+    }
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights)).map_err(|error| fault(&error))?;
+    let network = network.try_load_record(record).map_err(|error| fault(&error))?;
+    // Moments belong to the ids of the weights that were loaded.
+    let mut optimiser = fresh(&network);
+    if !moments.is_empty() {
+        optimiser = optimiser.from_bytes(Bytes::from_bytes_vec(moments)).map_err(|error| fault(&error))?;
+    }
+    Ok((network, optimiser, serde_json::from_slice(&at).map_err(|error| fault(&error))?))
 }
 
 /// Seed of what a step draws as it runs, such as stochastic depth.

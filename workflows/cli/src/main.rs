@@ -9,6 +9,7 @@
 //! | `exit`, `failure` | exit codes, chosen in one place, and how failures are printed |
 //! | `signals` | Ctrl-C, SIGTERM, a parent that goes away |
 //! | `progress`, `log` | progress bars, the log, and both as JSON lines |
+//! | `together` | several processes that do one run, and starting them on this host |
 //! | `host` | what tools of plugins see of this program |
 //! | `reference` | generated references |
 
@@ -23,6 +24,7 @@ mod output;
 mod progress;
 mod reference;
 mod signals;
+mod together;
 
 use std::process::ExitCode;
 

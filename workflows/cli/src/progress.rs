@@ -12,7 +12,7 @@ use serde_json::json;
 use skysense_abi::Level;
 use skysense_engine::{Event, Events};
 
-use crate::{options::ProgressMode, output};
+use crate::{context::Context, options::ProgressMode, output, together::Role};
 
 /// How progress is shown. Clones show on the same bars.
 #[derive(Clone)]
@@ -41,6 +41,11 @@ impl Progress {
             shown.bar(name, |_| {});
         }
         shown
+    }
+
+    /// Progress of a run, which rank 0 alone shows.
+    pub(crate) fn of_role(role: Role, context: &Context, names: &[String]) -> Self {
+        Self::new(if role.helps() { ProgressMode::None } else { context.options.progress }, names)
     }
 
     /// How far something is.

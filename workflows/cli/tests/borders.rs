@@ -19,6 +19,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("skysense-kernels", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "skysense-*"]),
     // Metrics are plain arithmetic: whoever predicts can be scored.
     ("skysense-metric", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "tokio", "skysense-*"]),
+    ("skysense-collective", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "tokio", "skysense-*"]),
     // A model knows no files of others, no STAC, no async runtime.
     (
         "skysense-model",

@@ -61,6 +61,12 @@ pub enum EngineError {
         /// The node's type.
         uses: String,
     },
+    /// Several processes, and nothing that they could do as one.
+    #[error("{processes} processes were started for this run, and none of its nodes is done by several")]
+    Alone {
+        /// How many there are.
+        processes: usize,
+    },
     /// The memory budget does not suffice.
     #[error("{0}")]
     Memory(Box<Fault>),
@@ -83,6 +89,9 @@ impl EngineError {
                 "set SKYSENSE_SECRET_<name>, or put a file of that name into the folder SKYSENSE_SECRETS"
             }
             Self::NoNode { .. } => "`skysense doctor` lists plugins, and says why one was not used",
+            Self::Alone { .. } => {
+                "start it once, or with `--processes 1`: `skysense nodes` says which nodes several processes do as one"
+            }
             Self::Memory(_) => return None,
         })
     }

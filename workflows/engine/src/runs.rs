@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::plan::MemoryPlan;
 use crate::plugins::PluginSet;
 use crate::report::RunReport;
-use crate::run::{Events, RunFolder, RunOptions, execute, is_final, read_journal};
+use crate::run::{Events, RunFolder, RunOptions, execute, is_final, read_journal, runs_of};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -109,7 +109,11 @@ pub fn resume(
     events: Arc<dyn Events>,
 ) -> Result<RunReport, EngineError> {
     let summary = find(&options.runs, id)?;
-    let (folder, mut plan, finished) = RunFolder::resume(&summary.run, summary.folder, limits.secret)?;
+    let (folder, mut plan, finished) = if options.part.helps() {
+        RunFolder::help(&runs_of(options), &summary.folder, limits.secret)?
+    } else {
+        RunFolder::resume(&summary.run, summary.folder, limits.secret)?
+    };
     let budget = limits.memory.or(plan.memory.explicit.then_some(plan.memory.budget));
     plan.threads = limits.threads.unwrap_or(plan.threads);
     crate::plan::manage_memory(budget.is_some());

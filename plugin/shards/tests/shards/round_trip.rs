@@ -61,7 +61,7 @@ fn the_index_says_what_a_sample_holds() {
         let about = train.about(number).unwrap();
         let row = sample(about.name[0][1..].parse().unwrap());
         assert_eq!((about.centre, about.bounds), (row.place.centre, crate::support::bounds(&row)));
-        let region = skysense_contract::region(row.place.centre[0], row.place.centre[1], 4096);
+        let region = skysense_contract::Division::EqualArea(4096).cell(row.place.centre[0], row.place.centre[1]);
         assert_eq!(about.region as usize, region);
         for (modality, series) in &row.series {
             let seen = &about.dates[modality];

@@ -19,8 +19,8 @@ use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
 use crate::settings::{ModalitySetting, path, planned};
 use crate::training::{
-    CalendarSetting, Checkpointing, Holdout, Place, Precision, Teller, calendar, compute, cpu, finished, model_row,
-    place, sample_bytes, taken, training_chips, unlabelled,
+    CalendarSetting, Checkpointing, Holdout, Made, Place, Precision, Teller, Together, calendar, compute, cpu,
+    finished, place, sample_bytes, taken, training_chips, unlabelled,
 };
 
 const DOC: &str = "\
@@ -34,6 +34,10 @@ held out. A run that was killed goes on from its checkpoint to the same weights.
 
 ## Columns
 In: `chip`. Out: `model`, one row.
+
+## Several processes
+Under `skysense run --processes`, `torchrun` or Slurm each process takes its share of every batch, and gradients are added \
+up: see DISTRIBUTED.md. The teacher looks at all chips in each of them.
 
 ## Limits
 Chips must have all bands of the teacher and its chip size, and no modality that it does not take; what does not fit is \
@@ -175,6 +179,7 @@ impl Node for SkysenseDistill {
         NodeDoc::new("Teaches a small model to give the features of a large one")
             .input("chips", &["chip"], "the chips to learn from; they need no labels")
             .output("model")
+            .together()
             .doc(DOC)
             .example(EXAMPLE)
     }
@@ -254,9 +259,23 @@ fn fault(settings: &Settings, error: &TrainError) -> Fault {
 }
 
 fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
+    let together = Together::join(host)?;
+    let made = together_teach(settings, facts, chips, host, &together);
+    together.end(made)?.row()
+}
+
+/// As one of the processes of the run: all teach, rank 0 writes.
+fn together_teach(
+    settings: &Settings,
+    facts: &ChipFacts,
+    chips: RunInput,
+    host: &Host,
+    together: &Together,
+) -> Result<Made, NodeError> {
     let target = place(settings.out.as_deref(), host)?;
-    if let Some(package) = finished(&target, host) {
-        return model_row(&package);
+    let made = finished(&target, host).filter(|_| together.writes()).map(|package| Made::of(&package)).transpose()?;
+    if let Some(made) = together.tell(made)? {
+        return Ok(made);
     }
     let samples = unlabelled(chips, facts, settings.holdout.as_ref(), host)?;
     host.count("training_samples", samples.len() as u64);
@@ -268,13 +287,15 @@ fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
     let offers = planned_offers(facts)?;
     let keeping = Keeping::new();
-    let student = distill(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
+    let student = distill(&samples, &offers, &config, &mut Teller(host, together.group()))
+        .map_err(|error| errors::train(&error))?;
     drop(samples);
     drop(keeping);
     tell(&student, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-    let package = place.write(facts, host, |folder, context| export_student(&student, folder, context))?;
-    model_row(&package)
+    let write = || place.write(facts, host, |folder, context| export_student(&student, folder, context));
+    let made = if together.writes() { Some(Made::of(&write()?)?) } else { None };
+    together.tell(made)?.ok_or_else(|| NodeError::new("internal.rank", "rank 0 told of no package"))
 }
 
 fn tell(student: &Distilled, host: &Host) {

@@ -22,8 +22,9 @@ use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, calendar, classes,
-    compute, cpu, finished, label_sources, model_row, place, sample_bytes, samples, taken, training_chips, unused,
+    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, Made, Place, Precision, Teller, Together,
+    calendar, classes, compute, cpu, finished, label_sources, place, sample_bytes, samples, taken, training_chips,
+    unused,
 };
 
 const DOC: &str = "\
@@ -34,6 +35,10 @@ is trained. A run that was killed goes on from its checkpoint to the same weight
 
 ## Columns
 In: `chip`, and `item` with the labels. Out: `model`, one row.
+
+## Several processes
+Under `skysense run --processes`, `torchrun` or Slurm each process takes its share of every batch, and gradients are added \
+up: see DISTRIBUTED.md. Rank 0 writes the package.
 
 ## Limits
 All labelled chips are held in memory. `seconds` makes the weights depend on the speed of the machine; `steps` does \
@@ -168,6 +173,7 @@ impl Node for SkysenseFinetune {
             .input("chips", &["chip"], "the chips to learn from")
             .input("labels", &["item"], "items with a label raster")
             .output("model")
+            .together()
             .doc(DOC)
             .example(EXAMPLE)
     }
@@ -258,10 +264,24 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
 }
 
 fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
+    let together = Together::join(host)?;
+    let made = together_train(settings, state, chips, host, &together);
+    together.end(made)?.row()
+}
+
+/// As one of the processes of the run: all train, rank 0 writes.
+fn together_train(
+    settings: &Settings,
+    state: State,
+    chips: RunInput,
+    host: &Host,
+    together: &Together,
+) -> Result<Made, NodeError> {
     let scratch = host.scratch();
     let target = place(settings.out.as_deref(), host)?;
-    if let Some(package) = finished(&target, host) {
-        return model_row(&package);
+    let made = finished(&target, host).filter(|_| together.writes()).map(|package| Made::of(&package)).transpose()?;
+    if let Some(made) = together.tell(made)? {
+        return Ok(made);
     }
     let labels = LabelReader::open(&state.labels, &state.classes)?;
     let samples = samples(chips, &state.chips, &labels, settings.holdout.as_ref(), host)?;
@@ -275,13 +295,15 @@ fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Res
     config.recipe.checkpoint = scratch.map(|scratch| scratch.join("checkpoints"));
     let offers = planned_offers(&state.chips)?;
     let keeping = Keeping::new();
-    let trained = finetune(&samples, &offers, &config, &mut Teller(host)).map_err(|error| errors::train(&error))?;
+    let trained = finetune(&samples, &offers, &config, &mut Teller(host, together.group()));
+    let trained = trained.map_err(|error| errors::train(&error))?;
     drop(samples);
     drop(keeping);
     tell(&trained, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-    let package = place.write(&state.chips, host, |folder, context| export(&trained, folder, context))?;
-    model_row(&package)
+    let write = || place.write(&state.chips, host, |folder, context| export(&trained, folder, context));
+    let made = if together.writes() { Some(Made::of(&write()?)?) } else { None };
+    together.tell(made)?.ok_or_else(|| NodeError::new("internal.rank", "rank 0 told of no package"))
 }
 
 fn tell(trained: &Trained, host: &Host) {

@@ -6,14 +6,22 @@ mod label_reader;
 mod labels;
 mod options;
 mod package;
+mod places;
+mod pretrain_settings;
 mod samples;
 mod shard_places;
+mod together;
 
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
 pub(crate) use options::{CalendarSetting, Checkpointing, Precision, calendar, compute, cpu};
 pub(crate) use package::{Place, Teller, finished, model_row, place, taken};
-pub use shard_places::ShardPlaces;
-
+pub(crate) use places::held_places;
+pub(crate) use pretrain_settings::{
+    Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms, Values,
+    ViewsSetting,
+};
 pub(crate) use samples::{sample_bytes, samples, unlabelled};
+pub use shard_places::ShardPlaces;
+pub(crate) use together::{Made, Together, lost};

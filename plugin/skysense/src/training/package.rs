@@ -1,16 +1,18 @@
 //! Where a trained model goes, and what the run is told of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use skysense_abi::{Fault, Host, NodeError};
 use skysense_catalog::Exists;
 use skysense_contract::{MlmContext, Package};
-use skysense_edges::{ChipFacts, ModelBuilder};
-use skysense_train::{Hooks, Progress, TrainError};
+use skysense_edges::ChipFacts;
+use skysense_train::{Group, Hooks, Progress, TrainError};
 
 use crate::errors;
 use crate::settings::path;
+use crate::training::Made;
 
 /// The folder of a package: the one that the workflow names, else one in the run's folder.
 ///
@@ -103,14 +105,11 @@ pub(crate) fn taken(target: Option<&Path>, exists: Exists) -> Option<Fault> {
 /// # Errors
 /// A contract that cannot be told.
 pub(crate) fn model_row(package: &Package) -> Result<RecordBatch, NodeError> {
-    let contract =
-        serde_json::to_string(package.contract()).map_err(|error| NodeError::from_error("model.invalid", &error))?;
-    let path = std::path::absolute(package.folder()).unwrap_or_else(|_| package.folder().to_path_buf());
-    ModelBuilder { path: path.display().to_string(), contract }.finish().map_err(|error| errors::edge(&error))
+    Made::of(package)?.row()
 }
 
 /// Tells the host how far training is.
-pub(crate) struct Teller<'a>(pub(crate) &'a Host);
+pub(crate) struct Teller<'a>(pub(crate) &'a Host, pub(crate) Arc<dyn Group>);
 
 impl Hooks for Teller<'_> {
     fn progress(&mut self, progress: &Progress) {
@@ -119,6 +118,10 @@ impl Hooks for Teller<'_> {
 
     fn teacher(&mut self, samples: usize, of: usize) {
         self.0.progress(samples as u64, Some(of as u64), "chips seen by the teacher");
+    }
+
+    fn group(&self) -> Arc<dyn Group> {
+        self.1.clone()
     }
 
     fn cancelled(&self) -> bool {

@@ -18,6 +18,7 @@ mod damaged;
 mod distill;
 mod exists;
 mod files;
+mod pretrain;
 mod provenance;
 mod published;
 mod reduced;

@@ -14,11 +14,13 @@ mod target;
 mod teacher;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor, TensorData};
+use skysense_collective::Group;
 use skysense_contract::{Checksum, Modality, Offer};
 use skysense_model::{Precision, Tape};
 
@@ -38,7 +40,7 @@ use crate::loss_scale::LossScale;
 use crate::parts::Parts;
 use crate::split::Split;
 use crate::steps::{self, Learner};
-use crate::{Hooks, Sample, TrainError};
+use crate::{Hooks, Sample, TrainError, together};
 
 pub use config::DistillConfig;
 pub use export::export_student;
@@ -85,7 +87,8 @@ pub fn distill(
 ) -> Result<Distilled, TrainError> {
     let started = Instant::now();
     let plan = plan(samples, offers, config)?;
-    let device = config.compute.device.open(config.compute.precision)?;
+    let group = hooks.group();
+    let device = config.compute.device.of_rank(group.local_rank(), group.size()).open(config.compute.precision)?;
     let ready = samples.iter().enumerate().map(|(index, sample)| prepared(sample, index, &plan.student));
     let mut ready = ready.collect::<Result<Vec<_>, _>>()?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
@@ -98,7 +101,7 @@ pub fn distill(
     let probe = ready[*first].clone();
     let device = device.autodiff();
     let parts = Parts::new(config.recipe.parts, &device)?;
-    let run = Run { config, plan: &plan, teacher, ready, training, device, parts };
+    let run = Run { config, plan: &plan, teacher, ready, training, device, parts, group };
     // Measures, and the package's probe, are computed on the processor.
     let measured = |student: Student| student.valid().to_device(&Device::flex());
     let before = run.held_out(&measured(run.network()?))?;
@@ -131,6 +134,7 @@ struct Run<'a> {
     training: Vec<usize>,
     device: Device,
     parts: Parts,
+    group: Arc<dyn Group>,
 }
 
 impl Learner for Run<'_> {
@@ -153,11 +157,13 @@ impl Learner for Run<'_> {
     ) -> Result<(Student, f32), TrainError> {
         let Self { config, ready, training, .. } = self;
         let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
-        let drawn = Draw { ready, training, batch, seed, augmentation }.step(step);
+        let group = &*self.group;
+        let draw = Draw { ready, training, batch, seed, augmentation };
+        let drawn = draw.step(step, together::share(group, draw.count()));
         let parts = self.parts.share(drawn).into_iter().map(|drawn| self.part(drawn));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
-        let weights = self.weights(&parts);
-        let step = Step { compute: config.compute, parts: &self.parts, seed, number: step, rate };
+        let weights = self.weights(&parts)?;
+        let step = Step { compute: config.compute, group, parts: &self.parts, seed, number: step, rate };
         let loss = |student: &Student, tape: &Tape, part: Part| {
             let samples: Vec<&Prepared> = part.samples.iter().collect();
             let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
@@ -191,15 +197,22 @@ impl Run<'_> {
     }
 
     /// What the loss of each level is multiplied with, for a position of weight 1: the loss of a step is that of the fused
-    /// features, and the mean of those of the encoders by their weight, each over the positions of all parts.
-    fn weights(&self, parts: &[Part]) -> BTreeMap<Level, f64> {
-        let mut positions = BTreeMap::<Level, f64>::new();
-        for (level, target) in parts.iter().flat_map(|part| &part.targets) {
-            *positions.entry(*level).or_default() += target.weight();
+    /// features, and the mean of those of the encoders by their weight, each over the positions of all parts of all ranks.
+    fn weights(&self, parts: &[Part]) -> Result<BTreeMap<Level, f64>, TrainError> {
+        // For each level whether it is there, and its positions.
+        let mut counts = vec![0.0; 2 * self.plan.levels.len()];
+        for (level, counts) in self.plan.levels.iter().zip(counts.chunks_exact_mut(2)) {
+            for target in parts.iter().filter_map(|part| part.targets.get(level)) {
+                counts[0] = 1.0;
+                counts[1] += target.weight();
+            }
         }
+        self.group.sum_exact(&mut counts)?;
+        let there = self.plan.levels.iter().zip(counts.chunks_exact(2)).filter(|(_, counts)| counts[0] > 0.0);
+        let positions: BTreeMap<Level, f64> = there.map(|(level, counts)| (*level, counts[1])).collect();
         let encoders = positions.keys().filter(|level| **level != Level::Fused).count().max(1) as f64;
         let weight = |level| if level == Level::Fused { 1.0 } else { self.config.encoders / encoders };
-        positions.into_iter().map(|(level, positions)| (level, weight(level) / positions.max(1e-12))).collect()
+        Ok(positions.into_iter().map(|(level, positions)| (level, weight(level) / positions.max(1e-12))).collect())
     }
 
     /// The loss of a part.

@@ -17,6 +17,7 @@ use crate::{
     options::{DeviceOptions, LimitOptions, ParamOptions, RunsOptions},
     output,
     progress::Progress,
+    together::{Role, Task, TogetherOptions},
 };
 
 /// Options of `run`.
@@ -32,6 +33,8 @@ pub(crate) struct Run {
     devices: DeviceOptions,
     #[command(flatten)]
     runs: RunsOptions,
+    #[command(flatten)]
+    together: TogetherOptions,
 }
 
 impl Subcommand for Run {
@@ -42,26 +45,30 @@ impl Subcommand for Run {
         twice ends it at once.";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let planning =
-            Arc::new(Planning { progress: Progress::new(context.options.progress, &[]), left_out: Mutex::default() });
-        let plan = self.plan(context, planning.clone());
+        let role = match self.together.task(context)? {
+            Task::Be(role) => role,
+            Task::Ended(exit) => return Ok(exit),
+        };
+        let progress = Progress::of_role(role, context, &[]);
+        let planning = Arc::new(Planning { progress, left_out: Mutex::default() });
+        let plan = self.plan(context, role, planning.clone());
         planning.progress.finish();
         let plan = plan.map_err(|failure| failure.with(planning.report()))?;
         let names: Vec<String> = plan.nodes.iter().map(|node| node.name.clone()).collect();
-        let progress = Progress::new(context.options.progress, &names);
-        let options = run_options(self.runs, self.devices, context);
+        let progress = Progress::of_role(role, context, &names);
+        let options = run_options(self.runs, self.devices, role, context);
         let report = run(plan, context.plugins(), &options, Arc::new(progress.clone()));
         progress.finish();
-        finish(&report.map_err(|error| Failure::from(error).with(planning.report()))?, context)
+        finish(&report.map_err(|error| Failure::from(error).with(planning.report()))?, role, context)
     }
 }
 
 impl Run {
-    fn plan(&self, context: &Context, planning: Arc<Planning>) -> Result<Plan, Failure> {
+    fn plan(&self, context: &Context, role: Role, planning: Arc<Planning>) -> Result<Plan, Failure> {
         let spec = context.spec(&self.file, &self.params.params, false)?;
         let mut options = PlanOptions::default();
         options.memory = self.limits.memory;
-        options.threads = self.limits.threads;
+        options.threads = self.limits.threads.or(role.threads());
         options.cancel = context.cancel.clone();
         options.events = planning;
         Ok(plan(&spec, context.plugins(), &options)?)
@@ -98,11 +105,12 @@ impl Events for Planning {
 }
 
 /// Options of a run that come from the command line.
-pub(super) fn run_options(runs: RunsOptions, devices: DeviceOptions, context: &Context) -> RunOptions {
+pub(super) fn run_options(runs: RunsOptions, devices: DeviceOptions, role: Role, context: &Context) -> RunOptions {
     let mut options = RunOptions::default();
     options.runs = runs.runs_dir;
     options.devices = devices.devices;
     options.cancel = context.cancel.clone();
+    options.part = role.part;
     options
 }
 
@@ -110,7 +118,7 @@ pub(super) fn run_options(runs: RunsOptions, devices: DeviceOptions, context: &C
 ///
 /// # Errors
 /// stdout cannot be written.
-pub(super) fn finish(report: &RunReport, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn finish(report: &RunReport, role: Role, context: &Context) -> Result<Exit, Failure> {
     let href = |output: &serde_json::Value| output["href"].as_str().map(|href| format!("{href}\n"));
     let exit = match (&report.outcome, &report.error) {
         (Outcome::Done | Outcome::Partial, _) => Exit::Ok,
@@ -118,6 +126,13 @@ pub(super) fn finish(report: &RunReport, context: &Context) -> Result<Exit, Fail
         (Outcome::Failed, Some(error)) => Exit::of_code(&error.code),
         (Outcome::Failed, None) => Exit::Internal,
     };
+    if role.helps() {
+        // Rank 0 answers for all; why this one ended may be what that one does not know.
+        if let Some(error) = report.error.as_ref().filter(|error| !error.is_cancelled()) {
+            output::note(&format!("error: rank {}: {error}", role.part.rank));
+        }
+        return Ok(exit);
+    }
     let printed = if context.options.json {
         output::json(&answer(report, exit))
     } else {

@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     options::{DeviceOptions, LimitOptions, RunsOptions},
     progress::Progress,
+    together::{Task, TogetherOptions},
 };
 
 /// Options of `runs`.
@@ -51,6 +52,8 @@ enum What {
         devices: DeviceOptions,
         #[command(flatten)]
         runs: RunsOptions,
+        #[command(flatten)]
+        together: TogetherOptions,
     },
 }
 
@@ -62,14 +65,18 @@ impl Subcommand for Runs {
         match self.what {
             What::List { runs } => list(&runs, context),
             What::Show { run, runs } => show(&run, &runs, context),
-            What::Resume { run, limits, devices, runs } => {
-                let progress = Progress::new(context.options.progress, &[]);
+            What::Resume { run, limits, devices, runs, together } => {
+                let role = match together.task(context)? {
+                    Task::Be(role) => role,
+                    Task::Ended(exit) => return Ok(exit),
+                };
+                let progress = Progress::of_role(role, context, &[]);
                 let secret = |name: &str| ProcessSurroundings.secret(name);
                 let limits = runs::Limits::of_plan(&secret).memory(limits.memory).threads(limits.threads);
-                let options = run_options(runs, devices, context);
+                let options = run_options(runs, devices, role, context);
                 let report = runs::resume(&run, context.plugins(), &options, limits, Arc::new(progress.clone()));
                 progress.finish();
-                finish(&report?, context)
+                finish(&report?, role, context)
             }
         }
     }

@@ -68,17 +68,29 @@ impl RunFolder {
             return Err(EngineError::Finished { id: id.to_owned() });
         }
         let plan = read_plan(&folder.path, secret)?;
-        let mut finished: Vec<Finished> = Vec::new();
-        for entry in entries.into_iter().filter(|e| e["event"] == "node-done") {
-            let Ok(done) = serde_json::from_value::<Finished>(entry) else { continue };
-            if folder.path.join(&done.file).is_file() {
-                finished.retain(|f| f.node != done.node);
-                finished.push(done);
-            }
-        }
+        let finished = finished(&folder.path, entries);
         folder.clear_scratch();
         let kept: Vec<_> = finished.iter().map(|f| f.node.clone()).collect();
         folder.journal(&json!({"event": "resumed", "kept": kept, "process": std::process::id()}))?;
+        Ok((folder, plan, finished))
+    }
+
+    /// A folder of its own for a helper of a run that goes on: the plan of the run, and the nodes that it has done.
+    pub(crate) fn help(
+        runs: &Path,
+        run: &Path,
+        secret: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Plan, Vec<Finished>), EngineError> {
+        let entries = read_journal(run)?;
+        if entries.last().is_some_and(|e| e["event"] == "finished" && is_final(&e["outcome"])) {
+            return Err(EngineError::Finished {
+                id: run.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            });
+        }
+        let plan = read_plan(run, secret)?;
+        let finished = finished(run, entries);
+        let folder = Self::create(runs, &plan)?;
+        folder.journal(&json!({"event": "resumed", "process": std::process::id()}))?;
         Ok((folder, plan, finished))
     }
 
@@ -125,6 +137,13 @@ impl RunFolder {
         }
     }
 
+    /// Removes the folder; what cannot be removed stays, since nothing reads it.
+    pub(crate) fn remove(&self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+
     /// Whether the folder is still there.
     ///
     /// # Errors
@@ -154,6 +173,20 @@ impl RunFolder {
             tracing::warn!("cannot write the run's log: {error}");
         }
     }
+}
+
+/// The nodes whose rows a run's folder has; their files are named from its path where that is another folder's.
+fn finished(run: &Path, entries: Vec<Value>) -> Vec<Finished> {
+    let mut finished: Vec<Finished> = Vec::new();
+    for entry in entries.into_iter().filter(|e| e["event"] == "node-done") {
+        let Ok(mut done) = serde_json::from_value::<Finished>(entry) else { continue };
+        done.file = run.join(&done.file);
+        if done.file.is_file() {
+            finished.retain(|f| f.node != done.node);
+            finished.push(done);
+        }
+    }
+    finished
 }
 
 /// Whether a run with this outcome has nothing left to do.

@@ -67,6 +67,7 @@ impl HostCallbacks for NodeHost {
         about.threads = plan.threads;
         about.resumed = self.state.resumed;
         about.base = plan.workflow.folder.clone();
+        (about.rank, about.processes) = (self.state.part.rank, self.state.part.processes);
         about
     }
 

@@ -43,11 +43,41 @@ pub struct RunOptions {
     pub devices: Vec<String>,
     /// Ends the run early.
     pub cancel: Cancel,
+    /// Which of how many processes this is.
+    pub part: Part,
+}
+
+/// One of the processes that do a run together. Rank 0 does the run; the others do those nodes that several processes do
+/// as one, and what these need, and leave nothing behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// This process, from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub processes: usize,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self { rank: 0, processes: 1 }
+    }
+}
+
+impl Part {
+    /// Whether this process only helps.
+    pub(crate) fn helps(self) -> bool {
+        self.rank > 0
+    }
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { runs: PathBuf::from(".skysense/runs"), devices: vec!["auto".into()], cancel: Cancel::new() }
+        Self {
+            runs: PathBuf::from(".skysense/runs"),
+            devices: vec!["auto".into()],
+            cancel: Cancel::new(),
+            part: Part::default(),
+        }
     }
 }
 
@@ -63,8 +93,13 @@ pub fn run(
     options: &RunOptions,
     events: Arc<dyn Events>,
 ) -> Result<RunReport, EngineError> {
-    let folder = RunFolder::create(&options.runs, &plan)?;
+    let folder = RunFolder::create(&runs_of(options), &plan)?;
     execute(plan, plugins, options, folder, Vec::new(), events)
+}
+
+/// Where the folder of this process's run goes. Folders of helpers are no runs that one lists or resumes.
+pub(crate) fn runs_of(options: &RunOptions) -> PathBuf {
+    if options.part.helps() { options.runs.join("ranks") } else { options.runs.clone() }
 }
 
 /// Runs what is left of a plan in the folder of its run.
@@ -77,13 +112,18 @@ pub(crate) fn execute(
     events: Arc<dyn Events>,
 ) -> Result<RunReport, EngineError> {
     crate::plan::manage_memory(plan.memory.explicit);
+    let mut together = Vec::with_capacity(plan.nodes.len());
     for node in &plan.nodes {
-        if plugins.node(&node.uses).is_none() {
+        let Some((_, description)) = plugins.node(&node.uses) else {
             return Err(EngineError::NoNode { uses: node.uses.clone() });
-        }
+        };
+        together.push(description.doc.together);
+    }
+    if options.part.processes > 1 && !together.contains(&true) {
+        return Err(EngineError::Alone { processes: options.part.processes });
     }
     let begun = Instant::now();
-    let state = Arc::new(RunState::new(plan, options, folder, finished, events));
+    let state = Arc::new(RunState::new(plan, options, folder, (finished, together), events));
     state
         .events
         .event(&Event::RunStarted { run: state.folder.id().to_owned(), folder: state.folder.path().to_owned() });
@@ -207,6 +247,9 @@ fn keep(state: &RunState, report: &RunReport) -> Result<(), NodeError> {
     // Nothing resumes a run that is done.
     if is_final(&json!(report.outcome)) {
         crate::plan::remove_private(state.folder.path());
+        if state.part.helps() {
+            state.folder.remove();
+        }
     }
     Ok(())
 }

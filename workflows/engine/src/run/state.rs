@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use skysense_abi::{BatchStream, NodeError};
 
-use super::RunOptions;
 use super::budget::Budget;
 use super::devices::Devices;
 use super::edge::{Channel, Surroundings};
 use super::event::Events;
 use super::folder::{Finished, RunFolder};
+use super::{Part, RunOptions};
 use crate::cancel::Cancel;
 use crate::plan::{Plan, file_name, read_rows};
 use crate::report::{NodeOutcome, NodeReport, Record};
@@ -26,6 +26,7 @@ pub(super) struct RunState {
     pub(super) budget: Arc<Budget>,
     pub(super) devices: Devices,
     pub(super) resumed: bool,
+    pub(super) part: Part,
     /// By position: the output of a node that runs.
     channels: Vec<Option<Channel>>,
     /// By position: the output of a node that an earlier part of the run has done.
@@ -45,14 +46,14 @@ impl RunState {
         plan: Plan,
         options: &RunOptions,
         folder: RunFolder,
-        finished: Vec<Finished>,
+        (finished, together): (Vec<Finished>, Vec<bool>),
         events: Arc<dyn Events>,
     ) -> Self {
         let resumed = crate::run::folder::read_journal(folder.path())
             .is_ok_and(|entries| entries.iter().any(|e| e["event"] == "resumed"));
         let kept: Vec<Option<Finished>> =
             plan.nodes.iter().map(|n| finished.iter().find(|f| f.node == n.name).cloned()).collect();
-        let needed = needed(&plan, &kept);
+        let needed = needed(&plan, &kept, options.part.helps().then_some(together.as_slice()));
         let (stop, budget) = (Cancel::new(), Arc::new(Budget::new(plan.memory.leases)));
         let channels = (0..plan.nodes.len())
             .map(|i| {
@@ -85,6 +86,7 @@ impl RunState {
             budget,
             devices: Devices::new(&options.devices),
             resumed,
+            part: options.part,
             channels,
             kept,
             shared: Mutex::new(shared),
@@ -167,14 +169,15 @@ impl RunState {
 }
 
 /// By position: whether a node has to run: it is not kept, and it is an end of the graph or a node that has to
-/// run reads it.
-fn needed(plan: &Plan, kept: &[Option<Finished>]) -> Vec<bool> {
+/// run reads it. Of a helper, those nodes are ends that it does together with others.
+fn needed(plan: &Plan, kept: &[Option<Finished>], together: Option<&[bool]>) -> Vec<bool> {
     let mut needed = vec![false; plan.nodes.len()];
     for i in (0..plan.nodes.len()).rev() {
         let name = &plan.nodes[i].name;
         let mut readers =
             plan.nodes.iter().enumerate().filter(|(_, n)| n.inputs.iter().any(|edge| edge.from == *name)).peekable();
-        let wanted = readers.peek().is_none() || readers.any(|(reader, _)| needed[reader]);
+        let end = together.map_or(readers.peek().is_none(), |together| together[i]);
+        let wanted = end || readers.any(|(reader, _)| needed[reader]);
         needed[i] = kept[i].is_none() && wanted;
     }
     needed
@@ -200,8 +203,11 @@ mod tests {
         let keep = |names: &[&str]| -> Vec<_> {
             plan.nodes.iter().map(|n| names.contains(&n.name.as_str()).then(|| finished(&n.name))).collect()
         };
-        assert_eq!(needed(&plan, &keep(&[])), [true; 5]);
-        assert_eq!(needed(&plan, &keep(&["search", "train"])), [false, true, false, true, true]);
-        assert_eq!(needed(&plan, &keep(&["map", "features"])), [false; 5]);
+        assert_eq!(needed(&plan, &keep(&[]), None), [true; 5]);
+        assert_eq!(needed(&plan, &keep(&["search", "train"]), None), [false, true, false, true, true]);
+        assert_eq!(needed(&plan, &keep(&["map", "features"]), None), [false; 5]);
+        let together = [false, false, true, false, false];
+        assert_eq!(needed(&plan, &keep(&[]), Some(&together)), [true, true, true, false, false], "a helper");
+        assert_eq!(needed(&plan, &keep(&["train"]), Some(&together)), [false; 5], "one that is not needed any more");
     }
 }
