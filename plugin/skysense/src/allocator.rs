@@ -65,13 +65,10 @@ impl Drop for Keeping {
 mod tests {
     use super::*;
 
-    fn delay() -> c_long {
-        // SAFETY: the option is one of the allocator's.
-        unsafe { mi_option_get(DELAY) }
-    }
-
     #[test]
     fn what_is_freed_is_kept_until_the_last_training_ends() {
+        // SAFETY: the option is one of the allocator's.
+        let delay = || unsafe { mi_option_get(DELAY) };
         let before = delay();
         assert!(before == 1000 || std::env::var_os("MIMALLOC_PURGE_DELAY").is_some(), "not the delay: {before}");
         let first = Keeping::new();

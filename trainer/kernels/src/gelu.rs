@@ -1,7 +1,10 @@
 //! The exact GELU, `x · Φ(x)`.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
+use crate::fresh::written;
 use crate::math::{erf, exp};
 use crate::wide::wide;
 
@@ -10,34 +13,39 @@ const PART: usize = 1 << 14;
 
 /// `x · Φ(x)` of each value.
 pub fn gelu(x: &[f32]) -> Vec<f32> {
-    let mut given = vec![0.0; x.len()];
-    given.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(given, x)| forward(x, given));
-    given
+    let fill = |given: &mut [MaybeUninit<f32>]| {
+        given.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(given, x)| forward(x, given));
+    };
+    // SAFETY: there is a value of `x` for each, and each is written.
+    unsafe { written(x.len(), fill) }
 }
 
 /// The gradient of the input, from the input and the gradient of what was given.
 pub fn gelu_backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let mut given = vec![0.0; x.len()];
-    let parts = given.par_chunks_mut(PART).zip(x.par_chunks(PART)).zip(gradient.par_chunks(PART));
-    parts.for_each(|((given, x), gradient)| backward(x, gradient, given));
-    given
+    assert_eq!(x.len(), gradient.len(), "a gradient for each value");
+    let fill = |given: &mut [MaybeUninit<f32>]| {
+        let parts = given.par_chunks_mut(PART).zip(x.par_chunks(PART)).zip(gradient.par_chunks(PART));
+        parts.for_each(|((given, x), gradient)| backward(x, gradient, given));
+    };
+    // SAFETY: there are a value of `x` and a gradient for each, and each is written.
+    unsafe { written(x.len(), fill) }
 }
 
 wide! {
-    fn forward(x: &[f32], given: &mut [f32]) {
+    fn forward(x: &[f32], given: &mut [MaybeUninit<f32>]) {
         for (given, &x) in given.iter_mut().zip(x) {
-            *given = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+            given.write(0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)));
         }
     }
 }
 
 wide! {
-    fn backward(x: &[f32], gradient: &[f32], given: &mut [f32]) {
+    fn backward(x: &[f32], gradient: &[f32], given: &mut [MaybeUninit<f32>]) {
         // 1 / √(2π), the height of the normal density.
         const PEAK: f32 = 0.398_942_3;
         for ((given, &x), &gradient) in given.iter_mut().zip(x).zip(gradient) {
             let share = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
-            *given = gradient * (share + x * PEAK * exp(-0.5 * x * x));
+            given.write(gradient * (share + x * PEAK * exp(-0.5 * x * x)));
         }
     }
 }

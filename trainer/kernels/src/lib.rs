@@ -7,6 +7,7 @@
 mod adamw;
 mod attention;
 mod columns;
+mod fresh;
 mod gelu;
 mod layer_norm;
 mod linear;

@@ -1,9 +1,12 @@
 //! Linear layers with weights `[out, in]`, as PyTorch stores them.
 
+use std::mem::MaybeUninit;
+
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
 use crate::columns;
+use crate::fresh::written;
 
 /// Products of fewer multiplications than this run on one core: sharing them out costs more.
 const SHARED: usize = 1 << 21;
@@ -25,37 +28,26 @@ impl Linear<'_> {
     /// `[row, in]` → `[row, out]`.
     pub fn forward(self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let (rows, outputs) = (x.len() / self.inputs, self.outputs());
-        let mut given = vec![0.0; rows * outputs];
-        if let Some(bias) = bias {
-            given.par_chunks_mut(columns::ROWS * outputs).for_each(|part| {
-                part.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
-            });
-        }
         let (x, weight) = (Matrix { values: x, row: self.inputs, column: 1 }, self.transposed());
-        multiply([rows, outputs, self.inputs], &mut given, bias.is_some(), x, weight);
-        given
+        product([rows, outputs, self.inputs], bias, x, weight)
     }
 
     /// Gradient of the input, `[row, in]`.
     pub fn input_gradient(self, gradient: &[f32]) -> Vec<f32> {
         let (outputs, inputs) = (self.outputs(), self.inputs);
         let rows = gradient.len() / outputs;
-        let mut given = vec![0.0; rows * inputs];
         let weight = Matrix { values: self.weight, row: inputs, column: 1 };
         let gradient = Matrix { values: gradient, row: outputs, column: 1 };
-        multiply([rows, inputs, outputs], &mut given, false, gradient, weight);
-        given
+        product([rows, inputs, outputs], None, gradient, weight)
     }
 
     /// Gradient of the weights, `[out, in]`.
     pub fn weight_gradient(self, x: &[f32], gradient: &[f32]) -> Vec<f32> {
         let (outputs, inputs) = (self.outputs(), self.inputs);
         let rows = x.len() / inputs;
-        let mut given = vec![0.0; outputs * inputs];
         let gradient = Matrix { values: gradient, row: 1, column: outputs };
         let x = Matrix { values: x, row: inputs, column: 1 };
-        multiply([outputs, inputs, rows], &mut given, false, gradient, x);
-        given
+        product([outputs, inputs, rows], None, gradient, x)
     }
 
     /// Gradient of the bias, `[out]`.
@@ -82,17 +74,37 @@ impl Matrix<'_> {
     }
 }
 
+/// `a·b`, with `start` added to each row; `a` is `[m, k]`, `b` is `[k, n]`.
+fn product([m, n, k]: [usize; 3], start: Option<&[f32]>, a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
+    if m * n * k == 0 {
+        return vec![0.0; m * n];
+    }
+    let fill = |given: &mut [MaybeUninit<f32>]| {
+        if let Some(start) = start {
+            given.par_chunks_mut(columns::ROWS * n).for_each(|part| {
+                part.chunks_exact_mut(n).for_each(|row| {
+                    row.write_copy_of_slice(start);
+                });
+            });
+        }
+        multiply([m, n, k], given, start.is_some(), a, b);
+    };
+    // SAFETY: a product of no empty matrices writes every value, after those of `start` where it adds to them.
+    unsafe { written(m * n, fill) }
+}
+
 /// `given = a·b`, or `given + a·b`; `a` is `[m, k]`, `b` is `[k, n]`.
-fn multiply([m, n, k]: [usize; 3], given: &mut [f32], add: bool, a: Matrix<'_>, b: Matrix<'_>) {
+fn multiply([m, n, k]: [usize; 3], given: &mut [MaybeUninit<f32>], add: bool, a: Matrix<'_>, b: Matrix<'_>) {
     assert!(a.holds(m, k) && b.holds(k, n) && given.len() == m * n, "matrices of other sizes");
     let shared = if m * n * k < SHARED { Parallelism::None } else { Parallelism::Rayon(0) };
-    // SAFETY: all three matrices lie within their slices, as was just checked, and nothing else refers to `given`.
+    // SAFETY: all three matrices lie within their slices, as was just checked, and nothing else refers to `given`, which is
+    // read only where it is added to.
     unsafe {
         gemm(
             m,
             n,
             k,
-            given.as_mut_ptr(),
+            given.as_mut_ptr().cast::<f32>(),
             1,
             n as isize,
             add,

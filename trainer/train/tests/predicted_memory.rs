@@ -37,6 +37,7 @@ fn predictions_hold_at_tiny() {
         assert!((0.5..2.0).contains(&ratio), "{case:?}: predicted {predicted} bytes, measured {measured}");
     }
     let [_, plain, blocks, half, both] = peaks[..] else { panic!("as many peaks as cases") };
-    assert!(4 * blocks < 3 * plain, "blocks that are computed again: {blocks} of {plain}");
+    // At `tiny` much of what is left is weights, moments and the gradients of both parts.
+    assert!(10 * blocks < 9 * plain, "blocks that are computed again: {blocks} of {plain}");
     assert!(half < plain && both < plain, "16 bits: {half} and {both} of {plain}");
 }
