@@ -46,7 +46,8 @@ fn sixteen_bits_learn_what_single_precision_learns() {
 fn blocks_that_are_computed_again_train_alike() {
     for precision in [TrainingPrecision::F32, TrainingPrecision::F16] {
         let run = |checkpointing| {
-            let config = FinetuneConfig { checkpointing, precision, ..config(8) };
+            let config =
+                with(config(8), |c| (c.compute.checkpointing, c.compute.precision) = (checkpointing, precision));
             finetune(&samples(3), &offers(), &config, &mut NoHooks).unwrap()
         };
         let (kept, again) = (run(Checkpointing::Off), run(Checkpointing::Blocks));

@@ -1,7 +1,5 @@
 //! Encoders without a fusion: out of a package, into one of their own, and applied to a scene.
 
-use std::path::Path;
-
 use arrow::array::RecordBatch;
 use serde_json::{Value, json};
 use skysense_edges::{MapBatch, MapFacts};
@@ -10,7 +8,7 @@ use crate::bench::{CHIPS, Way, chips, package, scene};
 use crate::harness::{Bench, Planned, good, messages};
 
 /// A package of the encoders of both satellites: Sentinel-2 with its up head, Sentinel-1 without.
-fn encoders(bench: &Bench, folder: &Path) {
+fn encoders(bench: &Bench) {
     let export = json!({"model": package(), "out": "files", "modules": ["s2", "s1"], "weights_only": true});
     bench.call("model.export", &export).unwrap();
     let import = json!({"out": "encoders", "s2": "files/skysense_model_backbone_s2.safetensors",
@@ -40,7 +38,7 @@ fn values((maps, batches): &(Planned, Vec<RecordBatch>)) -> (usize, Vec<Vec<f32>
 fn encoders_give_their_features_side_by_side_and_each_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(2, folder.path());
-    encoders(&bench, folder.path());
+    encoders(&bench);
     let model = folder.path().join("encoders");
     let (channels, both) = values(&embed(&bench, json!({"model": model, "device": "cpu"})));
     let (wide, s2) = values(&embed(&bench, json!({"model": model, "device": "cpu", "modality": "s2"})));
@@ -77,7 +75,7 @@ fn encoders_give_their_features_side_by_side_and_each_by_itself() {
 fn what_an_encoder_cannot_give_is_told_while_planning() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(1, folder.path());
-    encoders(&bench, folder.path());
+    encoders(&bench);
     let cut = |more: &Value, collections: &[&str]| {
         let scenes = good(bench.plan("stac.search", crate::bench::search(scene(), collections), &[]));
         good(bench.plan("raster.chips", chips(more), &[("items", &scenes)]))
