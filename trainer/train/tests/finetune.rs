@@ -47,7 +47,7 @@ fn blocks_that_are_computed_again_train_alike() {
     for precision in [TrainingPrecision::F32, TrainingPrecision::F16] {
         let run = |checkpointing| {
             let config =
-                FinetuneConfig { compute: Compute { checkpointing, precision, ..Compute::default() }, ..config(8) };
+                with(config(8), |c| (c.compute.checkpointing, c.compute.precision) = (checkpointing, precision));
             finetune(&samples(3), &offers(), &config, &mut NoHooks).unwrap()
         };
         let (kept, again) = (run(Checkpointing::Off), run(Checkpointing::Blocks));

@@ -194,8 +194,12 @@ impl Node for SkysenseFinetune {
         let samples = training_chips(&chips, settings.holdout.as_ref());
         let config = config(&settings, &classes, samples, host)?;
         let contract = planned_contract(&offers(&chips)?, &config).map_err(|error| {
-            let field = if matches!(error, TrainError::Preset { .. }) { "/preset" } else { "" };
-            vec![Fault { field: field.into(), ..Fault::from(errors::train(&error)) }]
+            let field = match &error {
+                TrainError::Preset { .. } => "/preset".to_owned(),
+                TrainError::Setting { setting, .. } if !setting.contains(',') => format!("/{setting}"),
+                _ => String::new(),
+            };
+            vec![Fault { field, ..Fault::from(errors::train(&error)) }]
         })?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
         if let Some(fault) = taken(out.as_deref(), settings.exists) {

@@ -14,7 +14,7 @@ use crate::errors;
 /// A device that is not known, not built, not there, or that does not compute in the precision.
 pub(crate) fn compute(device: &str, precision: Precision, checkpointing: Checkpointing) -> Result<Compute, Fault> {
     let precision = precision.into();
-    let found = device.parse().and_then(|device: TrainingDevice| {
+    let found = device.parse::<TrainingDevice>().and_then(|device| {
         device.available(precision)?;
         Ok(device)
     });
