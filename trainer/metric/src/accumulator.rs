@@ -4,7 +4,9 @@ use crate::MetricError;
 
 /// Something that was counted over a part of the samples, and adds up with what was counted over another part.
 ///
-/// Parts in any order and of any cut give the same scores, up to the last bits where sums of `f64` are kept.
+/// Parts in any order and of any cut give the same scores, up to the last bits where sums of `f64` are kept. All that this
+/// crate has can be written with serde, so that processes add up, too; who reads a broken part is told. A format that cuts
+/// digits of `f64`, as some readers of JSON do, may change the order of equal scores.
 pub trait Accumulator: Clone {
     /// Adds what another part counted.
     ///

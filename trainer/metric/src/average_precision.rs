@@ -26,7 +26,7 @@ impl Ranking {
     /// Σ (Rₙ − Rₙ₋₁) Pₙ over the scores from the highest on; samples of the same score come in together. So is
     /// scikit-learn's `average_precision_score`.
     ///
-    /// `None` without a true sample; scikit-learn gives 0 there, torchmetrics NaN.
+    /// `None` without a true sample; scikit-learn gives 0 there.
     pub fn average_precision(&self) -> Option<f64> {
         average_precision(self.samples.clone())
     }
@@ -98,6 +98,12 @@ impl AveragePrecision {
         mean(self.by_class())
     }
 
+    /// Mean over all classes, in which one that is never true counts as 0, however good the model: the number that
+    /// scikit-learn and torchmetrics call macro, to be set beside theirs. `None` without a class.
+    pub fn macro_mean_of_all(&self) -> Option<f64> {
+        mean(self.by_class().into_iter().map(|class| Some(class.unwrap_or(0.0))))
+    }
+
     /// Of all classes ranked together.
     pub fn micro_mean(&self) -> Option<f64> {
         average_precision(self.classes.iter().flat_map(|class| class.samples.iter().copied()).collect())
@@ -122,6 +128,7 @@ mod tests {
         classes.add(&[true, false], &[0.3, 0.9]).unwrap();
         assert_eq!(classes.by_class(), [Some(1.0), None]);
         assert_eq!((classes.macro_mean(), classes.micro_mean()), (Some(1.0), Some(0.5)));
+        assert_eq!(classes.macro_mean_of_all(), Some(0.5));
     }
 
     #[test]

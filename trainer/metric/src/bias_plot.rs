@@ -7,11 +7,30 @@ use crate::{Accumulator, MetricError, Regression, check};
 /// Pairs of truth and prediction in bins of equal width over the truth: small truths are as a rule predicted too large
 /// and large ones too small, which the bias over all hides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct BiasPlot {
     from: f64,
     to: f64,
     bins: Vec<Regression>,
     outside: u64,
+}
+
+/// As it comes from a file.
+#[derive(Deserialize)]
+struct Stored {
+    from: f64,
+    to: f64,
+    bins: Vec<Regression>,
+    outside: u64,
+}
+
+impl TryFrom<Stored> for BiasPlot {
+    type Error = MetricError;
+
+    fn try_from(stored: Stored) -> Result<Self, MetricError> {
+        let empty = Self::new(stored.from, stored.to, stored.bins.len())?;
+        Ok(Self { bins: stored.bins, outside: stored.outside, ..empty })
+    }
 }
 
 /// One point of the plot.

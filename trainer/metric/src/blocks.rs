@@ -2,17 +2,47 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Accumulator, Bootstrap, Interval, MetricError, check};
 
 /// One accumulator for each block of the map that was seen. Blocks are squares, counted from the origin of the
 /// coordinates, so that they are the same for every worker, chip and run.
 ///
 /// A block should be as large as errors reach: at least as large as a field, a forest stand or a cloud.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored<A>", into = "Stored<A>")]
+#[serde(bound(serialize = "A: Accumulator + Serialize", deserialize = "A: Accumulator + Deserialize<'de>"))]
 pub struct Blocks<A> {
     side: f64,
     empty: A,
     blocks: BTreeMap<[i64; 2], A>,
+}
+
+/// As it stands in files, where a place cannot be a key.
+#[derive(Serialize, Deserialize)]
+struct Stored<A> {
+    side: f64,
+    empty: A,
+    blocks: Vec<([i64; 2], A)>,
+}
+
+impl<A: Accumulator> TryFrom<Stored<A>> for Blocks<A> {
+    type Error = MetricError;
+
+    fn try_from(stored: Stored<A>) -> Result<Self, MetricError> {
+        let mut blocks = Self::new(stored.side, stored.empty)?;
+        for (block, sum) in stored.blocks {
+            blocks.blocks.entry(block).or_insert_with(|| blocks.empty.clone()).merge(&sum)?;
+        }
+        Ok(blocks)
+    }
+}
+
+impl<A> From<Blocks<A>> for Stored<A> {
+    fn from(blocks: Blocks<A>) -> Self {
+        Self { side: blocks.side, empty: blocks.empty, blocks: blocks.blocks.into_iter().collect() }
+    }
 }
 
 impl<A: Accumulator> Blocks<A> {

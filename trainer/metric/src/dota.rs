@@ -21,19 +21,19 @@ pub enum PrecisionRule {
 ///
 /// A box looks at the truth of its class that it overlaps most. Above the threshold it is right if it is the first to find
 /// that truth and wrong if not; if the truth is `ignored` (difficult) it counts for neither. Below, it is wrong.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dota {
     threshold: f64,
     classes: Vec<Class>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Class {
     truths: u64,
     judged: Vec<Judged>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Judged {
     score: f64,
     image: u64,

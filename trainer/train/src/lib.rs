@@ -13,7 +13,7 @@
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!
-//! One file each: losses in `loss`, augmentations in `augment`; metrics are those of `skysense-metric`.
+//! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 
 // Tests inside share helpers with those outside.
 #[cfg(test)]
@@ -44,7 +44,6 @@ pub mod metric;
 mod network;
 mod normalise;
 mod optimiser;
-mod parts;
 mod planned;
 pub mod pretrain;
 mod random;
@@ -74,7 +73,6 @@ pub use finetune::finetune;
 pub use hooks::{Hooks, NoHooks, Progress};
 pub use import::{ImportConfig, ImportFiles, Imported, Regions, import};
 pub use normalise::Normalisation;
-pub use parts::{Parts, part_seed};
 pub use planned::planned_contract;
 pub use recipe::{Recipe, Start};
 pub use reduce::{Precision, Ranges, Reduction};

@@ -7,8 +7,23 @@ use crate::{Accumulator, MetricError, check};
 /// Predictions in bins of equal width over their confidence, the probability of the class that was given. A confidence on
 /// an edge belongs to the bin below it, as in Guo et al. 2017 and scikit-learn's `calibration_curve`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Reliability {
     bins: Vec<Bin>,
+}
+
+/// As it comes from a file.
+#[derive(Deserialize)]
+struct Stored {
+    bins: Vec<Bin>,
+}
+
+impl TryFrom<Stored> for Reliability {
+    type Error = MetricError;
+
+    fn try_from(stored: Stored) -> Result<Self, MetricError> {
+        Self::new(stored.bins.len()).map(|_| Self { bins: stored.bins })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! The accumulator of COCO's scores.
 
+use serde::{Deserialize, Serialize};
+
 use crate::boxes::{Scored, Shape, Truth};
 use crate::{Accumulator, MetricError, check};
 
@@ -11,18 +13,38 @@ use super::settings::CocoSettings;
 ///
 /// Keeps 40 bytes for each box that was found and none of the images. Boxes of the same score count in the order of their
 /// images' numbers, whatever the order they came in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Coco {
     settings: CocoSettings,
     classes: Vec<Class>,
 }
 
 /// What is kept of a class.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Class {
     pub(super) judged: Vec<Judged>,
     /// Truths that are asked for, by area.
     pub(super) truths: Vec<u64>,
+}
+
+/// As it comes from a file.
+#[derive(Deserialize)]
+struct Stored {
+    settings: CocoSettings,
+    classes: Vec<Class>,
+}
+
+impl TryFrom<Stored> for Coco {
+    type Error = MetricError;
+
+    fn try_from(stored: Stored) -> Result<Self, MetricError> {
+        let settings = stored.settings.checked()?;
+        for class in &stored.classes {
+            check::length("counts of truths of a class", class.truths.len(), settings.areas.len(), "area")?;
+        }
+        Ok(Self { settings, classes: stored.classes })
+    }
 }
 
 impl Coco {
@@ -85,7 +107,9 @@ pub(super) fn by_score(a: f64, b: f64) -> std::cmp::Ordering {
 
 impl Accumulator for Coco {
     fn merge(&mut self, other: &Self) -> Result<(), MetricError> {
-        check::alike("evaluations of boxes by their settings", &other.settings, &self.settings)?;
+        if !self.settings.same(&other.settings) {
+            check::alike("evaluations of boxes by their settings", &other.settings, &self.settings)?;
+        }
         check::alike("evaluations of boxes by their classes", &other.classes.len(), &self.classes.len())?;
         for (class, more) in self.classes.iter_mut().zip(&other.classes) {
             class.judged.extend_from_slice(&more.judged);

@@ -1,11 +1,13 @@
 //! Which box finds which truth, in one image and class.
 
+use serde::{Deserialize, Serialize};
+
 use crate::boxes::{Scored, Shape, Truth};
 
 use super::settings::{AreaRange, CocoSettings};
 
 /// A box that was looked at. Bit `area · thresholds + threshold` of `matched` and `ignored` is of that area and threshold.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Judged {
     pub(super) image: u64,
     /// Place among the boxes of its image and class by score, from 0.

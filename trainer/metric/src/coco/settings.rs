@@ -65,8 +65,8 @@ impl CocoSettings {
         if self.thresholds.is_empty() || self.recalls.is_empty() || self.areas.is_empty() || self.boxes.is_empty() {
             return wrong("thresholds, recalls, areas, boxes", "empty".into(), "one of each at least");
         }
-        if let Some(range) = self.areas.iter().find(|range| range.from.is_nan() || range.to.is_nan()) {
-            return wrong("areas", format!("{} from {} to {}", range.name, range.from, range.to), "numbers");
+        if let Some(range) = self.areas.iter().find(|range| !(range.from.is_finite() && range.to.is_finite())) {
+            return wrong("areas", format!("{} from {} to {}", range.name, range.from, range.to), "finite numbers");
         }
         if self.thresholds.len() * self.areas.len() > Self::MOST {
             let found = format!("{} and {}", self.thresholds.len(), self.areas.len());
@@ -76,6 +76,20 @@ impl CocoSettings {
             return wrong("recalls, boxes", format!("{:?}, {:?}", self.recalls, self.boxes), "the least first");
         }
         Ok(self)
+    }
+
+    /// Whether another asks the same. JSON may cost numbers their last digits, and parts come from files.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let near = |one: &[f64], other: &[f64]| {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| (one - other).abs() <= 1e-12 * one.abs())
+        };
+        let ranges =
+            |settings: &Self| -> Vec<f64> { settings.areas.iter().flat_map(|area| [area.from, area.to]).collect() };
+        near(&self.thresholds, &other.thresholds)
+            && near(&self.recalls, &other.recalls)
+            && near(&ranges(self), &ranges(other))
+            && self.boxes == other.boxes
     }
 
     /// How many boxes of an image and class are looked at.
