@@ -1,5 +1,7 @@
 //! What a run tells its caller, and asks.
 
+use crate::pretrain::Measures;
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
@@ -23,6 +25,16 @@ pub trait Hooks {
     /// Called in a distillation while the teacher looks at the samples, before the first step.
     fn teacher(&mut self, samples: usize, of: usize) {
         let _ = (samples, of);
+    }
+
+    /// Called in pretraining after every step, with all that was measured.
+    fn measured(&mut self, measures: &Measures) {
+        let _ = measures;
+    }
+
+    /// Called in pretraining where a place is left out because it cannot be read: its name or number, and why.
+    fn skipped(&mut self, place: &str, why: &str) {
+        let _ = (place, why);
     }
 
     /// Asked before every step; `true` writes a checkpoint (where there is a folder for it) and ends the run.
