@@ -2,6 +2,7 @@
 
 mod assets;
 mod doctor;
+mod metrics_plot;
 mod model_card;
 mod model_cost;
 mod model_export;
@@ -18,11 +19,14 @@ mod verify_item;
 
 use skysense_abi::{ToolEntry, tool};
 
+pub(crate) use picture::{canvas::Canvas, font};
+
 /// Every tool of this plugin.
 pub const TOOLS: &[ToolEntry] = &[
     tool::<simulate::SimulateScene>(),
     tool::<score::MapScore>(),
     tool::<picture::MapPicture>(),
+    tool::<metrics_plot::MetricsPlot>(),
     tool::<doctor::Doctor>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),

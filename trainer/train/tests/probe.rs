@@ -21,6 +21,23 @@ fn probe(samples: Vec<Sample>, side: usize) -> Probe {
     Probe::new(samples, offers, (config(1).classes, vec![0]), settings).unwrap()
 }
 
+/// Fields whose class is the date on which the second band is high, so that numbers over all dates without their order
+/// say nothing of it; the first band is noise.
+fn seasons(count: usize) -> Vec<Sample> {
+    let noise = |i: usize| ((i * 7919 + i * i % 8191) % 401) as f32 - 200.0;
+    let mut all = samples(count);
+    for (index, sample) in all.iter_mut().enumerate() {
+        let series = sample.series.get_mut(&Modality::S2).unwrap();
+        series.valid.fill(1);
+        for (at, pixel) in series.pixels.iter_mut().enumerate() {
+            let (date, band, place) = (at / (2 * SIZE * SIZE), at / (SIZE * SIZE) % 2, at % (SIZE * SIZE));
+            let high = band == 1 && usize::from(sample.labels[place]) == date + 1;
+            *pixel = if high { 2500.0 } else { 800.0 } + 3.0 * noise(index * 99_991 + at);
+        }
+    }
+    all
+}
+
 /// The four quarters of each sample: other chips of the same ground.
 fn quarters(samples: &[Sample]) -> Vec<Sample> {
     let half = SIZE / 2;
@@ -46,21 +63,20 @@ fn quarters(samples: &[Sample]) -> Vec<Sample> {
 fn a_trained_model_is_told_from_random_weights_on_regions_not_seen_and_chips_of_another_size() {
     let folder = tempfile::tempdir().unwrap();
     let package = folder.path().join("model");
-    let trained = finetune(&samples(6), &offers(), &config(60), &mut NoHooks).unwrap();
+    let trained = finetune(&seasons(6), &offers(), &config(60), &mut NoHooks).unwrap();
     export(&trained, &package, &MlmContext::default()).unwrap();
     let rivals = [
         ("trained".to_owned(), Rival::Packages(vec![package.clone()])),
         ("random".to_owned(), Rival::Random(Start::Package(package.clone()))),
         ("statistics".to_owned(), Rival::Statistics),
     ];
-    for (samples, side) in [(samples(6), SIZE), (quarters(&samples(6)), SIZE / 2)] {
+    for (samples, side) in [(seasons(6), SIZE), (quarters(&seasons(6)), SIZE / 2)] {
         let probe = probe(samples, side);
         let found = compare(&probe, &rivals, &SEEDS, |_, _| true).unwrap();
         let better = found.entries[0].over(&found.entries[1], |scores| scores.nearest.overall_accuracy);
         assert_eq!(better.better, SEEDS.len(), "{}", found.table());
         assert!(found.entries[0].scores.iter().all(|scores| scores.linear.overall_accuracy > 0.9), "{}", found.table());
-        // The level of a band tells the class but for its noise.
-        assert!(found.entries[2].scores.iter().all(|scores| scores.linear.overall_accuracy > 0.9), "{}", found.table());
+        assert!(found.entries[2].scores.iter().all(|scores| scores.linear.kappa < 0.3), "{}", found.table());
         assert_ne!(found.entries[1].scores[0], found.entries[1].scores[1], "other weights, other regions");
         assert_eq!(found, compare(&probe, &rivals, &SEEDS, |_, _| true).unwrap());
         let table = found.table();
