@@ -2,6 +2,7 @@
 
 mod assets;
 mod doctor;
+mod inside;
 mod metrics_plot;
 mod model_card;
 mod model_cost;
@@ -9,6 +10,7 @@ mod model_export;
 mod model_import;
 mod model_inspect;
 mod model_list;
+mod model_probe;
 mod model_reduce;
 mod model_verify;
 mod package;
@@ -36,5 +38,6 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<model_export::ModelExport>(),
     tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
+    tool::<model_probe::ModelProbe>(),
     tool::<model_import::ModelImport>(),
 ];

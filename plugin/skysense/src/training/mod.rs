@@ -6,6 +6,7 @@ mod label_reader;
 mod labels;
 mod options;
 mod package;
+mod records;
 mod samples;
 
 pub(crate) use holdout::{Holdout, training_chips};
@@ -13,4 +14,5 @@ pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
 pub(crate) use options::{Checkpointing, Precision};
 pub(crate) use package::{Place, Teller, finished, model_row, place, taken};
+pub(crate) use records::Records;
 pub(crate) use samples::{sample_bytes, samples, unlabelled};
