@@ -1,11 +1,12 @@
 //! `model.probe` on a simulated scene with its true classes, and `metrics.plot` of a run.
 
 use serde_json::{Value, json};
+use skysense_edges::{MetricBatch, MetricRow};
 use skysense_train::Recorder;
 use skysense_train::pretrain::Measures;
 
 use crate::bench::{SATELLITES, chips, package, read, scene, search};
-use crate::harness::Bench;
+use crate::harness::{Bench, good, messages};
 
 fn arguments(more: &Value) -> Value {
     let mut arguments = json!({
@@ -57,7 +58,7 @@ fn what_cannot_be_probed_is_told() {
 }
 
 #[test]
-fn the_metrics_of_a_run_become_figures() {
+fn the_metrics_of_a_run_become_figures_and_rows() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(1, folder.path());
     let mut recorder = Recorder::new(&folder.path().join("metrics"));
@@ -70,6 +71,14 @@ fn the_metrics_of_a_run_become_figures() {
     let figures: Vec<&str> = answer["figures"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
     assert_eq!(figures.len(), 4, "{figures:?}");
     assert!(figures.iter().all(|figure| std::path::Path::new(figure).metadata().unwrap().len() > 500));
+    let rows = good(bench.plan("metrics.read", json!({"metrics": "metrics/metrics.jsonl"}), &[]));
+    let batches = bench.run(&rows, &[]).unwrap();
+    let rows: Vec<MetricRow> =
+        batches.iter().flat_map(|batch| MetricBatch::try_new(batch).unwrap().rows().collect::<Vec<_>>()).collect();
+    assert_eq!(rows.len(), 10);
+    assert_eq!(rows[3], MetricRow { step: 2, name: "loss".into(), value: 2.5 });
+    let nowhere = bench.plan("metrics.read", json!({"metrics": "none.jsonl"}), &[]).err().unwrap_or_default();
+    assert!(messages(&nowhere).contains("none.jsonl"), "{}", messages(&nowhere));
     std::fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     let empty = bench.call("metrics.plot", &json!({"metrics": "empty.jsonl", "out": "plots"})).unwrap_err();
     assert!(empty.message.contains("empty.jsonl"), "{empty}");
