@@ -144,7 +144,7 @@ fn every_loss_goes_down_and_the_teacher_does_not_collapse() {
     let (entropy, spread) = (mean("teacher_entropy", steps - 8..steps), mean("teacher_spread", steps - 8..steps));
     assert!(entropy > 0.0 && entropy < 0.98, "targets say something: entropy {entropy}");
     assert!(spread > 0.3, "and not all the same: spread {spread}");
-    assert_eq!(trained.regions, 3);
+    assert_eq!(trained.regions, 2, "10 and 30 degrees east lie in one, 50 in another");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_run_that_was_killed_goes_on_to_the_same_bits() {
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
-    drop(child.wait().unwrap());
+    let _killed = child.wait().unwrap();
     let (whole, _) = trained(&config(steps));
     let mut heard = Heard::default();
     let resumed = pretrain(&places(8), &of(checkpoints), &mut heard).unwrap();
