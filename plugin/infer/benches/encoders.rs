@@ -66,7 +66,7 @@ fn pixels_forward(graph: &[u8], shape: [usize; 4]) -> f64 {
 
 /// Milliseconds of a training step on the mean square of what `forward` gives.
 fn step<M: Module>(module: M, forward: impl Fn(&M) -> Tensor<1> + Sync) -> f64 {
-    let mut optimiser = ModuleOptimizer::from(AdamW { weight_decay: 1e-2, epsilon: 1e-8 });
+    let mut optimiser = ModuleOptimizer::from(AdamW::new(1e-2));
     let mut module = Some(module);
     // As the training loop does, on one of the threads that share the work.
     rayon::scope(|_| {

@@ -5,6 +5,7 @@ pub(crate) mod raster_chips;
 mod skysense_distill;
 mod skysense_embed;
 mod skysense_finetune;
+mod skysense_pretrain;
 mod skysense_reduce;
 mod skysense_segment;
 pub(crate) mod stac_search;
@@ -16,6 +17,7 @@ use skysense_abi::{NodeEntry, node};
 pub const NODES: &[NodeEntry] = &[
     node::<stac_search::StacSearch>(),
     node::<raster_chips::RasterChips>(),
+    node::<skysense_pretrain::SkysensePretrain>(),
     node::<skysense_finetune::SkysenseFinetune>(),
     node::<skysense_reduce::SkysenseReduce>(),
     node::<skysense_distill::SkysenseDistill>(),

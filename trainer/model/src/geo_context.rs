@@ -38,6 +38,18 @@ impl GeoContextConfig {
 }
 
 impl GeoContext {
+    /// All of them, `[region, prototype, channel]`.
+    pub fn prototypes(&self) -> Tensor<3> {
+        self.prototypes.val()
+    }
+
+    /// With others, which no gradient changes.
+    #[must_use]
+    pub fn with_prototypes(self, prototypes: Tensor<3>) -> Self {
+        let prototypes = prototypes.detach().set_require_grad(false);
+        Self { prototypes: Param::initialized(self.prototypes.id, prototypes) }
+    }
+
     /// Channels of a prototype, and of the features that go in.
     pub fn channels(&self) -> usize {
         self.prototypes.dims()[2]

@@ -1,20 +1,55 @@
 //! AdamW in one pass over each parameter where the CPU backend holds it, in a dozen operations of Burn elsewhere.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::optim::{AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{DType, Device, Tensor};
 use skysense_kernels as kernels;
 
+/// Decay of both moments: PyTorch's, and those of the official second stage.
 const BETAS: [f32; 2] = [0.9, 0.999];
 
 /// The optimiser of one group of parameters; its state is that of Burn's, so either goes on from the other's records.
 #[derive(Debug, Clone)]
 pub struct AdamW {
-    /// What the weights lose at each step, times the learning rate.
-    pub weight_decay: f32,
+    /// Decay of both moments.
+    pub betas: [f32; 2],
     /// Keeps the division from zero.
     pub epsilon: f32,
+    decay: Decay,
+}
+
+/// A weight decay that can change while an optimiser is in use: it is one for all clones.
+#[derive(Debug, Clone)]
+pub(crate) struct Decay(Arc<AtomicU32>);
+
+impl Decay {
+    pub(crate) fn new(value: f64) -> Self {
+        Self(Arc::new(AtomicU32::new((value as f32).to_bits())))
+    }
+
+    pub(crate) fn set(&self, value: f64) {
+        self.0.store((value as f32).to_bits(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> f32 {
+        f32::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl AdamW {
+    /// With what weights lose at each step, times the learning rate.
+    pub fn new(weight_decay: f64) -> Self {
+        Self::following(&Decay::new(weight_decay))
+    }
+
+    /// With a decay that changes.
+    pub(crate) fn following(decay: &Decay) -> Self {
+        Self { betas: BETAS, epsilon: 1e-8, decay: decay.clone() }
+    }
 }
 
 impl Optimizer for AdamW {
@@ -28,8 +63,8 @@ impl Optimizer for AdamW {
         state: Option<AdamWState<D>>,
     ) -> (Tensor<D>, Option<AdamWState<D>>) {
         let (Some(given), DType::F32) = (on_cpu(gradient.clone()), tensor.dtype()) else {
-            let burns = AdamWConfig::new().with_beta_1(BETAS[0]).with_beta_2(BETAS[1]);
-            let burns = burns.with_epsilon(self.epsilon).with_weight_decay(self.weight_decay);
+            let burns = AdamWConfig::new().with_beta_1(self.betas[0]).with_beta_2(self.betas[1]);
+            let burns = burns.with_epsilon(self.epsilon).with_weight_decay(self.decay.get());
             return burns.build().step(rate, tensor, gradient, state);
         };
         let before = state.map_or_else(
@@ -44,8 +79,8 @@ impl Optimizer for AdamW {
         };
         let settings = kernels::AdamW {
             rate: rate as f32,
-            decay: self.weight_decay,
-            betas: BETAS,
+            decay: self.decay.get(),
+            betas: self.betas,
             epsilon: self.epsilon,
             time: time as i32 + 1,
         };
@@ -96,7 +131,7 @@ mod tests {
     fn it_steps_as_the_composed_one() {
         let composed =
             AdamWConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).with_weight_decay(0.05);
-        let (ours, theirs) = (steps(&AdamW { weight_decay: 0.05, epsilon: 1e-8 }), steps(&composed.build()));
+        let (ours, theirs) = (steps(&AdamW::new(0.05)), steps(&composed.build()));
         for (a, b) in ours.iter().zip(&theirs) {
             assert!((a - b).abs() < 1e-6, "{a} against {b}");
         }
@@ -104,9 +139,21 @@ mod tests {
     }
 
     #[test]
+    fn a_decay_that_changes_is_that_of_the_step() {
+        let decay = Decay::new(0.0);
+        let (ours, still) = (AdamW::following(&decay), AdamW::new(0.0));
+        let none = values(0).zeros_like();
+        let step = |optimiser: &AdamW| optimiser.step(0.5, values(0), none.clone(), None).0.into_data();
+        assert_eq!(step(&ours), step(&still));
+        decay.set(0.25);
+        let expected = (values(0) * (1.0 - 0.125)).into_data();
+        assert_eq!(step(&ours), expected);
+    }
+
+    #[test]
     fn tensors_that_others_hold_stay_as_they_are() {
         let (tensor, gradient) = (values(0), values(1));
-        let (held, first) = (tensor.clone(), AdamW { weight_decay: 0.05, epsilon: 1e-8 });
+        let (held, first) = (tensor.clone(), AdamW::new(0.05));
         let (after, state) = first.step(1e-2, tensor, gradient.clone(), None);
         let kept = state.clone();
         let (_, later) = first.step(1e-2, after, gradient, state);

@@ -30,15 +30,25 @@ pub(crate) struct State {
 
 const STATE: &str = "state.json";
 
+/// Which checkpoints stay when a new one is whole. The default keeps the newest alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Keep {
+    /// How many of the newest beside the last one.
+    pub(crate) older: usize,
+    /// Whether the one with the lowest mean loss since the one before it stays too.
+    pub(crate) best: bool,
+}
+
 /// The folder that holds the checkpoints of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Checkpoints {
     folder: PathBuf,
+    keep: Keep,
 }
 
 impl Checkpoints {
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf() }
+    pub(crate) fn new(folder: &Path, keep: Keep) -> Self {
+        Self { folder: folder.to_path_buf(), keep }
     }
 
     /// The newest whole checkpoint of a run with this identity.
@@ -68,16 +78,40 @@ impl Checkpoints {
             }
         }
         fs::create_dir_all(&temporary).map_err(fault)?;
-        fill(&temporary)?;
-        let text = serde_json::to_vec(state).map_err(|error| fault(error.into()))?;
-        fs::write(temporary.join(STATE), text).map_err(fault)?;
+        let filled = fill(&temporary).and_then(|()| {
+            let text = serde_json::to_vec(state).map_err(|error| fault(error.into()))?;
+            fs::write(temporary.join(STATE), text).map_err(fault)?;
+            settled(&temporary).map_err(fault)
+        });
+        if let Err(error) = filled {
+            // What is half there takes room on a disk that may be full; the error is that of the write.
+            let _ = fs::remove_dir_all(&temporary);
+            return Err(error);
+        }
         fs::rename(&temporary, &path).map_err(fault)?;
+        let kept = self.kept(state);
         for (step, old) in self.steps() {
-            if step != state.step {
+            if !kept.contains(&step) {
                 fs::remove_dir_all(&old).map_err(fault)?;
             }
         }
         Ok(())
+    }
+
+    /// Steps of the checkpoints that stay.
+    fn kept(&self, state: &State) -> Vec<usize> {
+        let mut steps: Vec<usize> = self.steps().into_iter().map(|(step, _)| step).collect();
+        steps.sort_unstable();
+        // Losses of a resumed run are those of its checkpoint, so every step before this one has its loss here.
+        let before = |at: usize| if at == 0 { 0 } else { steps[at - 1] };
+        let mean = |at: usize| {
+            let losses = state.losses.get(before(at)..steps[at]).unwrap_or_default();
+            losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / losses.len().max(1) as f64
+        };
+        let known = (0..steps.len()).filter(|at| steps[*at] <= state.step);
+        let best = known.min_by(|a, b| mean(*a).total_cmp(&mean(*b))).filter(|_| self.keep.best);
+        let newest = steps.iter().rev().filter(|step| **step <= state.step).take(self.keep.older + 1);
+        newest.copied().chain(best.map(|at| steps[at])).collect()
     }
 
     /// Whole checkpoints, which have lost the temporary end of their names.
@@ -92,6 +126,14 @@ impl Checkpoints {
     }
 }
 
+/// Makes sure that what was written is on the disk before its name says so.
+fn settled(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        fs::File::open(entry?.path())?.sync_all()?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +145,7 @@ mod tests {
     #[test]
     fn the_newest_whole_one_counts_and_older_ones_go() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path());
+        let checkpoints = Checkpoints::new(folder.path(), Keep::default());
         assert_eq!(checkpoints.latest("a").unwrap(), None);
         for step in [2, 10] {
             checkpoints
@@ -124,10 +166,28 @@ mod tests {
     #[test]
     fn a_failed_write_leaves_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path());
+        let checkpoints = Checkpoints::new(folder.path(), Keep::default());
         checkpoints.write(&state(1), |_| Ok(())).unwrap();
-        let failed = checkpoints.write(&state(2), |_| Err(TrainError::Model("full".into())));
-        assert!(failed.is_err());
+        let failed = checkpoints.write(&state(2), |path| {
+            fs::write(path.join("weights"), "half").unwrap();
+            Err(TrainError::Model("full".into()))
+        });
+        assert!(failed.is_err() && !folder.path().join("step-2.tmp").exists());
         assert_eq!(checkpoints.latest("a").unwrap().unwrap().1.step, 1);
+    }
+
+    #[test]
+    fn older_ones_and_the_best_stay_where_they_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), Keep { older: 1, best: true });
+        let losses = [4.0, 4.0, 1.0, 1.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0];
+        for step in [2, 4, 6, 8, 10] {
+            let state = State { losses: losses[..step].to_vec(), ..state(step) };
+            checkpoints.write(&state, |_| Ok(())).unwrap();
+        }
+        let mut steps: Vec<usize> = checkpoints.steps().into_iter().map(|(step, _)| step).collect();
+        steps.sort_unstable();
+        assert_eq!(steps, [4, 8, 10]);
+        assert_eq!(checkpoints.latest("a").unwrap().unwrap().1.step, 10);
     }
 }

@@ -124,9 +124,10 @@ pub(crate) fn prepare_one(
         let unknown = || format!("{modality} is not among the offers");
         let (input, bands) = inputs.get(modality).zip(bands.get(modality)).ok_or_else(unknown)?;
         let side = size * input.scale;
-        let (prepared, valid) =
+        let (prepared, seen) =
             prepare_series(from, input, bands, side).map_err(|fault| format!("{modality}: {fault}"))?;
-        for (place, _) in valid.iter().enumerate().filter(|(_, valid)| **valid) {
+        for (at, _) in seen.valid.iter().enumerate().filter(|(_, valid)| **valid != 0) {
+            let place = at % (side * side);
             any_valid[place / side / input.scale * size + place % side / input.scale] = true;
         }
         if !prepared.days.is_empty() {
@@ -141,13 +142,22 @@ pub(crate) fn prepare_one(
     Ok(Prepared { series, targets, size })
 }
 
-/// Fills a series; gives for each pixel whether any date is valid.
-fn prepare_series(
+/// What of a series was there before it was filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Places of the dates that stay among those of the sample.
+    pub(crate) dates: Vec<usize>,
+    /// `[date that stays, side, side]`, 0 where a pixel was filled.
+    pub(crate) valid: Vec<u8>,
+}
+
+/// Fills a series, and says what of it was there before.
+pub(crate) fn prepare_series(
     from: &SampleSeries,
     input: &Input,
     bands: &Bands,
     side: usize,
-) -> Result<(PreparedSeries, Vec<bool>), String> {
+) -> Result<(PreparedSeries, Seen), String> {
     let (time, band, area) = (from.datetimes.len(), bands.of, side * side);
     if from.pixels.len() != time * band * area || from.valid.len() != time * area {
         let found = (from.pixels.len(), from.valid.len());
@@ -174,8 +184,7 @@ fn prepare_series(
     // The graphs take the contract's type, so training sees the rounding that inference sees.
     pixels.iter_mut().for_each(|value| *value = rounded(*value, input.dtype));
     let days = instants.iter().map(|instant| day_index(*instant)).collect();
-    let any = (0..area).map(|place| kept.iter().any(|date| valid[date * area + place] != 0)).collect();
-    Ok((PreparedSeries { pixels, days, side }, any))
+    Ok((PreparedSeries { pixels, days, side }, Seen { dates: kept, valid: mask }))
 }
 
 fn rounded(value: f32, dtype: Dtype) -> f32 {

@@ -29,16 +29,21 @@ impl Draw<'_> {
         for at in step * batch..(step + 1) * batch {
             let epoch = at / count;
             if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-                let mut shuffled = self.training.to_vec();
-                shuffled.shuffle(&mut rng(self.seed, Purpose::Order, epoch));
-                order = Some((epoch, shuffled));
+                order = Some((epoch, shuffled(count, self.seed, epoch)));
             }
             if let Some((_, order)) = &order {
-                let place = order[at % count];
+                let place = self.training[order[at % count]];
                 let (sample, how) = self.augmentation.draw(&self.ready[place], &mut augment);
                 drawn.push((place, sample, how));
             }
         }
         drawn
     }
+}
+
+/// The order of so many samples in an epoch.
+pub(crate) fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut rng(seed, Purpose::Order, epoch));
+    order
 }

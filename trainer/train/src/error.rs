@@ -80,6 +80,26 @@ pub enum TrainError {
         /// Learning rate at that step.
         rate: f64,
     },
+    /// The loss of pretraining is not a number any more.
+    #[error("the loss is not finite at step {step} on places {places}{saved}; lower the learning rate ({rate:e})")]
+    DivergedOn {
+        /// The step.
+        step: usize,
+        /// Learning rate at that step.
+        rate: f64,
+        /// Names of its places.
+        places: String,
+        /// Where they were written to.
+        saved: String,
+    },
+    /// No place of a step can be learned from.
+    #[error("no place of step {step} can be read; the first: {why}")]
+    NoPlaces {
+        /// The step.
+        step: usize,
+        /// Of the first of them.
+        why: String,
+    },
     /// The caller stopped the training; the checkpoint holds what was learned.
     #[error("training was cancelled at step {step}")]
     Cancelled {

@@ -85,19 +85,24 @@ fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
     let sample = &trained.probe;
     let classes = trained.config.classes.len();
     let batch = stack(std::slice::from_ref(sample), &trained.setup.inputs, &vec![1.0; classes], false, &Device::flex());
-    probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch))
+    probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch), None)
 }
 
-/// A sample and what the last graph gives for it, `[1, channel, height, width]`.
+/// A sample and what the last graph gives for it, `[1, channel, height, width]`, with its region where the model has
+/// geo-context.
 pub(crate) fn probe_file(
     sample: &Prepared,
     inputs: &BTreeMap<Modality, Input>,
     output: Tensor<4>,
+    region: Option<i64>,
 ) -> Result<Vec<u8>, TrainError> {
     let mut tensors: BTreeMap<String, (Stored, Vec<usize>, Vec<u8>)> = BTreeMap::new();
     let shape = output.dims().to_vec();
     let output = output.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
     tensors.insert("output".into(), (Stored::F32, shape, output));
+    if let Some(region) = region {
+        tensors.insert("region".into(), (Stored::I64, vec![1], region.to_le_bytes().to_vec()));
+    }
     for (modality, series) in &sample.series {
         let input = &inputs[modality];
         let shape = vec![1, series.days.len(), input.bands.len(), series.side, series.side];

@@ -7,6 +7,9 @@
 //!
 //! [`distill()`] teaches a small model to give the features of a large one, without labels; [`export_student()`] writes it.
 //!
+//! [`pretrain::pretrain()`] learns features from places without labels and without a teacher that is there before;
+//! [`pretrain::export_pretrained`] writes the model.
+//!
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!

@@ -23,6 +23,9 @@ const HIDDEN: usize = 64;
 /// Prefix of the head's parameters in `weights.safetensors`.
 pub(crate) const HEAD: &str = "head";
 
+/// Prefix of the parameters of prototypes.
+const PROTOTYPES: &str = "geo_context.";
+
 /// Encoder and head.
 #[derive(Module, Debug)]
 pub(crate) struct Network {
@@ -74,7 +77,7 @@ impl From<ModelError> for TrainError {
 }
 
 /// Sizes of the encoder for the inputs of a run.
-fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
+pub(crate) fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
     let mut config = setup.architecture()?;
     fit(&mut config, &setup.inputs, setup.calendar);
     config.check()?;
@@ -119,6 +122,10 @@ pub(crate) fn load_encoder(encoder: SkySense, package: &Package) -> Result<(SkyS
     let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
     let (encoder, mut report) = checkpoint::load_stored(encoder, "", &tensors)?;
     report.unexpected.retain(|name| !name.starts_with(HEAD));
+    // A model may leave the prototypes of its package out, or start with others.
+    for names in [&mut report.unexpected, &mut report.missing, &mut report.mismatched] {
+        names.retain(|name| !name.starts_with(PROTOTYPES));
+    }
     report.strict()?;
     Ok((encoder, tensors))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use skysense_contract::{Modality, Offer};
 
-use crate::{Sample, TrainError};
+use crate::{Sample, SampleSeries, TrainError};
 
 /// Where mean and standard deviation come from. Recorded in the package's notes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -82,13 +82,27 @@ pub(crate) fn published(offers: &BTreeMap<Modality, Offer>) -> Result<Statistics
 }
 
 /// Mean and standard deviation of the valid pixels of all samples, band by band, summed in f64 in the order of
-/// the samples. A band that does not vary gets a standard deviation of 1.
+/// the samples.
 pub(crate) fn measured(samples: &[Sample], offers: &BTreeMap<Modality, Offer>) -> Statistics {
-    let of = |(modality, offer): (&Modality, &Offer)| {
-        let bands = offer.bands.len();
-        let mut sums = vec![(0.0_f64, 0.0_f64, 0.0_f64); bands];
-        for series in samples.iter().filter_map(|sample| sample.series.get(modality)) {
-            let area = series.valid.len() / series.datetimes.len().max(1);
+    let mut moments = Moments::new(offers);
+    samples.iter().for_each(|sample| moments.add(&sample.series));
+    moments.statistics()
+}
+
+/// Sums of what was looked at so far.
+#[derive(Debug)]
+pub(crate) struct Moments(BTreeMap<Modality, Vec<(f64, f64, f64)>>);
+
+impl Moments {
+    pub(crate) fn new(offers: &BTreeMap<Modality, Offer>) -> Self {
+        Self(offers.iter().map(|(modality, offer)| (*modality, vec![(0.0, 0.0, 0.0); offer.bands.len()])).collect())
+    }
+
+    /// Adds the valid pixels of a sample.
+    pub(crate) fn add(&mut self, all: &BTreeMap<Modality, SampleSeries>) {
+        for (modality, series) in all {
+            let Some(sums) = self.0.get_mut(modality) else { continue };
+            let (area, bands) = (series.valid.len() / series.datetimes.len().max(1), sums.len());
             if area == 0 {
                 continue;
             }
@@ -100,14 +114,18 @@ pub(crate) fn measured(samples: &[Sample], offers: &BTreeMap<Modality, Offer>) -
                 }
             }
         }
+    }
+
+    /// Mean and deviation of each band. One that does not vary gets a standard deviation of 1.
+    pub(crate) fn statistics(&self) -> Statistics {
         let mean = |sum: &(f64, f64, f64)| if sum.0 > 0.0 { sum.1 / sum.0 } else { 0.0 };
         let deviation = |sum: &(f64, f64, f64)| {
             let variance = if sum.0 > 0.0 { sum.2 / sum.0 - mean(sum) * mean(sum) } else { 0.0 };
             if variance > 1e-12 { variance.sqrt() } else { 1.0 }
         };
-        (*modality, (sums.iter().map(mean).collect(), sums.iter().map(deviation).collect()))
-    };
-    offers.iter().map(of).collect()
+        let of = |sums: &Vec<_>| (sums.iter().map(mean).collect(), sums.iter().map(deviation).collect());
+        self.0.iter().map(|(modality, sums)| (*modality, of(sums))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +133,6 @@ mod tests {
     use skysense_contract::{Dtype, Unit};
 
     use super::*;
-    use crate::SampleSeries;
 
     fn offers(bands: &[&str]) -> BTreeMap<Modality, Offer> {
         let bands = bands.iter().map(ToString::to_string).collect();

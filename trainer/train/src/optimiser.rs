@@ -12,14 +12,17 @@ use crate::AdamW;
 
 /// The optimiser of a module.
 pub(crate) fn adamw<M: Module>(module: &M, weight_decay: f64, clip: f64) -> ModuleOptimizer {
-    let plain = AdamW { weight_decay: 0.0, epsilon: 1e-8 };
-    let decaying = AdamW { weight_decay: weight_decay as f32, epsilon: 1e-8 };
+    grouped(module, [AdamW::new(weight_decay), AdamW::new(0.0)], clip)
+}
+
+/// An optimiser for matrices and one for vectors.
+pub(crate) fn grouped<M: Module>(module: &M, [matrices, others]: [AdamW; 2], clip: f64) -> ModuleOptimizer {
     let clipping = || GradientClipping::Norm(clip as f32);
     let mut vectors = Vectors::default();
     module.visit(&mut vectors);
-    ModuleOptimizer::from(decaying).with_grad_clipping(clipping()).with_group(
+    ModuleOptimizer::from(matrices).with_grad_clipping(clipping()).with_group(
         ParamGroup::from_ids(vectors.ids),
-        plain,
+        others,
         Some(clipping()),
     )
 }

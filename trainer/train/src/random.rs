@@ -16,6 +16,10 @@ pub(crate) enum Purpose {
     Augment,
     /// Initial weights of projections that are thrown away later.
     Projection,
+    /// Views of one place.
+    View,
+    /// Which places are measured.
+    Measured,
 }
 
 /// The generator of a purpose at a step.
@@ -26,6 +30,8 @@ pub(crate) fn rng(seed: u64, purpose: Purpose, step: usize) -> ChaCha8Rng {
         Purpose::Order => 3,
         Purpose::Augment => 4,
         Purpose::Projection => 5,
+        Purpose::View => 6,
+        Purpose::Measured => 7,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((purpose << 48) | step as u64);

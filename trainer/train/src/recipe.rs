@@ -26,6 +26,8 @@ pub struct Recipe {
     pub batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// Learning rate at the end, as a share of the peak.
+    pub final_rate: f64,
     /// Decoupled weight decay of matrices; vectors (norms, biases) have none.
     pub weight_decay: f64,
     /// Share of the steps that warm up.
@@ -70,6 +72,7 @@ impl Default for Recipe {
             seconds: None,
             batch: 4,
             learning_rate: 2e-3,
+            final_rate: 0.01,
             weight_decay: 0.05,
             warm_up: 0.1,
             clip: 1.0,
@@ -104,6 +107,9 @@ impl Recipe {
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return fault("weight_decay", self.weight_decay.to_string(), "0 or more");
         }
+        if !share(self.final_rate) {
+            return fault("final_rate", self.final_rate.to_string(), "a share of 1");
+        }
         if !share(self.warm_up) || !(0.0..1.0).contains(&self.validation) {
             return fault("warm_up, validation", format!("{}, {}", self.warm_up, self.validation), "shares of 1");
         }
@@ -120,6 +126,6 @@ impl Recipe {
     /// The learning rate over so many steps.
     pub(crate) fn schedule(&self, steps: usize) -> Schedule {
         let warm_up = (self.warm_up * steps as f64).ceil() as usize;
-        Schedule { peak: self.learning_rate, warm_up, steps }
+        Schedule { peak: self.learning_rate, last: self.final_rate, warm_up, steps }
     }
 }

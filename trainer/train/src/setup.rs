@@ -9,7 +9,7 @@ use skysense_model::{SkySense, SkySenseConfig, preset};
 
 use crate::dataset::Bands;
 use crate::network::{Network, load_encoder, preset_names, random_encoder};
-use crate::normalise::{Normalisation, measured, published};
+use crate::normalise::{Normalisation, Statistics, measured, published};
 use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
 use crate::{FinetuneConfig, Recipe, Sample, Start, TrainError};
 
@@ -36,15 +36,24 @@ pub(crate) fn setup(
     offers: &BTreeMap<Modality, Offer>,
     recipe: &Recipe,
 ) -> Result<Setup, TrainError> {
+    setup_measuring(offers, recipe, &|| Ok(measured(samples, offers)))
+}
+
+/// The same where the samples are looked at by `measure`, and only if their statistics are asked for.
+pub(crate) fn setup_measuring(
+    offers: &BTreeMap<Modality, Offer>,
+    recipe: &Recipe,
+    measure: &dyn Fn() -> Result<Statistics, TrainError>,
+) -> Result<Setup, TrainError> {
     match &recipe.start {
-        Start::Preset(name) => from_preset(name, samples, offers, recipe),
+        Start::Preset(name) => from_preset(name, measure, offers, recipe),
         Start::Package(path) => from_package(Package::open(path)?, offers),
     }
 }
 
 fn from_preset(
     preset: &str,
-    samples: &[Sample],
+    measure: &dyn Fn() -> Result<Statistics, TrainError>,
     offers: &BTreeMap<Modality, Offer>,
     recipe: &Recipe,
 ) -> Result<Setup, TrainError> {
@@ -53,7 +62,7 @@ fn from_preset(
     }
     let chip_size = chip_size(offers)?;
     let (statistics, normalisation) = match recipe.normalisation {
-        Normalisation::Samples => (measured(samples, offers), "valid pixels of the samples"),
+        Normalisation::Samples => (measure()?, "valid pixels of the samples"),
         Normalisation::Skysense => (published(offers)?, "constants of the official code"),
     };
     let input = |(modality, offer): (&Modality, &Offer)| {
@@ -117,12 +126,23 @@ pub(crate) fn bands(
 }
 
 impl Setup {
-    /// Sizes of the modules: those that the package states, else the preset's.
+    /// Sizes of the modules: those that the package states, else the preset's. Prototypes of a package are left out: they
+    /// are optional for what follows pretraining, and labelled samples do not say which region they lie in.
     pub(crate) fn architecture(&self) -> Result<SkySenseConfig, TrainError> {
-        match &self.package {
-            Some(package) => architecture(package),
-            None => Ok(preset(&self.preset)?),
+        let config = match &self.package {
+            Some(package) => architecture(package)?,
+            None => preset(&self.preset)?,
+        };
+        Ok(SkySenseConfig { geo_context: None, ..config })
+    }
+
+    /// What the package states of that, without prototypes.
+    fn stated(&self) -> Option<serde_json::Value> {
+        let mut stated = self.package.as_ref()?.contract().architecture.clone()?;
+        if let Some(context) = stated.get_mut("geo_context") {
+            *context = serde_json::Value::Null;
         }
+        Some(stated)
     }
 
     /// What the weights are at the start, for notes and for telling runs apart: the same wherever a package lies.
@@ -139,10 +159,7 @@ impl Setup {
     /// The contract of a model that starts from this, without what comes with the run: normalisation, graphs, probe,
     /// checksums, notes.
     pub(crate) fn contract(&self, name: &str, licence: &str, head: Option<Head>) -> Result<Contract, TrainError> {
-        let channels = match &self.package {
-            Some(package) => package.contract().channels,
-            None => preset(&self.preset)?.channels(),
-        };
+        let channels = self.architecture()?.channels();
         Ok(Contract {
             contract: CONTRACT_VERSION,
             name: name.into(),
@@ -161,7 +178,7 @@ impl Setup {
             licence: licence.into(),
             weights_sha256: String::new(),
             weights_shards: Vec::new(),
-            architecture: self.package.as_ref().and_then(|package| package.contract().architecture.clone()),
+            architecture: self.stated(),
             notes: BTreeMap::new(),
         })
     }

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use skysense_model::Precision;
 
-use crate::checkpoint::{Checkpoints, State};
+use crate::checkpoint::{Checkpoints, Keep, State};
 use crate::loss_scale::LossScale;
 use crate::optimiser::adamw;
 use crate::{Hooks, Progress, Recipe, TrainError};
@@ -23,6 +23,21 @@ pub(crate) trait Learner: Sync {
 
     /// The network with its weights at the start.
     fn network(&self) -> Result<Self::Network, TrainError>;
+
+    /// What changes its weights.
+    fn optimiser(&self, network: &Self::Network, recipe: &Recipe) -> ModuleOptimizer {
+        adamw(network, recipe.weight_decay, recipe.clip)
+    }
+
+    /// Tells what is more than the loss of the step that was just taken.
+    fn tell(&self, state: &State, hooks: &mut dyn Hooks) {
+        let _ = (state, hooks);
+    }
+
+    /// Which checkpoints stay.
+    fn keep(&self) -> Keep {
+        Keep::default()
+    }
 
     /// What is computed in.
     fn precision(&self) -> Precision {
@@ -48,9 +63,9 @@ pub(crate) fn run<L: Learner>(
     hooks: &mut dyn Hooks,
 ) -> Result<(L::Network, State), TrainError> {
     let started = Instant::now();
-    let checkpoints = recipe.checkpoint.as_deref().map(Checkpoints::new);
+    let checkpoints = recipe.checkpoint.as_deref().map(|folder| Checkpoints::new(folder, learner.keep()));
     let mut network = learner.network()?;
-    let mut optimiser = adamw(&network, recipe.weight_decay, recipe.clip);
+    let mut optimiser = learner.optimiser(&network, recipe);
     let mut state = State {
         identity: identity.into(),
         step: 0,
@@ -59,7 +74,7 @@ pub(crate) fn run<L: Learner>(
         losses: Vec::new(),
     };
     if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
-        (network, optimiser) = load(network, &path, |network| adamw(network, recipe.weight_decay, recipe.clip))?;
+        (network, optimiser) = load(network, &path, |network| learner.optimiser(network, recipe))?;
         tracing::info!(step = found.step, "going on from a checkpoint");
         state = found;
     }
@@ -92,6 +107,7 @@ pub(crate) fn run<L: Learner>(
             state.steps = fitted(state.step, one, left, recipe.steps);
         }
         hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
+        learner.tell(&state, hooks);
         if let Some(checkpoints) = &checkpoints
             && (state.step.is_multiple_of(recipe.every.max(1)) || state.step == state.steps)
         {

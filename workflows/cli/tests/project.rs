@@ -176,6 +176,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
             "features" => format!("{out}-features"),
             "labels" => "labels".to_owned(),
             "seconds" => "2".to_owned(),
+            "steps" => "3".to_owned(),
             _ if !param["default"].is_null() => continue,
             _ => panic!("{file}: this test knows no value for the param `{name}`"),
         };

@@ -6,6 +6,8 @@ mod label_reader;
 mod labels;
 mod options;
 mod package;
+mod places;
+mod pretrain_settings;
 mod records;
 mod samples;
 
@@ -14,5 +16,10 @@ pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
 pub(crate) use options::{Checkpointing, Precision};
 pub(crate) use package::{Place, Teller, finished, model_row, place, taken};
+pub(crate) use places::held_places;
+pub(crate) use pretrain_settings::{
+    Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms, Values,
+    ViewsSetting,
+};
 pub(crate) use records::Records;
 pub(crate) use samples::{sample_bytes, samples, unlabelled};

@@ -16,6 +16,7 @@ mod bench;
 mod damaged;
 mod distill;
 mod exists;
+mod pretrain;
 mod probe;
 mod provenance;
 mod published;

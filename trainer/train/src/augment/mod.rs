@@ -13,10 +13,13 @@ use skysense_contract::Modality;
 
 use crate::dataset::Prepared;
 
+pub(crate) use dropout::drop_modalities;
+pub(crate) use turn::Turn;
+
 /// What was done to a sample, so that something that belongs to it can follow.
 #[derive(Debug, Clone)]
 pub(crate) struct Drawn {
-    turn: Option<turn::Turn>,
+    turn: Option<Turn>,
     /// Places of the dates that stay, of the modalities that stay.
     pub(crate) dates: BTreeMap<Modality, Vec<usize>>,
 }
@@ -58,9 +61,9 @@ impl Augmentation {
     /// One draw of a sample, and what was done to it.
     pub(crate) fn draw(&self, sample: &Prepared, rng: &mut ChaCha8Rng) -> (Prepared, Drawn) {
         // Always the same numbers are drawn in the same order, so that one setting does not shift another's.
-        let turn = turn::Turn::draw(rng);
+        let turn = Turn::draw(rng);
         let mut drawn = sample.clone();
-        dropout::drop_modalities(&mut drawn, self.modality_dropout, rng);
+        drop_modalities(&mut drawn, self.modality_dropout, rng);
         let dates = dates::keep_some(&mut drawn, self.dates, rng);
         let turn = self.turns.then_some(turn);
         let drawn = if let Some(turn) = turn { turn.apply(drawn) } else { drawn };

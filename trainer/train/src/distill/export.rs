@@ -31,7 +31,7 @@ pub fn export_student(distilled: &Distilled, folder: &Path, context: &MlmContext
     let sample = &distilled.probe;
     let batch = stack(std::slice::from_ref(sample), &setup.inputs, &[1.0], false, &Device::flex());
     let output = encoder.fusion.forward(tokens(encoder, &Tape::off(), &batch, Precision::F32));
-    writer.probe(&probe_file(sample, &setup.inputs, output)?, TOLERANCE, TOLERANCE)?;
+    writer.probe(&probe_file(sample, &setup.inputs, output, None)?, TOLERANCE, TOLERANCE)?;
     let mut contract = setup.contract(&distilled.config.name, &plan.licence, None)?;
     contract.notes = notes(distilled)?;
     let parameters = Some(encoder.num_params() as u64);

@@ -6,18 +6,19 @@
 //!   centres
 //! - image: `1 / T Σ_t L` over the means of all pixels
 //!
-//! with `L` of [`self_distillation()`]. All three work on projected features. Both views show the same pixels: a
-//! view that was turned is turned back before. Pixels that do not count weigh nothing, and a date without one that does
-//! has no object and no image.
+//! with `L` of [`super::self_distillation()`] on `f`, the projection of `F`: features are averaged first and projected
+//! then, each level by a head of its own. Both sides show the same pixels: where views are cropped or turned, the
+//! teacher's pixels are brought to the student's before. Pixels that do not count weigh nothing, and a date without one
+//! that does has no object and no image.
 //!
 //! The paper does not say how clusters of student and teacher are matched. Here the teacher's pixels are clustered, and
-//! both sides are averaged over the same clusters: the first centre is the first pixel that counts, each further one the
-//! pixel least like those before; then scores are cosines, and centres move [`Objects::rounds`] times. That is our choice.
+//! both sides are averaged over the same clusters. Features are taken from the mean of their image, or all that pixels have
+//! in common would make all cosines 1; the first centre is the first pixel that counts, each further one the pixel least
+//! like those before; then scores are cosines, and centres move [`Objects::rounds`] times. That is our choice.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::self_distillation::{Temperatures, self_distillation};
 use super::sinkhorn::Sinkhorn;
 
 /// How pixels become objects.
@@ -50,57 +51,60 @@ pub struct Granularity {
     pub image: f64,
     /// How pixels become objects.
     pub objects: Objects,
-    /// Of the outputs of both sides.
-    pub temperatures: Temperatures,
 }
 
 impl Default for Granularity {
     fn default() -> Self {
-        Self { pixel: 1.0, object: 1.0, image: 1.0, objects: Objects::default(), temperatures: Temperatures::default() }
+        Self { pixel: 1.0, object: 1.0, image: 1.0, objects: Objects::default() }
     }
 }
 
-/// The losses of one modality, each `[1]` and unweighted; `None` where it is left out.
+/// What is compared at one level.
 #[derive(Debug, Clone)]
-pub struct GranularityLosses {
-    /// Of pixels.
-    pub pixel: Option<Tensor<1>>,
-    /// Of objects.
-    pub object: Option<Tensor<1>>,
-    /// Of the image.
-    pub image: Option<Tensor<1>>,
+pub struct Grain {
+    /// The student's, `[image, feature, channel]`.
+    pub student: Tensor<3>,
+    /// The teacher's, of the same shape; without a gradient.
+    pub teacher: Tensor<3>,
+    /// `[image, feature]`, 0 where a feature does not count.
+    pub weights: Tensor<2>,
+}
+
+/// What is compared at the levels; `None` where one is left out.
+#[derive(Debug, Clone)]
+pub struct Levels {
+    /// Every pixel.
+    pub pixel: Option<Grain>,
+    /// The centres of objects.
+    pub object: Option<Grain>,
+    /// The mean of each image.
+    pub image: Option<Grain>,
 }
 
 impl Granularity {
-    /// The losses of a batch.
+    /// The features of a batch at the levels that count, to be projected and compared.
     ///
     /// # Shapes
-    /// - `student`, `teacher`: projected features `[image, pixel, output]`, an image for each chip and date
-    /// - `centre`: `[output]`, see [`super::moved_centre`]
+    /// - `student`, `teacher`: features `[image, pixel, channel]`, an image for each chip and date
     /// - `weights`: `[image, pixel]`, 0 where a pixel does not count
-    pub fn losses(
-        &self,
-        student: Tensor<3>,
-        teacher: Tensor<3>,
-        centre: Tensor<1>,
-        weights: Tensor<2>,
-    ) -> GranularityLosses {
-        let teacher = teacher.detach();
-        let level =
-            |student, teacher, weights| self_distillation(student, teacher, centre.clone(), weights, self.temperatures);
-        let average = |features: Tensor<3>, shares: Tensor<3>| shares.swap_dims(1, 2).matmul(features);
-        let pixel = (self.pixel > 0.0).then(|| level(student.clone(), teacher.clone(), weights.clone()));
-        let object = (self.object > 0.0).then(|| {
-            let shares = self.objects.shares(teacher.clone(), weights.clone());
+    ///
+    /// The teacher's may lie outside of what is recorded; they are brought to the student's side then.
+    pub fn levels(&self, student: &Tensor<3>, teacher: &Tensor<3>, weights: &Tensor<2>) -> Levels {
+        let teacher = teacher.clone().detach();
+        let average = |features: &Tensor<3>, shares: Tensor<3>| shares.swap_dims(1, 2).matmul(features.clone());
+        let present = present(weights.clone());
+        let pixel = || Grain { student: student.clone(), teacher: teacher.clone(), weights: weights.clone() };
+        let averaged = |shares: Tensor<3>| Grain {
+            student: average(student, shares.clone()),
+            teacher: average(&teacher, shares.clone()),
             // A cluster has pixels wherever its date has.
-            let exists = present(weights.clone()).repeat_dim(1, shares.dims()[2]);
-            level(average(student.clone(), shares.clone()), average(teacher.clone(), shares), exists)
-        });
-        let image = (self.image > 0.0).then(|| {
-            let shares = column_shares(weights.clone().unsqueeze_dim::<3>(2));
-            level(average(student, shares.clone()), average(teacher, shares), present(weights))
-        });
-        GranularityLosses { pixel, object, image }
+            weights: present.clone().repeat_dim(1, shares.dims()[2]),
+        };
+        Levels {
+            pixel: (self.pixel > 0.0).then(pixel),
+            object: (self.object > 0.0).then(|| averaged(self.objects.shares(teacher.clone(), weights.clone()))),
+            image: (self.image > 0.0).then(|| averaged(column_shares(weights.clone().unsqueeze_dim::<3>(2)))),
+        }
     }
 }
 
@@ -109,7 +113,8 @@ impl Objects {
     fn shares(&self, features: Tensor<3>, weights: Tensor<2>) -> Tensor<3> {
         let [images, pixels, _] = features.dims();
         let clusters = self.clusters.clamp(1, pixels);
-        let features = unit(features);
+        let all = column_shares(weights.clone().unsqueeze_dim::<3>(2)).swap_dims(1, 2);
+        let features = unit(features.clone() - all.matmul(features));
         let mut centres = first_centres(&features, &weights, clusters);
         let mut shares = None;
         for _ in 0..self.rounds.max(1) {
@@ -161,20 +166,28 @@ pub(crate) fn unit(features: Tensor<3>) -> Tensor<3> {
 mod tests {
     use super::*;
     use crate::loss::reference::{finite_differences, numbers, tensor1, tensor2, tensor3, values};
+    use crate::loss::{Temperatures, self_distillation};
 
     const SHAPE: [usize; 3] = [2, 6, 4];
     const WEIGHTS: [f32; 12] = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0];
 
+    const TEMPERATURES: Temperatures = Temperatures { student: 0.5, teacher: 0.3 };
+
     fn settings() -> Granularity {
         Granularity {
             objects: Objects { clusters: 2, rounds: 2, sinkhorn: Sinkhorn { epsilon: 0.3, iterations: 4 } },
-            temperatures: Temperatures { student: 0.5, teacher: 0.3 },
             ..Granularity::default()
         }
     }
 
-    fn losses(student: Tensor<3>) -> GranularityLosses {
-        settings().losses(student, tensor3(&numbers(48, 9), SHAPE), tensor1(&[0.1; 4]), tensor2(&WEIGHTS, [2, 6]))
+    fn levels(student: Tensor<3>) -> Levels {
+        settings().levels(&student, &tensor3(&numbers(48, 9), SHAPE), &tensor2(&WEIGHTS, [2, 6]))
+    }
+
+    /// The loss of a level without a projection.
+    fn loss(grain: Option<Grain>) -> Tensor<1> {
+        let Grain { student, teacher, weights } = grain.unwrap();
+        self_distillation(student, teacher, tensor1(&[0.1; 4]), weights, TEMPERATURES)
     }
 
     #[test]
@@ -191,23 +204,39 @@ mod tests {
             };
             [image(0), image(1)].concat()
         };
-        let expected = self_distillation(
-            tensor3(&mean(&student), [2, 1, 4]),
-            tensor3(&mean(&teacher), [2, 1, 4]),
-            tensor1(&[0.1; 4]),
-            tensor2(&[1.0, 1.0], [2, 1]),
-            settings().temperatures,
-        );
-        let found = losses(tensor3(&student, SHAPE)).image.unwrap();
-        assert!((found.into_scalar::<f32>() - expected.into_scalar::<f32>()).abs() < 1e-5);
+        let image = levels(tensor3(&student, SHAPE)).image.unwrap();
+        for (found, expected) in [(image.student, mean(&student)), (image.teacher, mean(&teacher))] {
+            assert_eq!(found.dims(), [2, 1, 4]);
+            for (found, expected) in values(found).into_iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn objects_of_both_sides_are_means_over_the_clusters_of_the_teacher() {
+        let (student, teacher) = (numbers(48, 8), numbers(48, 9));
+        let weights = tensor2(&WEIGHTS, [2, 6]);
+        let shares = values(settings().objects.shares(tensor3(&teacher, SHAPE), weights));
+        let object = levels(tensor3(&student, SHAPE)).object.unwrap();
+        for (found, features) in [(values(object.student), &student), (values(object.teacher), &teacher)] {
+            for (at, found) in found.into_iter().enumerate() {
+                let (image, cluster, channel) = (at / 8, at / 4 % 2, at % 4);
+                let of = |pixel: usize| {
+                    shares[(image * 6 + pixel) * 2 + cluster] * features[(image * 6 + pixel) * 4 + channel]
+                };
+                let expected: f32 = (0..6).map(of).sum();
+                assert!((found - expected).abs() < 1e-5, "{at}: {found} instead of {expected}");
+            }
+        }
     }
 
     #[test]
     fn gradients_are_difference_quotients_at_every_level() {
         let student = numbers(48, 8);
-        finite_differences(&student, SHAPE, |x| losses(x).pixel.unwrap());
-        finite_differences(&student, SHAPE, |x| losses(x).object.unwrap());
-        finite_differences(&student, SHAPE, |x| losses(x).image.unwrap());
+        finite_differences(&student, SHAPE, |x| loss(levels(x).pixel));
+        finite_differences(&student, SHAPE, |x| loss(levels(x).object));
+        finite_differences(&student, SHAPE, |x| loss(levels(x).image));
     }
 
     #[test]
@@ -233,11 +262,11 @@ mod tests {
         let only_pixels = Granularity { object: 0.0, image: 0.0, ..settings() };
         let (student, teacher) = (tensor3(&numbers(48, 8), SHAPE), tensor3(&numbers(48, 9), SHAPE));
         let none = tensor2(&[0.0; 12], [2, 6]);
-        let found = only_pixels.losses(student.clone(), teacher.clone(), tensor1(&[0.0; 4]), none.clone());
+        let found = only_pixels.levels(&student, &teacher, &none);
         assert!(found.object.is_none() && found.image.is_none());
-        let found = settings().losses(student, teacher, tensor1(&[0.0; 4]), none);
-        for loss in [found.pixel, found.object, found.image] {
-            assert_eq!(loss.unwrap().into_scalar::<f32>(), 0.0);
+        let found = settings().levels(&student, &teacher, &none);
+        for level in [found.pixel, found.object, found.image] {
+            assert_eq!(loss(level).into_scalar::<f32>(), 0.0);
         }
     }
 }

@@ -38,10 +38,21 @@ pub fn self_distillation(
     weights: Tensor<2>,
     temperatures: Temperatures,
 ) -> Tensor<1> {
-    let target = softmax((teacher.detach() - centre.detach().unsqueeze()) / temperatures.teacher, 2);
-    let losses = -(target * log_softmax(student / temperatures.student, 2)).sum_dim(2).squeeze_dim::<2>(2);
+    let targets = targets(teacher, centre, temperatures.teacher);
     let count = weights.clone().sum().clamp_min(1e-12);
-    (losses * weights).sum() / count
+    summed(student, targets, weights, temperatures.student) / count
+}
+
+/// The teacher's half of the loss: `softmax((v − c) / τ_t)`, without a gradient; shapes as in [`self_distillation`].
+pub fn targets(teacher: Tensor<3>, centre: Tensor<1>, temperature: f64) -> Tensor<3> {
+    softmax((teacher.detach() - centre.detach().unsqueeze()) / temperature, 2)
+}
+
+/// The student's half: the weighted sum of the losses, `[1]`. Parts of a batch add theirs up and divide by the weight of
+/// all of them; shapes as in [`self_distillation`].
+pub fn summed(student: Tensor<3>, targets: Tensor<3>, weights: Tensor<2>, temperature: f64) -> Tensor<1> {
+    let losses = -(targets * log_softmax(student / temperature, 2)).sum_dim(2).squeeze_dim::<2>(2);
+    (losses * weights).sum()
 }
 
 /// The centre after a batch: `c ← m · c + (1 − m) · mean(v)` over the features that count (DINO, equation 4).

@@ -8,7 +8,9 @@
 //!
 //! (the paper's geo-context prototype learning; no gradient flows). The paper says neither how `S` is scaled nor what
 //! happens when several chips of a batch lie in one region. Here columns of `S` are made to sum to 1, so that `P̄` is an
-//! average of features, and a region moves once towards the mean of `P̄` over its chips: both are our choice.
+//! average of features, and a region moves once towards the mean of `P̄` over its chips. While a region was visited less
+//! often than `m` reaches back, it keeps `v / (v + 1)` of itself after `v` visits, which makes its prototypes the mean of
+//! what was seen so far: else they would stay near their random start for hundreds of visits. All three are our choice.
 
 use std::collections::BTreeMap;
 
@@ -49,8 +51,15 @@ impl PrototypeUpdate {
     }
 
     /// The table `[region, prototype, channel]` after a batch: `chips` names, for each chip that has a pixel that counts,
-    /// its place in `averages` and its region. Regions without a chip stay as they are.
-    pub fn moved(&self, table: Tensor<3>, averages: &Tensor<3>, chips: &[(usize, usize)]) -> Tensor<3> {
+    /// its place in `averages` and its region. Regions without a chip stay as they are. `visits` counts, by region, how
+    /// often it moved.
+    pub fn moved(
+        &self,
+        table: Tensor<3>,
+        averages: &Tensor<3>,
+        chips: &[(usize, usize)],
+        visits: &mut [f32],
+    ) -> Tensor<3> {
         let [_, prototypes, channels] = table.dims();
         let mut by_region: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (chip, region) in chips {
@@ -61,7 +70,10 @@ impl PrototypeUpdate {
             let count = chips.len() as f64;
             let sum = chips.into_iter().map(|chip| row(averages, chip)).reduce(|sum, next| sum + next);
             let Some(sum) = sum else { return table };
-            let moved = row(&table, region) * self.momentum + sum * ((1.0 - self.momentum) / count);
+            let before = visits.get(region).map_or(0.0, |visits| f64::from(*visits));
+            let momentum = self.momentum.min(before / (before + 1.0));
+            visits.iter_mut().skip(region).take(1).for_each(|visits| *visits += 1.0);
+            let moved = row(&table, region) * momentum + sum * ((1.0 - momentum) / count);
             table.slice_assign([region..region + 1, 0..prototypes, 0..channels], moved)
         })
     }
@@ -88,11 +100,19 @@ mod tests {
         let of_chips = tensor3(&[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0], [2, 2, 2]);
         let averages = update().averages(features, tensor2(&[1.0; 4], [2, 2]), of_chips);
         assert_eq!(rounded(averages.clone()), [2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 5.0]);
-        let apart = update().moved(table.clone(), &averages, &[(0, 0), (1, 1)]);
+        // After many visits the momentum is that of the settings.
+        let apart = update().moved(table.clone(), &averages, &[(0, 0), (1, 1)], &mut [100.0; 3]);
         assert_eq!(rounded(apart), [1.25, 0.0, 0.0, 1.5, 1.75, 0.0, 0.0, 2.0, 5.0, 0.0, 0.0, 5.0]);
         // Both in region 1: their mean is (3, 0), (0, 4).
-        let together = update().moved(table, &averages, &[(0, 1), (1, 1)]);
+        let together = update().moved(table.clone(), &averages, &[(0, 1), (1, 1)], &mut [100.0; 3]);
         assert_eq!(rounded(together), [1.0, 0.0, 0.0, 1.0, 1.5, 0.0, 0.0, 1.75, 5.0, 0.0, 0.0, 5.0]);
+        // The first visit takes the place of the random start, the second makes a mean of two.
+        let mut visits = [0.0; 3];
+        let first = update().moved(table, &averages, &[(0, 0)], &mut visits);
+        assert_eq!(rounded(first.clone()), [2.0, 0.0, 0.0, 3.0, 1.0, 0.0, 0.0, 1.0, 5.0, 0.0, 0.0, 5.0]);
+        let second = update().moved(first, &averages, &[(1, 0)], &mut visits);
+        assert_eq!(rounded(second), [3.0, 0.0, 0.0, 4.0, 1.0, 0.0, 0.0, 1.0, 5.0, 0.0, 0.0, 5.0]);
+        assert_eq!(visits, [2.0, 0.0, 0.0]);
     }
 
     #[test]

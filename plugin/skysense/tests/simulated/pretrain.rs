@@ -1,0 +1,100 @@
+//! `skysense.pretrain` as a workflow uses it: chips without labels in, a package without a head out.
+
+use serde_json::{Value, json};
+use skysense_contract::Package;
+
+use crate::bench::{SATELLITES, Way, chips, package, read, scene, search};
+use crate::harness::{Bench, Planned, good, messages};
+
+/// Chips of both satellites, planned.
+fn planned_chips(bench: &Bench) -> (Planned, Planned) {
+    let scenes = good(bench.plan("stac.search", search(scene(), &SATELLITES), &[]));
+    let chips = good(bench.plan("raster.chips", chips(&json!({})), &[("items", &scenes)]));
+    (scenes, chips)
+}
+
+/// Settings that take moments.
+fn quick(more: &Value) -> Value {
+    let mut settings = json!({
+        "steps": 2, "batch": 4, "name": "pretrained", "out": "pretrained", "prototypes": {"regions": 64, "count": 4},
+        "heads": {"hidden": 32, "bottleneck": 16, "outputs": 32}, "views": {"size": 12, "pixels": 16},
+    });
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    settings
+}
+
+#[test]
+fn a_model_of_chips_alone_gives_features_with_prototypes() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, folder.path());
+    let (scenes, all) = planned_chips(&bench);
+    let model = good(bench.plan("skysense.pretrain", quick(&json!({})), &[("chips", &all)]));
+    // What is known before anything is trained: the nodes behind plan with it.
+    let contract = &model.plan.facts["contract"];
+    assert_eq!(
+        (&contract["head"], &contract["chip_size"], &contract["regions"]),
+        (&Value::Null, &json!(12), &json!(64))
+    );
+    for cost in ["training_steps", "training_flop", "device_days", "checkpoint_storage"] {
+        let found = model.plan.costs.iter().find(|found| found.name == cost);
+        assert!(found.is_some_and(|found| found.value > 0.0), "{cost}");
+    }
+    let batches = bench.run(&all, &[("items", &scenes, Vec::new())]).unwrap();
+    let rows = bench.run(&model, &[("chips", &all, batches)]).unwrap();
+    assert_eq!(rows.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 1);
+
+    let out = folder.path().join("pretrained");
+    let written = Package::open(&out).unwrap();
+    written.verify().unwrap();
+    assert_eq!(written.contract().notes["pretrained"]["regions_seen"], json!(1), "the scene lies in one region");
+    assert!(read(&out.join("mlm.json"))["properties"]["mlm:total_parameters"].as_u64() > Some(0));
+    let told = bench.told.of("measures");
+    assert_eq!(told.len(), 2);
+    assert!(told[0]["values"]["loss.pixel.s2"].as_f64() > Some(0.0), "{}", told[0]);
+    let outputs = bench.told.of("output");
+    assert!(outputs.iter().any(|output| output["role"] == "checkpoint"), "{outputs:?}");
+
+    // Features with the prototypes of the region: the graphs give what Burn gave for the probe.
+    let embed = Way {
+        collections: &SATELLITES,
+        apply: "skysense.embed",
+        model: json!({"model": out, "device": "cpu"}),
+        chips: chips(&json!({"size": 12, "overlap": 4})),
+        ..Way::of(scene())
+    };
+    let (maps, batches) = embed.run(&bench).unwrap();
+    assert_eq!(maps.plan.facts["channels"], contract["channels"]);
+    assert!(!batches.is_empty());
+}
+
+#[test]
+fn what_does_not_fit_is_told_while_planning() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(1, folder.path());
+    let (_, all) = planned_chips(&bench);
+    let told = |more: Value| {
+        messages(&bench.plan("skysense.pretrain", quick(&more), &[("chips", &all)]).err().unwrap_or_default())
+    };
+    assert_eq!(told(json!({})), "");
+    for (more, field, words) in [
+        (json!({"views": {"size": 32}}), "/views", "within places of 16 pixels"),
+        (json!({"views": {"overlap": 0.0}}), "/views", "overlap"),
+        (json!({"views": {"size": 12, "locals": 1, "local_size": 14}}), "/views", "small views"),
+        (json!({"preset": "huge"}), "/preset", "tiny"),
+        (json!({"start": "no/model"}), "/start", "no/model"),
+        (json!({"steps": 1, "epochs": 2.0}), "/epochs", "keep one"),
+        (json!({"epochs": -1.0, "steps": null}), "/epochs", "more than 0"),
+        (json!({"heads": {"outputs": 1}}), "/heads", "sizes of 2"),
+        (json!({"objects": {"clusters": 0}}), "/objects", "clusters"),
+        (json!({"device": "abacus"}), "/device", "abacus"),
+        (json!({"terms": {"pixel": 0, "object": 0, "image": 0, "alignment": 0}}), "", "at least one term"),
+        (json!({"accumulate": 5}), "", "no more parts than places"),
+        (json!({"tflops": 0}), "/tflops", "more than 0"),
+        (json!({"out": package()}), "/out", "exists: replace"),
+    ] {
+        let found = told(more.clone());
+        assert!(found.contains(field) && found.contains(words), "{more}: {found}");
+    }
+    let endless = told(json!({"batch": u64::MAX, "steps": u64::MAX}));
+    assert!(endless.contains("65536"), "{endless}");
+}
