@@ -19,9 +19,9 @@ use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    Checkpointing, Heads, Holdout, Light, NormalisationSetting, Objects, Optimiser, Place, Precision,
-    PrototypesSetting, SideSetting, Teacher, Teller, Terms, Values, ViewsSetting, finished, held_places, model_row,
-    place, sample_bytes, taken, training_chips,
+    Checkpointing, Heads, Holdout, Light, NormalisationSetting, Objects, Optimiser, Place, PlannedProbe, Precision,
+    ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Terms, Values, ViewsSetting, finished, held_places,
+    model_row, place, sample_bytes, show, taken, training_chips,
 };
 
 const DOC: &str = "\
@@ -39,7 +39,8 @@ In: `chip`. Out: `model`, one row.
 ## Limits
 All chips are held in memory. `seconds` makes the weights depend on the speed of the machine; `steps` does not. Views \
 are no larger than chips: with chips of 32 px and `views: {size: 16}` the two views of a chip lie apart, with views of the \
-chips' own size they differ in turns, dates and light alone. The plan counts FLOP, memory and days at the speed that \
+chips' own size they differ in turns, dates and light alone. Where chips and labels are connected for a probe, they are held \
+too, and their features are measured by k-NN and a linear map every `probe.every` steps (docs/METRICS.md). The plan counts FLOP, memory and days at the speed that \
 `tflops` assumes.";
 
 const EXAMPLE: &str = "\
@@ -70,6 +71,13 @@ pub(crate) struct Settings {
     out: Option<String>,
     /// What becomes of a package that is there: `fail` or `replace`.
     exists: Exists,
+    /// Folder that gets what is measured at each step, for programs and for TensorBoard, and figures of it; left out, it
+    /// stands beside `out` with `-metrics` behind its name.
+    #[schemars(extend("x-skysense-execution" = true))]
+    metrics: Option<String>,
+    /// How the chips and labels that are connected for a probe are used.
+    #[schemars(extend("x-skysense-execution" = true))]
+    probe: ProbeSetting,
     /// Steps of the optimiser.
     #[schemars(range(min = 1))]
     steps: Option<usize>,
@@ -141,6 +149,8 @@ impl Default for Settings {
             name: "skysense-pretrained".into(),
             out: None,
             exists: Exists::Fail,
+            metrics: None,
+            probe: ProbeSetting::default(),
             steps: None,
             epochs: None,
             seconds: None,
@@ -171,6 +181,13 @@ impl Default for Settings {
     }
 }
 
+/// What a run must know again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    chips: ChipFacts,
+    probe: Option<PlannedProbe>,
+}
+
 /// The node.
 pub(crate) struct SkysensePretrain;
 
@@ -181,6 +198,8 @@ impl Node for SkysensePretrain {
     fn describe() -> NodeDoc {
         NodeDoc::new("Learns features from chips without labels")
             .input("chips", &["chip"], "the chips to learn from; they need no labels")
+            .optional_input("probe", &["chip"], "labelled chips that the features are measured on")
+            .optional_input("labels", &["item"], "items with a label raster, for the probe")
             .output("model")
             .doc(DOC)
             .example(EXAMPLE)
@@ -198,10 +217,19 @@ impl Node for SkysensePretrain {
         if let Some(fault) = out.as_deref().and_then(|out| taken(out, settings.exists)) {
             return Err(fault.into());
         }
+        let probe = match (inputs.get("probe"), inputs.get("labels")) {
+            (Some(probe), Some(labels)) => Some(settings.probe.planned(probe, labels)?),
+            (None, None) => None,
+            _ => {
+                let message = "a probe needs both labelled chips and labels";
+                return Err(Fault::new("", "input.missing", message).hint("connect both ports, or neither").into());
+            }
+        };
         let PretrainCost { weight_bytes, activation_bytes, checkpoint_bytes, .. } = cost;
         let working = sample_bytes(&chips, samples, config.recipe.batch)
             .saturating_add(weight_bytes)
-            .saturating_add(activation_bytes);
+            .saturating_add(activation_bytes)
+            .saturating_add(probe.as_ref().map_or(0, |probe| probe.bytes()));
         // The newest ones, the best one, and the one that is being written.
         let checkpoints = checkpoint_bytes.saturating_mul(config.keep as u64 + 2);
         let facts = json!({"contract": contract, "path": out});
@@ -215,12 +243,13 @@ impl Node for SkysensePretrain {
             .cost("checkpoint_storage", checkpoints as f64, "bytes")
             .cost("sample_storage", (cost.place_bytes as f64) * samples as f64, "bytes")
             .memory(working, 1 << 20)
-            .state(json!(chips)))
+            .state(json!(State { chips, probe })))
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
-        let (facts, chips): (ChipFacts, _) = (planned(plan.state)?, inputs.require("chips")?);
-        Ok(Box::new(std::iter::once_with(move || train(&settings, &facts, chips, &host))))
+        let (state, chips): (State, _) = (planned(plan.state)?, inputs.require("chips")?);
+        let probe = inputs.take("probe");
+        Ok(Box::new(std::iter::once_with(move || train(&settings, &state, chips, probe, &host))))
     }
 }
 
@@ -295,30 +324,41 @@ fn fault(error: &TrainError) -> Fault {
     Fault { field: field.into(), ..Fault::from(errors::train(error)) }
 }
 
-/// Tells the host of each step.
-struct Watch<'a>(&'a Host);
+/// Tells the host of each step, and keeps its numbers where there is a folder for them.
+struct Watch<'a> {
+    host: &'a Host,
+    records: Option<Records<'a>>,
+}
 
 impl Hooks for Watch<'_> {
     fn progress(&mut self, progress: &Progress) {
-        Teller(self.0).progress(progress);
+        self.host.progress(progress.step as u64, Some(progress.steps as u64), "steps");
     }
 
     fn measured(&mut self, measures: &Measures) {
-        let Measures { step, steps, values, .. } = measures;
-        self.0.report("measures", &json!({"step": step, "steps": steps, "values": values}));
+        show(self.host, measures);
+        if let Some(records) = &mut self.records {
+            records.keep(measures);
+        }
     }
 
     fn skipped(&mut self, place: &str, why: &str) {
-        self.0.count("skipped_places", 1);
-        self.0.log(Level::Warn, format!("chip {place} is left out: {why}"));
+        self.host.count("skipped_places", 1);
+        self.host.log(Level::Warn, format!("chip {place} is left out: {why}"));
     }
 
     fn cancelled(&self) -> bool {
-        self.0.cancelled()
+        self.host.cancelled()
     }
 }
 
-fn train(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
+fn train(
+    settings: &Settings,
+    State { chips: facts, probe: planned }: &State,
+    chips: RunInput,
+    probe: Option<RunInput>,
+    host: &Host,
+) -> Result<RecordBatch, NodeError> {
     let target = place(settings.out.as_deref(), host)?;
     if let Some(package) = finished(&target, host) {
         return model_row(&package);
@@ -332,11 +372,23 @@ fn train(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
     let config = config(settings, held.len(), host);
     let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
+    if let (Some(planned), Some(chips)) = (planned, probe) {
+        config.probing = Some(settings.probe.read(planned, chips, host)?);
+    }
+    let metrics = match (&settings.metrics, &settings.out) {
+        (Some(folder), _) => Some(path(&host.about().base, folder)),
+        (None, Some(out)) => Some(path(&host.about().base, &format!("{}-metrics", out.trim_end_matches('/')))),
+        (None, None) => None,
+    };
+    let mut watch = Watch { host, records: metrics.map(|folder| Records::new(host, &folder)) };
     let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
-    let trained = pretrain(&places, &config, &mut Watch(host)).map_err(|error| errors::train(&error))?;
+    let trained = pretrain(&places, &config, &mut watch).map_err(|error| errors::train(&error))?;
     drop(places);
     if let Some(checkpoints) = &config.recipe.checkpoint {
         host.report("output", &json!({"href": checkpoints, "role": "checkpoint"}));
+    }
+    if let Some(records) = &watch.records {
+        records.finish(&settings.name);
     }
     tell(&trained, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };

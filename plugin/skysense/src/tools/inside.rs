@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 use skysense_abi::{Fault, Host, Node, NodeError, NodePlan, PlanInput, PlanInputs, RunInput, RunInputs};
-use skysense_edges::ChipFacts;
 
 use crate::nodes::raster_chips::RasterChips;
 use crate::nodes::stac_search::StacSearch;
@@ -16,18 +15,17 @@ pub(crate) fn found(search: &Value, host: &Host) -> Result<PlanInput, NodeError>
     Ok(PlanInput::new("item", plan.schema, plan.facts, plan.rows))
 }
 
-/// The chips of what a search finds, with the facts that were planned.
+/// The chips of what a search finds, with what was planned of them.
 ///
 /// # Errors
 /// As [`found`], and the same of `raster.chips`.
-pub(crate) fn read_chips(search: &Value, chips: &Value, host: &Host) -> Result<(ChipFacts, RunInput), NodeError> {
+pub(crate) fn read_chips(search: &Value, chips: &Value, host: &Host) -> Result<(PlanInput, RunInput), NodeError> {
     let inputs = PlanInputs::default().with("items", found(search, host)?);
     let plan: NodePlan = RasterChips::plan(settings::<RasterChips>(chips)?, &inputs, host).map_err(first)?;
-    let facts: ChipFacts =
-        serde_json::from_value(plan.facts.clone()).map_err(|error| NodeError::from_error("plan.invalid", &error))?;
-    let schema = plan.schema.clone();
+    let planned = PlanInput::new("chip", plan.schema.clone(), plan.facts.clone(), plan.rows.clone());
     let batches = RasterChips::run(settings::<RasterChips>(chips)?, plan, RunInputs::default(), host.clone())?;
-    Ok((facts, RunInput::new("chip", schema, batches)))
+    let batches = RunInput::new("chip", planned.schema.clone(), batches);
+    Ok((planned, batches))
 }
 
 fn settings<N: Node>(value: &Value) -> Result<N::Settings, NodeError> {

@@ -6,16 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::{Host, NodeError, Tool};
-use skysense_catalog::Access;
-use skysense_edges::ItemFacts;
 use skysense_train::Start;
 use skysense_train::probe::{Comparison, Linear, Nearest, Probe, ProbeConfig, Rival, compare};
 
 use super::inside::{first, found, read_chips};
-use crate::apply::planned_offers;
-use crate::chips::item_rows;
 use crate::errors;
-use crate::training::{LabelReader, classes, label_sources, samples};
+use crate::training::PlannedProbe;
 
 /// Arguments of `model.probe`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -159,20 +155,9 @@ impl Tool for ModelProbe {
 
 /// Reads chips and labels.
 fn labelled(arguments: &Arguments, host: &Host) -> Result<Probe, NodeError> {
-    let (facts, chips) = read_chips(&arguments.search, &arguments.chips, host)?;
-    let items = found(&arguments.labels, host)?;
-    let about: ItemFacts = serde_json::from_value(items.facts.clone()).unwrap_or_default();
-    let access = Access::new(about.allow_paths.into_iter().map(PathBuf::from));
-    let rows = item_rows(&items).map_err(first)?;
-    let sources = label_sources(&rows, arguments.label_asset.as_deref(), &access).map_err(first)?;
-    let classes = classes(&sources, &arguments.ignore).map_err(first)?;
-    let reader = LabelReader::open(&sources, &classes)?;
-    let ignored = reader.ignored();
-    let samples = samples(chips, &facts, &reader, None, host)?;
-    if samples.is_empty() {
-        return Err(NodeError::new("probe.empty", "no chip has both pixels and labels")
-            .hint("check that labels and chips lie at the same place"));
-    }
+    let (chips, batches) = read_chips(&arguments.search, &arguments.chips, host)?;
+    let labels = found(&arguments.labels, host)?;
+    let planned = PlannedProbe::of(&chips, &labels, arguments.label_asset.as_deref(), &arguments.ignore);
     let config = ProbeConfig {
         nearest: Nearest { neighbours: arguments.neighbours, temperature: arguments.temperature },
         linear: Linear { decay: arguments.decay, ..Linear::default() },
@@ -181,8 +166,7 @@ fn labelled(arguments: &Arguments, host: &Host) -> Result<Probe, NodeError> {
         pixels: arguments.pixels,
         ..ProbeConfig::default()
     };
-    let probe = Probe::new(samples, planned_offers(&facts)?, (classes, vec![ignored]), config);
-    probe.map_err(|error| errors::train(&error))
+    planned.map_err(first)?.read(batches, config, host)
 }
 
 fn write(folder: &Path, answer: &Answer) -> Result<(), NodeError> {

@@ -8,6 +8,7 @@ mod options;
 mod package;
 mod places;
 mod pretrain_settings;
+mod probe;
 mod records;
 mod samples;
 
@@ -21,5 +22,6 @@ pub(crate) use pretrain_settings::{
     Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms, Values,
     ViewsSetting,
 };
-pub(crate) use records::Records;
+pub(crate) use probe::{PlannedProbe, ProbeSetting};
+pub(crate) use records::{Records, show};
 pub(crate) use samples::{sample_bytes, samples, unlabelled};

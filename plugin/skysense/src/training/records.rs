@@ -9,7 +9,12 @@ use skysense_train::{Recorder, read_measures};
 
 use crate::{errors, plots};
 
-/// Shows the numbers of each step, and records them in a folder. A file that cannot be written ends no training.
+/// Shows the numbers of a step.
+pub(crate) fn show(host: &Host, Measures { step, steps, values, .. }: &Measures) {
+    host.report("measures", &json!({"step": step, "steps": steps, "values": values}));
+}
+
+/// Records the numbers of each step in a folder. A file that cannot be written ends no training.
 pub(crate) struct Records<'a> {
     host: &'a Host,
     recorder: Recorder,
@@ -23,12 +28,11 @@ impl<'a> Records<'a> {
         Self { host, recorder: Recorder::new(folder), lost: 0 }
     }
 
-    /// Takes the numbers of a step.
-    pub(crate) fn measured(&mut self, measures: &Measures) {
-        let Measures { step, steps, values, .. } = measures;
-        self.host.report("measures", &json!({"step": step, "steps": steps, "values": values}));
+    /// Keeps the numbers of a step.
+    pub(crate) fn keep(&mut self, measures: &Measures) {
         if let Err(error) = self.recorder.record(measures) {
             if self.lost == 0 {
+                let step = measures.step;
                 self.host.log(Level::Warn, format!("training goes on, but step {step} is not recorded: {error}"));
             }
             self.lost += 1;
@@ -90,7 +94,10 @@ mod tests {
         let host = Host::new(heard.clone());
         let mut records = Records::new(&host, &folder.path().join("metrics"));
         records.finish("nothing");
-        (1..=3).for_each(|step| records.measured(&measures(step)));
+        for step in 1..=3 {
+            show(&host, &measures(step));
+            records.keep(&measures(step));
+        }
         records.finish("a run");
         let heard = heard.0.lock().unwrap();
         let of = |kind: &str| heard.iter().filter(|(k, _)| k == kind).map(|(_, r)| r.clone()).collect::<Vec<_>>();
@@ -110,7 +117,7 @@ mod tests {
         let heard = Heard::default();
         let host = Host::new(heard.clone());
         let mut records = Records::new(&host, &file);
-        (1..=3).for_each(|step| records.measured(&measures(step)));
+        (1..=3).for_each(|step| records.keep(&measures(step)));
         records.finish("a run");
         let logs = heard.0.lock().unwrap().iter().filter(|(kind, _)| kind == "log").count();
         assert_eq!(logs, 1);

@@ -119,6 +119,10 @@ pub fn pretrain(places: &dyn Places, config: &PretrainConfig, hooks: &mut dyn Ho
         checksum: places.checksum(),
         device,
         decay: Decay::new(config.recipe.weight_decay),
+        probing: match &config.probing {
+            Some(probing) => Some((probing.probe.view(&setup)?, probing.every)),
+            None => None,
+        },
         told: Mutex::new(Told::default()),
     };
     let (network, state) = std::thread::scope(|scope| {

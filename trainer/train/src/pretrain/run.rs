@@ -21,6 +21,7 @@ use crate::checkpoint::{Keep, State};
 use crate::loss::moved_centre;
 use crate::loss_scale::LossScale;
 use crate::optimiser::grouped;
+use crate::probe::ProbeView;
 use crate::schedule::cosine;
 use crate::setup::Setup;
 use crate::steps::{Learner, step_seed};
@@ -38,6 +39,8 @@ pub(super) struct Run<'a> {
     pub(super) checksum: &'a str,
     pub(super) device: Device,
     pub(super) decay: Decay,
+    /// Labelled samples as the model sees them, and steps between two looks at them.
+    pub(super) probing: Option<(ProbeView<'a>, usize)>,
     /// Told after each step.
     pub(super) told: Mutex<Told>,
 }
@@ -177,6 +180,17 @@ impl Run<'_> {
         values
     }
 
+    /// What the teacher's features are worth: after the first step, every so many steps and after the last one.
+    fn probed(&self, network: &Network, step: usize) -> Result<BTreeMap<String, f64>, TrainError> {
+        let Some((view, every)) = &self.probing else { return Ok(BTreeMap::new()) };
+        let done = step + 1;
+        if done != 1 && done != self.config.recipe.steps && !done.is_multiple_of(*every) {
+            return Ok(BTreeMap::new());
+        }
+        let teacher = network.teacher.encoder.clone().to_device(&Device::flex());
+        Ok(view.scores(&teacher)?.measures())
+    }
+
     /// Writes what a loss that is not finite came from, and names it.
     fn diverged(&self, loaded: &Loaded, (step, rate): (usize, f64)) -> TrainError {
         let places: Vec<String> = loaded.places.iter().map(|views| views.name.clone()).collect();
@@ -274,6 +288,7 @@ impl Learner for Run<'_> {
             .map(|(name, value)| (name.to_owned(), value)),
         );
         values.extend(norm.map(|norm| ("gradient_norm".to_owned(), norm)));
+        values.extend(self.probed(&network, step)?);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.left_out += loaded.skipped.len();
         let _new = values.insert("skipped".into(), told.left_out as f64);

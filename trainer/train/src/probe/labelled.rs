@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -38,6 +39,22 @@ pub struct Probe {
     /// Side of the samples in pixels of the 10 m grid.
     size: usize,
     statistics: Features,
+}
+
+/// A probe that a training looks at now and then.
+#[derive(Debug, Clone)]
+pub struct Probing {
+    /// What is looked at.
+    pub probe: Arc<Probe>,
+    /// Steps between two looks.
+    pub every: usize,
+}
+
+/// Two are the same where they look at the same samples as often.
+impl PartialEq for Probing {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.probe, &other.probe) && self.every == other.every
+    }
 }
 
 /// The samples of a probe as one model sees them.
@@ -84,6 +101,14 @@ impl ProbeView<'_> {
             }
         }
         Ok(Features { width, values })
+    }
+
+    /// Scores of an encoder, with the seed of the settings.
+    ///
+    /// # Errors
+    /// As [`ProbeView::features`].
+    pub(crate) fn scores(&self, encoder: &SkySense) -> Result<ProbeScores, TrainError> {
+        self.probe.judge(&self.features(encoder)?, self.probe.config.seed)
     }
 }
 

@@ -15,7 +15,8 @@ mod statistics;
 
 pub use compare::{Comparison, Difference, Entry, Rival, Spread, compare};
 pub use features::Features;
-pub use labelled::Probe;
+pub(crate) use labelled::ProbeView;
+pub use labelled::{Probe, Probing};
 pub use linear::Linear;
 pub use nearest::Nearest;
 pub use readout::{ProbeConfig, ProbeScores};

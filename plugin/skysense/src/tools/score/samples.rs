@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use skysense_abi::{Host, NodeError};
-use skysense_edges::{ChipBatch, PixelsRef, Series};
+use skysense_edges::{ChipBatch, ChipFacts, PixelsRef, Series};
 use skysense_grid::GeoBox;
 
 use crate::tools::inside::read_chips;
@@ -24,7 +24,9 @@ pub(crate) struct Stack {
 impl Stack {
     /// Runs `stac.search` and `raster.chips` with these settings and keeps every pixel.
     pub(crate) fn read(search: &Value, chips: &Value, host: &Host) -> Result<Self, NodeError> {
-        let (facts, batches) = read_chips(search, chips, host)?;
+        let (planned, batches) = read_chips(search, chips, host)?;
+        let facts: ChipFacts =
+            serde_json::from_value(planned.facts).map_err(|error| NodeError::from_error("plan.invalid", &error))?;
         let grid = facts.geobox;
         let mut stack = Self { pixels: vec![None; grid.width * grid.height], grid, slots: BTreeMap::new() };
         for batch in batches {
