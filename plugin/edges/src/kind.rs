@@ -34,11 +34,13 @@ pub enum Kind {
     Model,
     /// Folders of training shards.
     Dataset,
+    /// Numbers that were measured step by step.
+    Metric,
 }
 
 impl Kind {
     /// All kinds in the order of the flow.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Item,
         Self::Source,
         Self::Chip,
@@ -49,6 +51,7 @@ impl Kind {
         Self::Raster,
         Self::Model,
         Self::Dataset,
+        Self::Metric,
     ];
 
     /// The word that stands in schemas and ports.
@@ -64,6 +67,7 @@ impl Kind {
             Self::Raster => "raster",
             Self::Model => "model",
             Self::Dataset => "dataset",
+            Self::Metric => "metric",
         }
     }
 

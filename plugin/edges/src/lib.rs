@@ -12,6 +12,7 @@
 //! | `raster` | a raster that was written, with its STAC item | [`RasterBatch`] | [`RasterBuilder`] |
 //! | `model` | a model package | [`ModelBatch`] | [`ModelBuilder`] |
 //! | `dataset` | a folder of training shards | [`DatasetBatch`] | [`DatasetBuilder`] |
+//! | `metric` | one number of one step of a training | [`MetricBatch`] | [`MetricBuilder`] |
 //!
 //! The kind stands in the schema's metadata under `skysense:kind`. Pixels are the canonical extension
 //! types `arrow.fixed_shape_tensor` and `arrow.variable_shape_tensor`, axis order
@@ -32,6 +33,7 @@ mod item;
 mod kind;
 mod location;
 mod map;
+mod metric;
 mod modality;
 mod model;
 mod pixels;
@@ -56,6 +58,7 @@ pub use item::{ItemBatch, ItemBuilder, ItemRow, item_schema};
 pub use kind::{KIND_KEY, Kind};
 pub use location::{LocationBatch, LocationBuilder, PlaceRow, location_schema};
 pub use map::{MapBatch, MapBuilder, MapRow};
+pub use metric::{MetricBatch, MetricBuilder, MetricRow, metric_schema};
 pub use modality::{ChipModality, MODALITIES};
 pub use model::{ModelBatch, ModelBuilder, model_schema};
 pub use pixels::{Dtype, Pixels, PixelsRef};

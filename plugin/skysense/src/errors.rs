@@ -172,6 +172,7 @@ pub(crate) fn train(error: &TrainError) -> NodeError {
         TrainError::Weights(_) => with_hint("weights.invalid", error),
         TrainError::Incomplete { .. } => with_hint("weights.incomplete", error),
         TrainError::Device { .. } => with_hint("device.unavailable", error),
+        TrainError::Record { .. } => with_hint("metrics.file", error),
         TrainError::Diverged { .. } | TrainError::DivergedOn { .. } => with_hint("train.diverged", error),
         TrainError::NoPlaces { .. } => with_hint("train.pixels", error),
         _ => with_hint("train.failed", error),

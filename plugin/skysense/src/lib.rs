@@ -26,6 +26,7 @@ mod data;
 mod errors;
 mod maps;
 mod nodes;
+mod plots;
 mod reduction;
 mod samples;
 mod sampling;

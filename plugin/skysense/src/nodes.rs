@@ -1,6 +1,7 @@
 //! The table of nodes: one line each, in the order of the docs.
 
 mod data_write;
+mod metrics_read;
 pub(crate) mod raster_chips;
 mod raster_files;
 mod raster_samples;
@@ -30,5 +31,6 @@ pub const NODES: &[NodeEntry] = &[
     node::<skysense_distill::SkysenseDistill>(),
     node::<skysense_embed::SkysenseEmbed>(),
     node::<skysense_segment::SkysenseSegment>(),
+    node::<metrics_read::MetricsRead>(),
     node::<stac_write::StacWrite>(),
 ];

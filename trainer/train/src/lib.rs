@@ -13,7 +13,10 @@
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!
-//! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
+//! [`probe`] measures what features are worth before anything is trained on them; [`Recorder`] keeps the numbers of each
+//! step.
+//!
+//! One file each: losses in `loss`, augmentations in `augment`; metrics are those of `skysense-metric`.
 
 // Tests inside share helpers with those outside.
 #[cfg(test)]
@@ -44,10 +47,13 @@ pub mod metric;
 mod network;
 mod normalise;
 mod optimiser;
+mod parts;
 mod planned;
 pub mod pretrain;
+pub mod probe;
 mod random;
 mod recipe;
+mod record;
 mod reduce;
 mod sample;
 mod schedule;
@@ -73,8 +79,10 @@ pub use finetune::finetune;
 pub use hooks::{Hooks, NoHooks, Progress};
 pub use import::{ImportConfig, ImportFiles, Imported, Regions, import};
 pub use normalise::Normalisation;
+pub use parts::{Parts, part_seed};
 pub use planned::planned_contract;
 pub use recipe::{Recipe, Start};
+pub use record::{Recorder, read_measures};
 pub use reduce::{Precision, Ranges, Reduction};
 pub use sample::{Sample, SampleSeries};
 pub use skysense_collective::{Alone, Group, GroupError, Place, PlaceError, Tcp};

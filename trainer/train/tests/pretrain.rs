@@ -149,7 +149,7 @@ fn every_loss_goes_down_and_the_teacher_does_not_collapse() {
     let (entropy, spread) = (mean("teacher_entropy", steps - 8..steps), mean("teacher_spread", steps - 8..steps));
     assert!(entropy > 0.0 && entropy < 0.98, "targets say something: entropy {entropy}");
     assert!(spread > 0.3, "and not all the same: spread {spread}");
-    assert_eq!(trained.regions, 3);
+    assert_eq!(trained.regions, 2, "10 and 30 degrees east lie in one, 50 in another");
 }
 
 #[test]

@@ -21,9 +21,9 @@ use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    Checkpointing, Heads, Holdout, Light, Made, NormalisationSetting, Objects, Optimiser, Place, Precision,
-    PrototypesSetting, SideSetting, Teacher, Teller, Terms, Together, Values, ViewsSetting, finished, held_places,
-    place, sample_bytes, taken, training_chips,
+    Checkpointing, Heads, Holdout, Light, Made, NormalisationSetting, Objects, Optimiser, Place, PlannedProbe,
+    Precision, ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Teller, Terms, Together, Values,
+    ViewsSetting, finished, held_places, place, sample_bytes, show, taken, training_chips,
 };
 
 const DOC: &str = "\
@@ -45,7 +45,8 @@ the alignment are of all of it: see DISTRIBUTED.md.
 ## Limits
 All chips are held in memory. `seconds` makes the weights depend on the speed of the machine; `steps` does not. Views \
 are no larger than chips: with chips of 32 px and `views: {size: 16}` the two views of a chip lie apart, with views of the \
-chips' own size they differ in turns, dates and light alone. The plan counts FLOP, memory and days at the speed that \
+chips' own size they differ in turns, dates and light alone. Where chips and labels are connected for a probe, they are held \
+too, and their features are measured by k-NN and a linear map every `probe.every` steps (docs/METRICS.md). The plan counts FLOP, memory and days at the speed that \
 `tflops` assumes.";
 
 const EXAMPLE: &str = "\
@@ -76,6 +77,13 @@ pub(crate) struct Settings {
     out: Option<String>,
     /// What becomes of a package that is there: `fail` or `replace`.
     exists: Exists,
+    /// Folder that gets what is measured at each step, for programs and for TensorBoard, and figures of it; left out, it
+    /// stands beside `out` with `-metrics` behind its name.
+    #[schemars(extend("x-skysense-execution" = true))]
+    metrics: Option<String>,
+    /// How the chips and labels that are connected for a probe are used.
+    #[schemars(extend("x-skysense-execution" = true))]
+    probe: ProbeSetting,
     /// Steps of the optimiser.
     #[schemars(range(min = 1))]
     steps: Option<usize>,
@@ -147,6 +155,8 @@ impl Default for Settings {
             name: "skysense-pretrained".into(),
             out: None,
             exists: Exists::Fail,
+            metrics: None,
+            probe: ProbeSetting::default(),
             steps: None,
             epochs: None,
             seconds: None,
@@ -177,6 +187,13 @@ impl Default for Settings {
     }
 }
 
+/// What a run must know again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    chips: ChipFacts,
+    probe: Option<PlannedProbe>,
+}
+
 /// The node.
 pub(crate) struct SkysensePretrain;
 
@@ -187,6 +204,8 @@ impl Node for SkysensePretrain {
     fn describe() -> NodeDoc {
         NodeDoc::new("Learns features from chips without labels")
             .input("chips", &["chip"], "the chips to learn from; they need no labels")
+            .optional_input("probe", &["chip"], "labelled chips that the features are measured on")
+            .optional_input("labels", &["item"], "items with a label raster, for the probe")
             .output("model")
             .together()
             .doc(DOC)
@@ -205,10 +224,19 @@ impl Node for SkysensePretrain {
         if let Some(fault) = taken(out.as_deref(), settings.exists) {
             return Err(fault.into());
         }
+        let probe = match (inputs.get("probe"), inputs.get("labels")) {
+            (Some(probe), Some(labels)) => Some(settings.probe.planned(probe, labels)?),
+            (None, None) => None,
+            _ => {
+                let message = "a probe needs both labelled chips and labels";
+                return Err(Fault::new("", "input.missing", message).hint("connect both ports, or neither").into());
+            }
+        };
         let PretrainCost { weight_bytes, activation_bytes, checkpoint_bytes, .. } = cost;
         let working = sample_bytes(&chips, samples, config.recipe.batch)
             .saturating_add(weight_bytes)
-            .saturating_add(activation_bytes);
+            .saturating_add(activation_bytes)
+            .saturating_add(probe.as_ref().map_or(0, |probe| probe.bytes()));
         // The newest ones, the best one, and the one that is being written.
         let checkpoints = checkpoint_bytes.saturating_mul(config.keep as u64 + 2);
         let facts = json!({"contract": contract, "path": out});
@@ -222,12 +250,13 @@ impl Node for SkysensePretrain {
             .cost("checkpoint_storage", checkpoints as f64, "bytes")
             .cost("sample_storage", (cost.place_bytes as f64) * samples as f64, "bytes")
             .memory(working, 1 << 20)
-            .state(json!(chips)))
+            .state(json!(State { chips, probe })))
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
-        let (facts, chips): (ChipFacts, _) = (planned(plan.state)?, inputs.require("chips")?);
-        Ok(Box::new(std::iter::once_with(move || train(&settings, &facts, chips, &host))))
+        let (state, chips): (State, _) = (planned(plan.state)?, inputs.require("chips")?);
+        let probe = inputs.take("probe");
+        Ok(Box::new(std::iter::once_with(move || train(&settings, &state, chips, probe, &host))))
     }
 }
 
@@ -302,44 +331,56 @@ fn fault(error: &TrainError) -> Fault {
     Fault { field: field.into(), ..Fault::from(errors::train(error)) }
 }
 
-/// Tells the host of each step.
-struct Watch<'a>(&'a Host, Arc<dyn Group>);
+/// Tells the host of each step, and keeps its numbers where there is a folder for them.
+struct Watch<'a> {
+    host: &'a Host,
+    group: Arc<dyn Group>,
+    records: Option<Records<'a>>,
+}
 
 impl Hooks for Watch<'_> {
     fn progress(&mut self, progress: &Progress) {
-        Teller(self.0, self.1.clone()).progress(progress);
+        Teller(self.host, self.group.clone()).progress(progress);
     }
 
     fn measured(&mut self, measures: &Measures) {
-        let Measures { step, steps, values, .. } = measures;
-        self.0.report("measures", &json!({"step": step, "steps": steps, "values": values}));
+        show(self.host, measures);
+        if let Some(records) = &mut self.records {
+            records.keep(measures);
+        }
     }
 
     fn skipped(&mut self, place: &str, why: &str) {
-        self.0.count("skipped_places", 1);
-        self.0.log(Level::Warn, format!("chip {place} is left out: {why}"));
+        self.host.count("skipped_places", 1);
+        self.host.log(Level::Warn, format!("chip {place} is left out: {why}"));
     }
 
     fn group(&self) -> Arc<dyn Group> {
-        self.1.clone()
+        self.group.clone()
     }
 
     fn cancelled(&self) -> bool {
-        self.0.cancelled()
+        self.host.cancelled()
     }
 }
 
-fn train(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
+fn train(
+    settings: &Settings,
+    state: &State,
+    chips: RunInput,
+    probe: Option<RunInput>,
+    host: &Host,
+) -> Result<RecordBatch, NodeError> {
     let together = Together::join(host)?;
-    let made = together_train(settings, facts, chips, host, &together);
+    let made = together_train(settings, state, (chips, probe), host, &together);
     together.end(made)?.row()
 }
 
 /// As one of the processes of the run: all train, rank 0 writes.
 fn together_train(
     settings: &Settings,
-    facts: &ChipFacts,
-    chips: RunInput,
+    State { chips: facts, probe: planned }: &State,
+    (chips, probe): (RunInput, Option<RunInput>),
     host: &Host,
     together: &Together,
 ) -> Result<Made, NodeError> {
@@ -357,12 +398,25 @@ fn together_train(
     let config = config(settings, held.len(), host);
     let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
+    if let (Some(planned), Some(chips)) = (planned, probe) {
+        config.probing = Some(settings.probe.read(planned, chips, host)?);
+    }
+    let metrics = match (&settings.metrics, &settings.out) {
+        (Some(folder), _) => Some(path(&host.about().base, folder)),
+        (None, Some(out)) => Some(path(&host.about().base, &format!("{}-metrics", out.trim_end_matches('/')))),
+        (None, None) => None,
+    };
+    // Rank 0 alone keeps numbers.
+    let records = metrics.filter(|_| together.writes()).map(|folder| Records::new(host, &folder));
+    let mut watch = Watch { host, group: together.group(), records };
     let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
-    let trained =
-        pretrain(&places, &config, &mut Watch(host, together.group())).map_err(|error| errors::train(&error))?;
+    let trained = pretrain(&places, &config, &mut watch).map_err(|error| errors::train(&error))?;
     drop(places);
     if let Some(checkpoints) = config.recipe.checkpoint.as_ref().filter(|_| together.writes()) {
         host.report("output", &json!({"href": checkpoints, "role": "checkpoint"}));
+    }
+    if let Some(records) = &watch.records {
+        records.finish(&settings.name);
     }
     tell(&trained, host);
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };

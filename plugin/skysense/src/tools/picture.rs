@@ -1,7 +1,7 @@
 //! `map.picture`: panels side by side as a PNG: images, class maps with their legend, features.
 
 pub(crate) mod canvas;
-mod font;
+pub(crate) mod font;
 pub(crate) mod panel;
 mod principal;
 

@@ -8,6 +8,8 @@ mod options;
 mod package;
 mod places;
 mod pretrain_settings;
+mod probe;
+mod records;
 mod samples;
 mod shard_places;
 mod together;
@@ -22,6 +24,8 @@ pub(crate) use pretrain_settings::{
     Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms, Values,
     ViewsSetting,
 };
+pub(crate) use probe::{PlannedProbe, ProbeSetting};
+pub(crate) use records::{Records, show};
 pub(crate) use samples::{sample_bytes, samples, unlabelled};
 pub use shard_places::ShardPlaces;
 pub(crate) use together::{Made, Together, lost};

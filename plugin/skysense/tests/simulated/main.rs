@@ -19,6 +19,7 @@ mod distill;
 mod exists;
 mod files;
 mod pretrain;
+mod probe;
 mod provenance;
 mod published;
 mod reduced;

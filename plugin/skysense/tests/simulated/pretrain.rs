@@ -68,6 +68,43 @@ fn a_model_of_chips_alone_gives_features_with_prototypes() {
 }
 
 #[test]
+fn what_is_measured_is_recorded_drawn_and_probed_on_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, folder.path());
+    let (scenes, all) = planned_chips(&bench);
+    let labels = good(bench.plan("stac.search", search(scene(), &["labels"]), &[]));
+    let settings = quick(&json!({"steps": 3, "probe": {"every": 2, "block": 16, "pixels": 1000}}));
+    let inputs = [("chips", &all), ("probe", &all), ("labels", &labels)];
+    let model = good(bench.plan("skysense.pretrain", settings, &inputs));
+    let batches = bench.run(&all, &[("items", &scenes, Vec::new())]).unwrap();
+    bench
+        .run(&model, &[("chips", &all, batches.clone()), ("probe", &all, batches), ("labels", &labels, Vec::new())])
+        .unwrap();
+    let metrics = folder.path().join("pretrained-metrics");
+    let steps = skysense_train::read_measures(&metrics.join("metrics.jsonl")).unwrap();
+    let probed = |name: &str| steps.iter().map(|step| step.values.get(name).copied()).collect::<Vec<_>>();
+    assert_eq!(steps.iter().map(|step| step.step).collect::<Vec<_>>(), [1, 2, 3]);
+    for name in ["probe.knn.accuracy", "probe.linear.miou", "loss"] {
+        assert!(probed(name).iter().all(|value| value.is_some_and(|value| value > 0.0)), "{name}: {:?}", probed(name));
+    }
+    assert!(metrics.join("plots/metrics.svg").is_file() && metrics.join("plots/loss.png").is_file());
+    let roles: Vec<Value> = bench.told.of("output").iter().map(|output| output["role"].clone()).collect();
+    for role in ["metrics", "tensorboard", "figure", "checkpoint"] {
+        assert!(roles.contains(&json!(role)), "{role} is not among {roles:?}");
+    }
+    // A probe changes no weight.
+    let plain = quick(&json!({"steps": 3, "out": "plain", "metrics": "elsewhere"}));
+    let plain = good(bench.plan("skysense.pretrain", plain, &[("chips", &all)]));
+    let batches = bench.run(&all, &[("items", &scenes, Vec::new())]).unwrap();
+    bench.run(&plain, &[("chips", &all, batches)]).unwrap();
+    let weights = |name: &str| Package::open(folder.path().join(name)).unwrap().contract().weights_sha256.clone();
+    assert_eq!(weights("plain"), weights("pretrained"));
+    assert!(folder.path().join("elsewhere/metrics.jsonl").is_file());
+    let one = bench.plan("skysense.pretrain", quick(&json!({"out": "other"})), &[("chips", &all), ("probe", &all)]);
+    assert!(messages(&one.err().unwrap_or_default()).contains("both ports"));
+}
+
+#[test]
 fn what_does_not_fit_is_told_while_planning() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(1, folder.path());

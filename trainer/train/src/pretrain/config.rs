@@ -11,6 +11,7 @@ use super::augment::{Crops, Photometric};
 use super::head::HeadSizes;
 use super::prototypes::PrototypeUpdate;
 use crate::loss::{Granularity, Sinkhorn};
+use crate::probe::Probing;
 use crate::{Augmentation, Normalisation, Recipe, Start, TrainError, TrainingDevice};
 
 /// Settings of pretraining.
@@ -79,6 +80,9 @@ pub struct PretrainConfig {
     /// Checkpoints that stay, the newest and the best beside.
     #[serde(skip)]
     pub keep: usize,
+    /// What the features of the teacher are measured on now and then; it changes no weight.
+    #[serde(skip)]
+    pub probing: Option<Probing>,
 }
 
 /// `θ' ← m·θ' + (1 − m)·θ` after each step, with `m` from `start` to `end` along half a cosine. DINO: 0.996 to 1.
@@ -269,6 +273,7 @@ impl PretrainConfig {
             loaders: 8,
             ahead: 2,
             keep: 2,
+            probing: None,
         }
     }
 
@@ -327,10 +332,16 @@ impl PretrainConfig {
                 return fault("prototypes", format!("{prototypes:?}"), expected);
             }
         }
-        let counts = [self.accumulate, self.loaders, self.ahead, self.keep, self.alignment.outputs, self.measured];
+        let every = self.probing.as_ref().map_or(1, |probing| probing.every);
+        let counts =
+            [every, self.accumulate, self.loaders, self.ahead, self.keep, self.alignment.outputs, self.measured];
         if counts.contains(&0) || self.accumulate > self.recipe.batch || self.loaders > 256 {
             let expected = "1 or more, no more parts than places of a step, no more than 256 loaders";
-            return fault("accumulate, loaders, ahead, keep, outputs, measured", format!("{counts:?}"), expected);
+            return fault(
+                "probing, accumulate, loaders, ahead, keep, outputs, measured",
+                format!("{counts:?}"),
+                expected,
+            );
         }
         if self.dates.contains(&Some(0)) {
             return fault("dates", format!("{:?}", self.dates), "1 or more");

@@ -169,6 +169,10 @@ impl<'a> Ready<'a> {
             device: self.device.clone(),
             group: self.group.clone(),
             decay: Decay::new(config.recipe.weight_decay),
+            probing: match &config.probing {
+                Some(probing) => Some((probing.probe.view(&self.setup)?, probing.every)),
+                None => None,
+            },
             told: Mutex::new(Told::default()),
         };
         std::thread::scope(|scope| {

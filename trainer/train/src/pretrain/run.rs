@@ -23,6 +23,7 @@ use crate::loss::moved_centre;
 use crate::loss_scale::LossScale;
 use crate::optimiser::grouped;
 use crate::parts::part_seed;
+use crate::probe::ProbeView;
 use crate::schedule::cosine;
 use crate::setup::Setup;
 use crate::steps::{Learner, step_seed};
@@ -41,6 +42,8 @@ pub(super) struct Run<'a> {
     pub(super) device: Device,
     pub(super) group: Arc<dyn Group>,
     pub(super) decay: Decay,
+    /// Labelled samples as the model sees them, and steps between two looks at them.
+    pub(super) probing: Option<(ProbeView<'a>, usize)>,
     /// Told after each step.
     pub(super) told: Mutex<Told>,
 }
@@ -205,6 +208,19 @@ impl Run<'_> {
         Ok(all.iter().flat_map(read).collect())
     }
 
+    /// What the teacher's features are worth: after the first step, every so many steps and after the last one.
+    fn probed(&self, network: &Network, step: usize) -> Result<BTreeMap<String, f64>, TrainError> {
+        let Some((view, every)) = self.probing.as_ref().filter(|_| self.group.rank() == 0) else {
+            return Ok(BTreeMap::new());
+        };
+        let done = step + 1;
+        if done != 1 && done != self.config.recipe.steps && !done.is_multiple_of(*every) {
+            return Ok(BTreeMap::new());
+        }
+        let teacher = network.teacher.encoder.clone().to_device(&Device::flex());
+        Ok(view.scores(&teacher)?.measures())
+    }
+
     /// Writes what a loss that is not finite came from, and names it.
     fn diverged(&self, loaded: &Loaded, (step, rate): (usize, f64)) -> TrainError {
         let places: Vec<String> = loaded.places.iter().map(|views| views.name.clone()).collect();
@@ -304,6 +320,7 @@ impl Learner for Run<'_> {
         );
         values.extend(norm.map(|norm| ("gradient_norm".to_owned(), norm)));
         let skipped = self.skipped(loaded.skipped)?;
+        values.extend(self.probed(&network, step)?);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.left_out += skipped.len();
         let _new = values.insert("skipped".into(), told.left_out as f64);
