@@ -157,7 +157,8 @@ impl Run<'_> {
             let tape = Tape::new(checkpointing, part_seed(seed, part));
             let logits = network.logits_on(&tape, &batch, precision, frozen);
             // The loss is the mean of a part: as much of the mean of the step as the part weighs.
-            let share = weight(&samples, &self.weights, false) / total;
+            // Of a step whose pixels are all of classes that weigh nothing, nothing is learned.
+            let share = weight(&samples, &self.weights, false) / total.max(1e-12);
             let loss = cross_entropy(logits, batch.classes, batch.weights) * share;
             let value = loss.clone().into_scalar::<f32>();
             if !value.is_finite() {

@@ -165,6 +165,9 @@ impl Run<'_> {
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let weights = self.weights(&parts);
         self.parts.gradients(student, parts, |student, at, part| {
+            if part.targets.is_empty() {
+                return Ok((0.0, GradientsParams::new()));
+            }
             let batch = stack(&part.samples, &self.plan.student.inputs, &[1.0], false, &self.device);
             let tape = Tape::keeping(part_seed(step_seed(seed, step), at));
             let found = student.features(&tape, &batch, &self.plan.levels);
