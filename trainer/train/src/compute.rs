@@ -45,7 +45,7 @@ pub(crate) struct Step<'a> {
 
 impl Step<'_> {
     /// Goes down the gradient of the sum of what `loss` gives for each part of each process; gives the network and that
-    /// sum. `gradients` says which parameters learn.
+    /// sum. `gradients` says which parameters learn. A part may have no loss.
     ///
     /// # Errors
     /// A loss that is not finite, or gradients that are not, however the loss is scaled; a process that is lost.
@@ -54,7 +54,7 @@ impl Step<'_> {
         network: N,
         parts: Vec<P>,
         (optimiser, scale): (&mut ModuleOptimizer, &mut LossScale),
-        loss: impl Fn(&N, &Tape, P) -> Tensor<1> + Sync,
+        loss: impl Fn(&N, &Tape, P) -> Option<Tensor<1>> + Sync,
         gradients: impl Fn(&N, Tape, &Tensor<1>) -> GradientsParams + Sync,
     ) -> Result<(N, f32), TrainError> {
         let seed = step_seed(self.seed, self.number);
@@ -64,7 +64,7 @@ impl Step<'_> {
         let first = self.group.rank() * self.parts.most();
         let pass = |network: N, part: usize, samples| {
             let tape = Tape::new(self.compute.checkpointing, part_seed(seed, first + part));
-            let loss = loss(&network, &tape, samples);
+            let Some(loss) = loss(&network, &tape, samples) else { return Ok((0.0, GradientsParams::new())) };
             let value = loss.clone().into_scalar::<f32>();
             Ok((value, gradients(&network, tape, &scaling.scale(loss))))
         };

@@ -146,7 +146,9 @@ impl Learner for Run<'_> {
             let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
             let logits = network.logits_on(tape, &batch, compute.precision, frozen);
             // The loss is the mean of a part: as much of the mean of the step as the part weighs.
-            cross_entropy(logits, batch.classes, batch.weights) * (weight(&samples, &self.weights, false) / total)
+            let loss = cross_entropy(logits, batch.classes, batch.weights);
+            // Of a step whose pixels are all of classes that weigh nothing, nothing is learned.
+            Some(loss * (weight(&samples, &self.weights, false) / total))
         };
         step.take(network, self.parts.share(samples), (optimiser, scale), loss, |network, tape, loss| match frozen {
             true => tape.backward(loss, &network.head),

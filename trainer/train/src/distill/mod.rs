@@ -165,10 +165,13 @@ impl Learner for Run<'_> {
         let weights = self.weights(&parts)?;
         let step = Step { compute: config.compute, group, parts: &self.parts, seed, number: step, rate };
         let loss = |student: &Student, tape: &Tape, part: Part| {
+            if part.targets.is_empty() {
+                return None;
+            }
             let samples: Vec<&Prepared> = part.samples.iter().collect();
             let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
             let found = student.features(tape, &batch, &self.plan.levels, config.compute.precision);
-            self.loss(found, part.targets, &weights)
+            Some(self.loss(found, part.targets, &weights))
         };
         step.take(student, parts, (optimiser, scale), loss, |student, tape, loss| tape.backward(loss, student))
     }
