@@ -114,7 +114,9 @@ fn a_model_whose_bands_are_lacking_is_refused_while_planning() {
     let told = messages(&planned.err().unwrap());
     assert!(told.contains("s2 has up to 3 dates") && told.contains("takes 2"), "{told}");
     // A modality that the model does not have.
-    contract["modalities"].as_object_mut().unwrap().remove("s2");
+    for list in ["modalities", "encoders"] {
+        contract[list].as_object_mut().unwrap().remove("s2");
+    }
     std::fs::write(model.path().join("model.yaml"), serde_yaml::to_string(&contract).unwrap()).unwrap();
     let planned = bench.plan("skysense.embed", json!({"model": model.path()}), &[("chips", &long)]);
     let told = messages(&planned.err().unwrap());
