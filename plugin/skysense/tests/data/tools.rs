@@ -73,6 +73,7 @@ fn stats_are_those_of_plain_loops_and_fit_a_contract() {
     let written: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.path().join("normalisation.json")).unwrap()).unwrap();
     let places = ShardPlaces::open(&folder.path().join("set"), Part::Train).unwrap();
+    let mut told = 0;
     for (modality, offer) in places.offers() {
         for (band, name) in offer.bands.iter().enumerate() {
             let mut values = Vec::new();
@@ -87,14 +88,20 @@ fn stats_are_those_of_plain_loops_and_fit_a_contract() {
                     }
                 }
             }
+            let number = |from: &serde_json::Value, field: &str| from[modality.name()][field][band].as_f64().unwrap();
+            // Where no training sample has the modality there is nothing to tell.
+            if values.is_empty() {
+                assert_eq!((number(&written, "mean"), number(&written, "std")), (0.0, 1.0), "{modality} {name}");
+                continue;
+            }
+            told += 1;
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
-            let number = |from: &serde_json::Value, field: &str| from[modality.name()][field][band].as_f64().unwrap();
             let near = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs().max(1.0);
             assert!(near(number(&found["statistics"], "mean"), mean), "{modality} {name}");
             assert!(near(number(&written, "std"), std), "{modality} {name}");
         }
         assert_eq!(written[modality.name()]["bands"], json!(offer.bands));
     }
-    assert!(places.offers().contains_key(&Modality::S1));
+    assert!(places.offers().contains_key(&Modality::S1) && told >= 12, "ten bands of Sentinel-2 and two of Sentinel-1");
 }
