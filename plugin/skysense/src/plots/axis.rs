@@ -67,7 +67,7 @@ impl Axis {
 fn label(value: f64, step: f64) -> String {
     let size = value.abs().max(step);
     if size >= 1e4 && step >= 1e3 {
-        let (unit, letter) = if size >= 1e7 && step >= 1e6 { (1e6, "M") } else { (1e3, "k") };
+        let (unit, letter) = if step >= 1e6 { (1e6, "M") } else { (1e3, "k") };
         return if value == 0.0 { "0".into() } else { format!("{}{letter}", label(value / unit, step / unit)) };
     }
     if size < 1e-3 {
