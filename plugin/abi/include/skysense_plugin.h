@@ -122,7 +122,8 @@ typedef struct SkysenseHost {
   /* How far the node is; `total` is 0 when unknown. `unit` is a plural noun: "chips". */
   void (*progress)(void *context, uint64_t done, uint64_t total, SkysenseText unit);
   /* A record for the run's report, as a JSON object. Kinds: "skipped" {"item", "asset", "reason"},
-   * "decision" {"what", "value", "why"}, "output" {"href", "role"}, "count" {"name", "value"} (summed). */
+   * "decision" {"what", "value", "why"}, "output" {"href", "role"}, "count" {"name", "value"} (summed),
+   * "measures" {"step", "steps", "values"} (the numbers of one step of many, by name: shown and not kept). */
   void (*report)(void *context, SkysenseText kind, SkysenseText json);
   /* Not 0 once the run is being cancelled: stop soon, remove what is half written, return an error. */
   int32_t (*cancelled)(void *context);

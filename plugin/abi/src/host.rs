@@ -159,7 +159,8 @@ impl Host {
     /// Puts a record into the run's report.
     ///
     /// Kinds: `skipped` {item, asset, reason, causes, hint}, `decision` {what, value, why}, `output` {href, role},
-    /// `count` {name, value} (summed).
+    /// `count` {name, value} (summed), `measures` {step, steps, values} (the numbers of one step of many by name: shown
+    /// while the run goes on, and not kept in the report).
     pub fn report(&self, kind: &str, record: &Value) {
         let Some(report) = self.raw.report else { return };
         let json = record.to_string();

@@ -32,7 +32,7 @@ pub(crate) fn kind_of(expected: Kind, schema: &Schema) -> Result<()> {
 /// Columns beyond the declared ones are let through: a plugin may carry more.
 pub(crate) fn conform(batch: &RecordBatch, expected: &Schema) -> Result<Kind> {
     let Some(kind) = Kind::of(expected) else {
-        return Err(EdgeError::Kind { expected: "one of the seven", found: "a schema without a kind".into() });
+        return Err(EdgeError::Kind { expected: "one of the declared", found: "a schema without a kind".into() });
     };
     kind_of(kind, batch.schema_ref())?;
     for column in batch.columns() {

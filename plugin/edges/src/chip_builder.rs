@@ -3,35 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMillisecondBuilder, UInt32Array,
-};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use skysense_grid::Window;
 
-use crate::chip::{ChipSchema, list};
-use crate::column::{batch, datetime_type, windows};
-use crate::error::{EdgeError, Result};
+use crate::chip::ChipSchema;
+use crate::column::{batch, windows};
+use crate::error::Result;
 use crate::kind::Kind;
-use crate::pixels::{Dtype, Pixels, PixelsRef};
-use crate::tensor::VariableBuilder;
+use crate::series_builder::{SeriesBuilders, SeriesRow};
 
 const KIND: Kind = Kind::Chip;
-
-/// One modality of one chip.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SeriesRow {
-    /// `[time, band, height, width]`.
-    pub shape: [usize; 4],
-    /// Pixels, row-major in `shape`.
-    pub pixels: Pixels,
-    /// 1 where the pixel holds data, `[time, height, width]`.
-    pub valid: Vec<u8>,
-    /// Datetime of each date, milliseconds since 1970 in UTC.
-    pub datetimes: Vec<i64>,
-    /// For each date the ids of the items that it was made of.
-    pub items: Vec<Vec<String>>,
-}
 
 /// One chip.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,14 +27,6 @@ pub struct ChipRow {
     pub series: BTreeMap<String, SeriesRow>,
 }
 
-#[derive(Debug)]
-struct Builders {
-    pixels: VariableBuilder,
-    valid: VariableBuilder,
-    datetimes: ListBuilder<TimestampMillisecondBuilder>,
-    items: ListBuilder<ListBuilder<StringBuilder>>,
-}
-
 /// Collects chips and gives them as one batch.
 #[derive(Debug)]
 pub struct ChipBuilder {
@@ -61,24 +34,13 @@ pub struct ChipBuilder {
     chips: Vec<u32>,
     periods: Vec<String>,
     windows: Vec<[i64; 4]>,
-    builders: Vec<Builders>,
+    builders: SeriesBuilders,
 }
 
 impl ChipBuilder {
     /// An empty batch of this schema.
     pub fn new(schema: ChipSchema) -> Self {
-        let builders = schema.modalities.iter().map(|modality| {
-            let item = |data_type: DataType| Arc::new(Field::new_list_field(data_type, false));
-            let ids = ListBuilder::new(StringBuilder::new()).with_field(item(DataType::Utf8));
-            Builders {
-                pixels: VariableBuilder::new(modality.dtype, 4),
-                valid: VariableBuilder::new(Dtype::U8, 3),
-                datetimes: ListBuilder::new(TimestampMillisecondBuilder::new().with_timezone("UTC"))
-                    .with_field(item(datetime_type())),
-                items: ListBuilder::new(ids).with_field(item(list(DataType::Utf8))),
-            }
-        });
-        let builders = builders.collect();
+        let builders = SeriesBuilders::new(KIND, &schema.modalities);
         Self { schema, chips: Vec::new(), periods: Vec::new(), windows: Vec::new(), builders }
     }
 
@@ -94,7 +56,7 @@ impl ChipBuilder {
 
     /// Values in the fullest column so far.
     pub fn values(&self) -> usize {
-        self.builders.iter().map(|b| b.pixels.values()).max().unwrap_or(0)
+        self.builders.values()
     }
 
     /// Adds a chip.
@@ -102,42 +64,7 @@ impl ChipBuilder {
     /// # Errors
     /// A modality that the schema lacks, or parts that do not belong together; the batch stays as it was.
     pub fn push(&mut self, row: ChipRow) -> Result<()> {
-        let number = self.len();
-        let wrong = |column: &str, reason: String| EdgeError::Value {
-            kind: KIND.name(),
-            column: column.into(),
-            row: number,
-            reason,
-        };
-        for (name, series) in &row.series {
-            let Some(modality) = self.schema.modalities.iter().find(|m| m.name == *name) else {
-                return Err(wrong(name, "the schema has no such modality".into()));
-            };
-            let [dates, bands, height, width] = series.shape;
-            let sizes = [series.pixels.len(), series.valid.len(), series.datetimes.len(), series.items.len()];
-            if sizes != [dates * bands * height * width, dates * height * width, dates, dates]
-                || series.shape.contains(&0)
-            {
-                return Err(wrong(
-                    name,
-                    format!("shape {:?} does not fit {sizes:?} pixels, validity, datetimes and items", series.shape),
-                ));
-            }
-            let promised =
-                modality.bands.is_none_or(|b| b == bands) && modality.side.is_none_or(|s| [s, s] == [height, width]);
-            if series.pixels.dtype() != modality.dtype || !promised {
-                return Err(wrong(
-                    name,
-                    format!("{:?} {:?} does not fit the schema {modality:?}", series.pixels.dtype(), series.shape),
-                ));
-            }
-        }
-        for (modality, builders) in self.schema.modalities.iter().zip(&mut self.builders) {
-            match row.series.get(&modality.name) {
-                Some(series) => builders.push(series),
-                None => builders.push_null(),
-            }
-        }
+        self.builders.push(&row.series)?;
         self.chips.push(row.chip);
         self.periods.push(row.period);
         self.windows.push([row.window.x, row.window.y, row.window.width as i64, row.window.height as i64]);
@@ -154,38 +81,8 @@ impl ChipBuilder {
             Arc::new(StringArray::from(self.periods)),
             windows(KIND, self.windows)?,
         ];
-        for (modality, mut builders) in self.schema.modalities.iter().zip(self.builders) {
-            columns.push(builders.pixels.finish(KIND, &modality.name)?);
-            columns.push(builders.valid.finish(KIND, &format!("{}_valid", modality.name))?);
-            columns.push(Arc::new(builders.datetimes.finish()));
-            columns.push(Arc::new(builders.items.finish()));
-        }
+        columns.extend(self.builders.finish()?);
         batch(KIND, self.schema.arrow(), columns)
-    }
-}
-
-impl Builders {
-    /// Adds a series whose sizes were checked.
-    fn push(&mut self, series: &SeriesRow) {
-        let [dates, _, height, width] = series.shape;
-        let _fits = self.pixels.push(series.pixels.as_ref(), &series.shape);
-        let _fits = self.valid.push(PixelsRef::U8(&series.valid), &[dates, height, width]);
-        self.datetimes.values().append_slice(&series.datetimes);
-        self.datetimes.append(true);
-        for ids in &series.items {
-            for id in ids {
-                self.items.values().values().append_value(id);
-            }
-            self.items.values().append(true);
-        }
-        self.items.append(true);
-    }
-
-    fn push_null(&mut self) {
-        self.pixels.push_null();
-        self.valid.push_null();
-        self.datetimes.append(false);
-        self.items.append(false);
     }
 }
 
@@ -194,7 +91,9 @@ mod tests {
     use arrow_schema::extension::VariableShapeTensor;
 
     use super::*;
-    use crate::chip::{ChipBatch, ChipModality};
+    use crate::chip::ChipBatch;
+    use crate::modality::ChipModality;
+    use crate::pixels::{Dtype, Pixels, PixelsRef};
 
     fn schema() -> ChipSchema {
         let modality =

@@ -63,6 +63,10 @@ pub(crate) fn real(kind: Kind, batch: &RecordBatch, name: &str) -> Result<Float6
     primitive::<Float64Type>(kind, batch, name)
 }
 
+pub(crate) fn count(kind: Kind, batch: &RecordBatch, name: &str) -> Result<Int64Array> {
+    primitive::<Int64Type>(kind, batch, name)
+}
+
 pub(crate) fn fixed(kind: Kind, batch: &RecordBatch, name: &str) -> Result<FixedSizeListArray> {
     let array = column(kind, batch, name)?;
     array.as_fixed_size_list_opt().cloned().ok_or_else(|| mistyped(kind, name, array))

@@ -48,6 +48,53 @@ impl ChipFacts {
     }
 }
 
+/// Facts of a `location` edge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LocationFacts {
+    /// Number of places.
+    pub locations: usize,
+    /// Pixels along a side of a place.
+    pub size: usize,
+    /// Metres of a pixel.
+    pub resolution: f64,
+    /// Number of places by coordinate reference system.
+    pub systems: BTreeMap<String, usize>,
+}
+
+/// Facts of a `sample` edge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleFacts {
+    /// Most samples that come.
+    pub samples: usize,
+    /// Pixels along a side of a sample, on the grid of S2 and S1.
+    pub size: usize,
+    /// Metres of a pixel of that grid.
+    pub resolution: f64,
+    /// What each modality looks like.
+    pub modalities: BTreeMap<String, ModalityFacts>,
+    /// Items that pixels are read from.
+    pub items: Vec<SourceItem>,
+    /// How pixel values were decided to become physical values.
+    pub decisions: Vec<ValueDecision>,
+}
+
+/// Facts of a `dataset` edge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetFacts {
+    /// Folder of the shards.
+    pub path: String,
+    /// Most samples that it will hold.
+    pub samples: usize,
+    /// Pixels along a side of a sample, on the grid of S2 and S1.
+    pub size: usize,
+    /// Metres of a pixel of that grid.
+    pub resolution: f64,
+    /// Share of the map that validates.
+    pub validation: f64,
+    /// What each modality looks like.
+    pub modalities: BTreeMap<String, ModalityFacts>,
+}
+
 /// An interval that makes one map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Key of the schema metadata that names the kind.
 pub const KIND_KEY: &str = "skysense:kind";
 
-/// One of the seven kinds of edge.
+/// One of the kinds of edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -20,6 +20,10 @@ pub enum Kind {
     Source,
     /// Aligned pixels.
     Chip,
+    /// Footprints, each on the grid of its zone.
+    Location,
+    /// Aligned pixels, each row on a grid of its own.
+    Sample,
     /// Feature maps.
     Feature,
     /// Probabilities.
@@ -28,12 +32,27 @@ pub enum Kind {
     Raster,
     /// Model packages.
     Model,
+    /// Folders of training shards.
+    Dataset,
+    /// Numbers that were measured step by step.
+    Metric,
 }
 
 impl Kind {
     /// All kinds in the order of the flow.
-    pub const ALL: [Self; 7] =
-        [Self::Item, Self::Source, Self::Chip, Self::Feature, Self::Prediction, Self::Raster, Self::Model];
+    pub const ALL: [Self; 11] = [
+        Self::Item,
+        Self::Source,
+        Self::Chip,
+        Self::Location,
+        Self::Sample,
+        Self::Feature,
+        Self::Prediction,
+        Self::Raster,
+        Self::Model,
+        Self::Dataset,
+        Self::Metric,
+    ];
 
     /// The word that stands in schemas and ports.
     pub const fn name(self) -> &'static str {
@@ -41,10 +60,14 @@ impl Kind {
             Self::Item => "item",
             Self::Source => "source",
             Self::Chip => "chip",
+            Self::Location => "location",
+            Self::Sample => "sample",
             Self::Feature => "feature",
             Self::Prediction => "prediction",
             Self::Raster => "raster",
             Self::Model => "model",
+            Self::Dataset => "dataset",
+            Self::Metric => "metric",
         }
     }
 

@@ -144,6 +144,7 @@ pub(crate) fn train(error: &TrainError) -> NodeError {
         TrainError::Device { .. } => with_hint("device.unavailable", error),
         TrainError::Diverged { .. } | TrainError::DivergedOn { .. } => with_hint("train.diverged", error),
         TrainError::NoPlaces { .. } => with_hint("train.pixels", error),
+        TrainError::Record { .. } => with_hint("metrics.file", error),
         _ => with_hint("train.failed", error),
     }
 }

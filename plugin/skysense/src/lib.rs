@@ -21,6 +21,7 @@ mod credentials;
 mod errors;
 mod maps;
 mod nodes;
+mod plots;
 mod reduction;
 mod settings;
 mod signing;

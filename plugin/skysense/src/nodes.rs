@@ -1,5 +1,6 @@
 //! The table of nodes: one line each, in the order of the docs.
 
+mod metrics_read;
 pub(crate) mod raster_chips;
 mod skysense_distill;
 mod skysense_embed;
@@ -22,5 +23,6 @@ pub const NODES: &[NodeEntry] = &[
     node::<skysense_distill::SkysenseDistill>(),
     node::<skysense_embed::SkysenseEmbed>(),
     node::<skysense_segment::SkysenseSegment>(),
+    node::<metrics_read::MetricsRead>(),
     node::<stac_write::StacWrite>(),
 ];

@@ -2,12 +2,15 @@
 
 mod assets;
 mod doctor;
+mod inside;
+mod metrics_plot;
 mod model_card;
 mod model_cost;
 mod model_export;
 mod model_import;
 mod model_inspect;
 mod model_list;
+mod model_probe;
 mod model_reduce;
 mod model_verify;
 mod package;
@@ -18,11 +21,14 @@ mod verify_item;
 
 use skysense_abi::{ToolEntry, tool};
 
+pub(crate) use picture::{canvas::Canvas, font};
+
 /// Every tool of this plugin.
 pub const TOOLS: &[ToolEntry] = &[
     tool::<simulate::SimulateScene>(),
     tool::<score::MapScore>(),
     tool::<picture::MapPicture>(),
+    tool::<metrics_plot::MetricsPlot>(),
     tool::<doctor::Doctor>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
@@ -32,5 +38,6 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<model_export::ModelExport>(),
     tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
+    tool::<model_probe::ModelProbe>(),
     tool::<model_import::ModelImport>(),
 ];

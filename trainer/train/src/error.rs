@@ -64,6 +64,14 @@ pub enum TrainError {
         /// What is wrong with it.
         message: String,
     },
+    /// Numbers of a run cannot be recorded, or read again.
+    #[error("metrics in {path}: {message}")]
+    Record {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The loss is not a number any more.
     #[error("the loss is not finite at step {step}; lower the learning rate ({rate:e})")]
     Diverged {

@@ -13,6 +13,9 @@
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!
+//! [`probe`] measures what features are worth before anything is trained on them; [`Recorder`] keeps the numbers of each
+//! step.
+//!
 //! One file each: losses in `loss`, metrics in `metric`, augmentations in `augment`.
 
 mod adamw;
@@ -41,8 +44,10 @@ mod normalise;
 mod optimiser;
 mod planned;
 pub mod pretrain;
+pub mod probe;
 mod random;
 mod recipe;
+mod record;
 mod reduce;
 mod sample;
 mod schedule;
@@ -68,6 +73,7 @@ pub use import::{ImportConfig, ImportFiles, Imported, import};
 pub use normalise::Normalisation;
 pub use planned::planned_contract;
 pub use recipe::{Recipe, Start};
+pub use record::{Recorder, read_measures};
 pub use reduce::{Precision, Ranges, Reduction};
 pub use sample::{Sample, SampleSeries};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};

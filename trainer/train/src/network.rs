@@ -171,8 +171,8 @@ impl Network {
     }
 }
 
-/// Fused features of a batch.
-fn features(encoder: &SkySense, tape: &Tape, batch: &Batch, precision: Precision) -> Tensor<4> {
+/// Fused features of a batch, `[batch, channel, height, width]`.
+pub(crate) fn features(encoder: &SkySense, tape: &Tape, batch: &Batch, precision: Precision) -> Tensor<4> {
     encoder.fusion.forward_on(tape, tokens(encoder, tape, batch, precision))
 }
 

@@ -101,20 +101,28 @@ pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>)
     if !holds_checkpoint(contract) {
         return Err(lacks_weights(&package));
     }
-    let binding = contract.bind(offers, BandRule::All)?;
-    let bands = |modality: Modality| {
-        let sources = binding.bands(modality)?.iter().copied().collect::<Option<Vec<usize>>>()?;
-        Some((modality, Bands { sources, of: offers[&modality].bands.len() }))
-    };
     Ok(Setup {
         inputs: contract.modalities.clone(),
-        bands: binding.modalities().filter_map(bands).collect(),
+        bands: bands(contract, offers)?,
         chip_size: contract.chip_size,
         calendar: contract.calendar,
         preset: contract.preset.clone(),
         normalisation: format!("of model {}", contract.name),
         package: Some(package),
     })
+}
+
+/// Where the bands of a model lie in samples like `offers`.
+pub(crate) fn bands(
+    contract: &Contract,
+    offers: &BTreeMap<Modality, Offer>,
+) -> Result<BTreeMap<Modality, Bands>, TrainError> {
+    let binding = contract.bind(offers, BandRule::All)?;
+    let bands = |modality: Modality| {
+        let sources = binding.bands(modality)?.iter().copied().collect::<Option<Vec<usize>>>()?;
+        Some((modality, Bands { sources, of: offers[&modality].bands.len() }))
+    };
+    Ok(binding.modalities().filter_map(bands).collect())
 }
 
 impl Setup {

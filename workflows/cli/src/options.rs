@@ -24,10 +24,12 @@ pub(crate) struct Options {
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    /// Bars on a terminal, else nothing
+    /// Bars on a terminal, else as plain
     Auto,
-    /// Bars
+    /// Bars, and below them the losses and the speed of what trains
     Bar,
+    /// A line every half minute of what takes longer
+    Plain,
     /// One JSON object a line
     Json,
     /// Nothing

@@ -173,7 +173,14 @@ fn progress_is_json_lines_on_stderr_and_nothing_else() {
         (events(&done), done)
     };
     let (told, done) = lines(&["run", "p.yaml", "--json"], 0);
-    done.json();
+    let measured: Vec<&Value> = told.iter().filter(|event| event["event"] == "measures").collect();
+    assert_eq!(measured.len(), 3, "{told:?}");
+    let expected = json!({"loss": 0.5, "nothing": null});
+    assert_eq!(
+        (&measured[1]["step"], &measured[1]["steps"], &measured[1]["values"]),
+        (&json!(2), &json!(3), &expected)
+    );
+    assert_eq!(done.json()["records"], json!([]), "numbers of steps are shown and not kept");
     let found = names(&told);
     for name in
         ["node-planning", "run-started", "node-started", "progress", "record", "log", "node-finished", "run-finished"]
@@ -201,6 +208,22 @@ fn progress_is_json_lines_on_stderr_and_nothing_else() {
         assert!(failed["faults"].is_array() || failed["error"].is_object(), "{failed}");
     }
     assert_eq!(bench.run(&["run", "w.yaml"]).stderr.lines().filter(|line| line.starts_with('{')).count(), 0);
+}
+
+#[test]
+fn the_last_step_of_what_trains_is_a_plain_line_where_there_is_no_terminal() {
+    let bench = Bench::new();
+    bench.write("p.yaml", "skysense: 1\nnodes: {n: {uses: test.count, with: {rows: 4}}}\n");
+    let told = |mode: &str| bench.run(&["run", "p.yaml", "--progress", mode]).exits(0).stderr;
+    for mode in ["auto", "plain"] {
+        let lines = told(mode);
+        let found: Vec<&str> = lines.lines().filter(|line| line.starts_with("n: step")).collect();
+        assert_eq!(found.len(), 1, "{lines}");
+        assert!(found[0].starts_with("n: step 4 of 4, loss 0.2500"), "{lines}");
+    }
+    assert!(!told("none").contains("step"));
+    // Bars on something that is no terminal are drawn nowhere, and say nothing wrong.
+    assert!(!told("bar").contains("panicked"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub use error::EngineError;
 pub use plan::{MemoryPlan, Plan, PlanOptions, PlannedNode, WorkflowId, plan};
 pub use plugins::{PluginSet, Refused, SearchPath};
 pub use report::{MemoryReport, NodeOutcome, NodeReport, Outcome, Record, RunReport};
-pub use run::{Event, Events, NoEvents, RunOptions, run};
+pub use run::{Event, Events, Measured, NoEvents, RunOptions, run};
 pub use spec::{
     Bindings, Edge, Fault, Faults, MAX_BYTES, NodeSpec, NodeType, NodeTypes, PARAM_TYPES, ParamType, Place, PortType,
     ProcessSurroundings, Source, Span, Spec, Surroundings, TriggerSpec, format,

@@ -20,7 +20,7 @@ use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
     Checkpointing, Heads, Holdout, Light, NormalisationSetting, Objects, Optimiser, Place, Precision,
-    PrototypesSetting, SideSetting, Teacher, Teller, Terms, Values, ViewsSetting, finished, held_places, model_row,
+    PrototypesSetting, Records, SideSetting, Teacher, Terms, Values, ViewsSetting, finished, held_places, model_row,
     place, sample_bytes, taken, training_chips,
 };
 
@@ -295,26 +295,31 @@ fn fault(error: &TrainError) -> Fault {
     Fault { field: field.into(), ..Fault::from(errors::train(error)) }
 }
 
-/// Tells the host of each step.
-struct Watch<'a>(&'a Host);
+/// Tells the host of each step, and records its numbers.
+struct Watch<'a> {
+    host: &'a Host,
+    records: Option<Records<'a>>,
+}
 
 impl Hooks for Watch<'_> {
     fn progress(&mut self, progress: &Progress) {
-        Teller(self.0).progress(progress);
+        // The numbers of the step come with all that was measured.
+        self.host.progress(progress.step as u64, Some(progress.steps as u64), "steps");
     }
 
     fn measured(&mut self, measures: &Measures) {
-        let Measures { step, steps, values, .. } = measures;
-        self.0.report("measures", &json!({"step": step, "steps": steps, "values": values}));
+        if let Some(records) = &mut self.records {
+            records.measured(measures);
+        }
     }
 
     fn skipped(&mut self, place: &str, why: &str) {
-        self.0.count("skipped_places", 1);
-        self.0.log(Level::Warn, format!("chip {place} is left out: {why}"));
+        self.host.count("skipped_places", 1);
+        self.host.log(Level::Warn, format!("chip {place} is left out: {why}"));
     }
 
     fn cancelled(&self) -> bool {
-        self.0.cancelled()
+        self.host.cancelled()
     }
 }
 
@@ -333,8 +338,13 @@ fn train(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
     let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
     config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
     let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
-    let trained = pretrain(&places, &config, &mut Watch(host)).map_err(|error| errors::train(&error))?;
+    let records = host.scratch().map(|scratch| Records::new(host, &scratch.join("metrics")));
+    let mut watch = Watch { host, records };
+    let trained = pretrain(&places, &config, &mut watch).map_err(|error| errors::train(&error))?;
     drop(places);
+    if let Some(records) = &watch.records {
+        records.finish(&settings.name);
+    }
     if let Some(checkpoints) = &config.recipe.checkpoint {
         host.report("output", &json!({"href": checkpoints, "role": "checkpoint"}));
     }

@@ -1,7 +1,7 @@
 //! `map.picture`: panels side by side as a PNG: images, class maps with their legend, features.
 
-mod canvas;
-mod font;
+pub(crate) mod canvas;
+pub(crate) mod font;
 mod panel;
 mod principal;
 

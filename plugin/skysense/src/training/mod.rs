@@ -8,6 +8,7 @@ mod options;
 mod package;
 mod places;
 mod pretrain_settings;
+mod records;
 mod samples;
 
 pub(crate) use holdout::{Holdout, training_chips};
@@ -20,4 +21,5 @@ pub(crate) use pretrain_settings::{
     Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms, Values,
     ViewsSetting,
 };
+pub(crate) use records::Records;
 pub(crate) use samples::{sample_bytes, samples, unlabelled};

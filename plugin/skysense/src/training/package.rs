@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use serde_json::json;
 use skysense_abi::{Fault, Host, NodeError};
 use skysense_catalog::Exists;
 use skysense_contract::{MlmContext, Package};
@@ -111,7 +112,10 @@ pub(crate) struct Teller<'a>(pub(crate) &'a Host);
 
 impl Hooks for Teller<'_> {
     fn progress(&mut self, progress: &Progress) {
-        self.0.progress(progress.step as u64, Some(progress.steps as u64), "steps");
+        let Progress { step, steps, loss, learning_rate } = progress;
+        self.0.progress(*step as u64, Some(*steps as u64), "steps");
+        let values = json!({"loss": loss, "learning_rate": learning_rate});
+        self.0.report("measures", &json!({"step": step, "steps": steps, "values": values}));
     }
 
     fn teacher(&mut self, samples: usize, of: usize) {

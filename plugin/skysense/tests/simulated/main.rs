@@ -17,6 +17,7 @@ mod damaged;
 mod distill;
 mod exists;
 mod pretrain;
+mod probe;
 mod provenance;
 mod published;
 mod reduced;

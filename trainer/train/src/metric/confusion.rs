@@ -18,6 +18,8 @@ pub struct Scores {
     pub overall_accuracy: f64,
     /// Mean of the IoU of the classes that occur in the truth.
     pub mean_iou: f64,
+    /// Cohen's kappa: agreement beyond chance, 0 where chance alone is always right.
+    pub kappa: f64,
     /// By class, in the order of the classes.
     pub classes: Vec<ClassScore>,
 }
@@ -74,11 +76,16 @@ impl Confusion {
         };
         let classes: Vec<ClassScore> = all.clone().map(score).collect();
         let pixels: u64 = self.counts.iter().sum();
-        let right: u64 = all.map(|class| self.count(class, class)).sum();
+        let right: u64 = all.clone().map(|class| self.count(class, class)).sum();
+        let overall_accuracy = ratio(right, pixels).unwrap_or(0.0);
+        let share = |part: u64| part as f64 / pixels.max(1) as f64;
+        let given = |class: usize| all.clone().map(|truth| self.count(truth, class)).sum::<u64>();
+        let chance: f64 = all.clone().map(|class| share(classes[class].pixels) * share(given(class))).sum();
         let present: Vec<f64> = classes.iter().filter(|c| c.pixels > 0).filter_map(|c| c.iou).collect();
         Scores {
             pixels,
-            overall_accuracy: ratio(right, pixels).unwrap_or(0.0),
+            overall_accuracy,
+            kappa: if chance < 1.0 { (overall_accuracy - chance) / (1.0 - chance) } else { 0.0 },
             mean_iou: if present.is_empty() { 0.0 } else { present.iter().sum::<f64>() / present.len() as f64 },
             classes,
         }
@@ -107,5 +114,15 @@ mod tests {
         assert_eq!(scores.classes[1].f1, Some(0.4));
         assert_eq!(scores.classes[2].iou, None);
         assert!((scores.mean_iou - (6.0 / 9.0 + 0.25) / 2.0).abs() < 1e-12);
+        // Chance: 0.8 · 0.7 + 0.2 · 0.3 = 0.62.
+        assert!((scores.kappa - (0.7 - 0.62) / 0.38).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_class_only_has_no_kappa() {
+        let mut confusion = Confusion::new(2);
+        confusion.add(1, 1);
+        assert_eq!((confusion.scores().overall_accuracy, confusion.scores().kappa), (1.0, 0.0));
+        assert_eq!(Confusion::new(2).scores().kappa, 0.0);
     }
 }

@@ -88,6 +88,8 @@ impl Node for CountNode {
         host.log(skysense_abi::Level::Info, "counting");
         let batches = (1..=settings.rows).map(move |n| {
             host.progress(n as u64, Some(settings.rows as u64), "numbers");
+            let values = json!({"loss": 1.0 / n as f64, "nothing": null});
+            host.report("measures", &json!({"step": n, "steps": settings.rows, "values": values}));
             if settings.deaf {
                 std::thread::sleep(Duration::from_secs(60));
             }

@@ -1,8 +1,9 @@
 //! What happens while a workflow is planned and run, as it happens: for progress bars and JSON lines.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::{Level, NodeError};
 
@@ -40,6 +41,14 @@ pub enum Event {
         total: Option<u64>,
         /// Of what.
         unit: String,
+    },
+    /// A node tells the numbers of one step of many.
+    Measures {
+        /// The node.
+        node: String,
+        /// The numbers.
+        #[serde(flatten)]
+        measured: Measured,
     },
     /// A node gave a batch.
     Batch {
@@ -87,6 +96,19 @@ pub enum Event {
         /// Seconds that it took.
         seconds: f64,
     },
+}
+
+/// The numbers of one step of a node that takes many, such as one that trains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Measured {
+    /// Steps done, this one counted.
+    pub step: u64,
+    /// Of how many, if that is known.
+    #[serde(default)]
+    pub steps: Option<u64>,
+    /// By name; what is no number is absent.
+    pub values: BTreeMap<String, Option<f64>>,
 }
 
 /// Whoever wants to hear of it. Called from the nodes' threads: be quick.

@@ -36,6 +36,12 @@ impl HostCallbacks for NodeHost {
     }
 
     fn report(&self, kind: &str, record: Value) {
+        // Shown and forgotten: there are as many as steps, and the node keeps them in a file of its own.
+        if kind == "measures"
+            && let Ok(measured) = serde_json::from_value(record.clone())
+        {
+            return self.state.events.event(&Event::Measures { node: self.node().into(), measured });
+        }
         if kind != "count" {
             let (node, record) = (self.node().into(), record.clone());
             self.state.events.event(&Event::Record { node, kind: kind.into(), record });

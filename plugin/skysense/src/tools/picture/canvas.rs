@@ -44,13 +44,28 @@ impl Canvas {
         }
     }
 
+    /// Lays a share of a colour over a pixel; outside of the paper nothing happens.
+    pub(crate) fn blend(&mut self, x: usize, y: usize, color: [u8; 3], share: f64) {
+        if x < self.width && y < self.height {
+            let at = 3 * (y * self.width + x);
+            for (pixel, color) in self.pixels[at..at + 3].iter_mut().zip(color) {
+                *pixel = (f64::from(*pixel) * (1.0 - share) + f64::from(color) * share).round() as u8;
+            }
+        }
+    }
+
     /// Writes a line with its upper left corner at a place, each dot of the letters `scale` pixels wide.
     pub(crate) fn text(&mut self, x: usize, y: usize, text: &str, scale: usize) {
+        self.text_in(x, y, text, (scale, INK));
+    }
+
+    /// As [`Canvas::text`] in a colour.
+    pub(crate) fn text_in(&mut self, x: usize, y: usize, text: &str, (scale, color): (usize, [u8; 3])) {
         for (position, letter) in text.chars().enumerate() {
             let left = x + position * font::ADVANCE * scale;
             for (row, bits) in font::glyph(letter).into_iter().enumerate() {
                 for column in (0..font::WIDTH).filter(|column| bits >> (font::WIDTH - 1 - column) & 1 == 1) {
-                    self.fill(left + column * scale, y + row * scale, scale, scale, INK);
+                    self.fill(left + column * scale, y + row * scale, scale, scale, color);
                 }
             }
         }

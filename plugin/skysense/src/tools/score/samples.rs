@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use skysense_abi::{Host, Node, NodeError, PlanInput, PlanInputs, RunInputs};
-use skysense_edges::{ChipBatch, ChipFacts, PixelsRef, Series};
+use skysense_abi::{Host, NodeError};
+use skysense_edges::{ChipBatch, PixelsRef, Series};
 use skysense_grid::GeoBox;
 
-use crate::nodes::raster_chips::RasterChips;
-use crate::nodes::stac_search::StacSearch;
+use crate::tools::inside::read_chips;
 
 /// Values of one pixel: per date and modality, its bands, or nothing where it was not seen.
 type Observations = BTreeMap<(String, i64), Vec<f32>>;
@@ -25,16 +24,10 @@ pub(crate) struct Stack {
 impl Stack {
     /// Runs `stac.search` and `raster.chips` with these settings and keeps every pixel.
     pub(crate) fn read(search: &Value, chips: &Value, host: &Host) -> Result<Self, NodeError> {
-        let search_settings = settings::<StacSearch>(search)?;
-        let plan = StacSearch::plan(search_settings, &PlanInputs::default(), host).map_err(first)?;
-        let input = PlanInput::new("item", plan.schema, plan.facts, plan.rows);
-        let inputs = PlanInputs::default().with("items", input);
-        let plan = RasterChips::plan(settings::<RasterChips>(chips)?, &inputs, host).map_err(first)?;
-        let facts: ChipFacts = serde_json::from_value(plan.facts.clone())
-            .map_err(|error| NodeError::from_error("plan.invalid", &error))?;
+        let (facts, batches) = read_chips(search, chips, host)?;
         let grid = facts.geobox;
         let mut stack = Self { pixels: vec![None; grid.width * grid.height], grid, slots: BTreeMap::new() };
-        for batch in RasterChips::run(settings::<RasterChips>(chips)?, plan, RunInputs::default(), host.clone())? {
+        for batch in batches {
             let batch = ChipBatch::try_new(&batch?).map_err(|error| NodeError::from_error("edge.invalid", &error))?;
             for row in 0..batch.len() {
                 host.check_cancelled()?;
@@ -109,21 +102,6 @@ impl Stack {
         }
         vector
     }
-}
-
-fn settings<N: Node>(value: &Value) -> Result<N::Settings, NodeError> {
-    serde_json::from_value(value.clone())
-        .map_err(|error| NodeError::from_error("arguments.invalid", &error).at("node", N::NAME))
-}
-
-fn first(faults: Vec<skysense_abi::Fault>) -> NodeError {
-    let mut faults = faults.into_iter();
-    let Some(fault) = faults.next() else {
-        return NodeError::new("plan.invalid", "the plan failed and did not say why");
-    };
-    let mut error = NodeError::new(fault.code, fault.message).at("setting", fault.field);
-    error.hint = fault.hint;
-    faults.fold(error, |error, fault| error.because(fault.message))
 }
 
 fn value(pixels: &PixelsRef<'_>, at: usize) -> f32 {

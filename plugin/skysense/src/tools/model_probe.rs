@@ -1,0 +1,196 @@
+//! `model.probe`: what the features of models are worth, beside random weights and a pixel's own values.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use skysense_abi::{Host, NodeError, Tool};
+use skysense_catalog::Access;
+use skysense_edges::ItemFacts;
+use skysense_train::Start;
+use skysense_train::probe::{Comparison, Linear, Nearest, Probe, ProbeConfig, Rival, compare};
+
+use super::inside::{first, found, read_chips};
+use crate::apply::planned_offers;
+use crate::chips::item_rows;
+use crate::errors;
+use crate::training::{LabelReader, classes, label_sources, samples};
+
+/// Arguments of `model.probe`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arguments {
+    /// Folders of model packages: one, or one for each seed, of models that were trained with different seeds. Without any
+    /// only `preset` with random weights is measured.
+    #[serde(default)]
+    models: Vec<PathBuf>,
+    /// Architecture of the random weights where there is no model.
+    #[serde(default = "preset")]
+    preset: String,
+    /// Settings of `stac.search` that find what models see.
+    search: Value,
+    /// Settings of `raster.chips`.
+    chips: Value,
+    /// Settings of `stac.search` that find the labels.
+    labels: Value,
+    /// Key of the asset that holds the labels; left out, the one with the role `labels` or with classes.
+    #[serde(default)]
+    label_asset: Option<String>,
+    /// Label values that do not count, beside those that mean no data.
+    #[serde(default)]
+    ignore: Vec<u8>,
+    /// Seeds: of the regions that are scored, and of random weights.
+    #[serde(default = "seeds")]
+    #[schemars(length(min = 1))]
+    seeds: Vec<u64>,
+    /// Side of a region in pixels of the 10 m grid: all of it is learned from, or all of it is scored.
+    #[serde(default = "block")]
+    #[schemars(range(min = 1))]
+    block: usize,
+    /// Share of the labelled pixels that is scored.
+    #[serde(default = "validation")]
+    #[schemars(range(min = 0, max = 1))]
+    validation: f64,
+    /// Most labelled pixels that are looked at, taken evenly.
+    #[serde(default = "pixels")]
+    #[schemars(range(min = 2))]
+    pixels: usize,
+    /// Neighbours that vote.
+    #[serde(default = "neighbours")]
+    #[schemars(range(min = 1))]
+    neighbours: usize,
+    /// What similarities are divided by before they are votes.
+    #[serde(default = "temperature")]
+    temperature: f64,
+    /// Weight of the squared weights of the linear map.
+    #[serde(default = "decay")]
+    #[schemars(range(min = 0))]
+    decay: f64,
+    /// Folder that gets `probe.json` and `probe.md`.
+    #[serde(default)]
+    out: Option<PathBuf>,
+}
+
+fn preset() -> String {
+    "tiny".into()
+}
+
+fn seeds() -> Vec<u64> {
+    vec![0, 1, 2]
+}
+
+fn block() -> usize {
+    ProbeConfig::default().block
+}
+
+fn validation() -> f64 {
+    ProbeConfig::default().validation
+}
+
+fn pixels() -> usize {
+    ProbeConfig::default().pixels
+}
+
+fn neighbours() -> usize {
+    Nearest::default().neighbours
+}
+
+fn temperature() -> f64 {
+    Nearest::default().temperature
+}
+
+fn decay() -> f64 {
+    Linear::default().decay
+}
+
+/// Answer of `model.probe`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Answer {
+    /// Scores of all rivals with all seeds.
+    #[serde(flatten)]
+    comparison: Comparison,
+    /// The same as a table: mean ± deviation over the seeds.
+    text: String,
+}
+
+/// The tool.
+pub(crate) struct ModelProbe;
+
+impl Tool for ModelProbe {
+    const NAME: &'static str = "model.probe";
+    const SUMMARY: &'static str =
+        "Measures a model's features by k-NN and a linear map, beside random weights and per-pixel statistics";
+    type Arguments = Arguments;
+    type Answer = Answer;
+
+    fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
+        if arguments.seeds.is_empty() {
+            return Err(NodeError::new("arguments.invalid", "`seeds` is empty").hint("give one seed at least"));
+        }
+        let base = host.about().base;
+        let probe = labelled(&arguments, host)?;
+        let models: Vec<PathBuf> = arguments.models.iter().map(|model| base.join(model)).collect();
+        let start = match models.first() {
+            Some(model) => Start::Package(model.clone()),
+            None => Start::Preset(arguments.preset.clone()),
+        };
+        let mut rivals =
+            vec![("random weights".to_owned(), Rival::Random(start)), ("statistics".into(), Rival::Statistics)];
+        if !models.is_empty() {
+            rivals.insert(0, ("model".into(), Rival::Packages(models)));
+        }
+        let total = (rivals.len() * arguments.seeds.len()) as u64;
+        let mut done = 0;
+        let comparison = compare(&probe, &rivals, &arguments.seeds, |_, _| {
+            host.progress(done, Some(total), "probes");
+            done += 1;
+            !host.cancelled()
+        });
+        let comparison = comparison.map_err(|error| errors::train(&error))?;
+        host.progress(total, Some(total), "probes");
+        let answer = Answer { text: comparison.table(), comparison };
+        if let Some(out) = &arguments.out {
+            write(&base.join(out), &answer)?;
+        }
+        Ok(answer)
+    }
+}
+
+/// Reads chips and labels.
+fn labelled(arguments: &Arguments, host: &Host) -> Result<Probe, NodeError> {
+    let (facts, chips) = read_chips(&arguments.search, &arguments.chips, host)?;
+    let items = found(&arguments.labels, host)?;
+    let about: ItemFacts = serde_json::from_value(items.facts.clone()).unwrap_or_default();
+    let access = Access::new(about.allow_paths.into_iter().map(PathBuf::from));
+    let rows = item_rows(&items).map_err(first)?;
+    let sources = label_sources(&rows, arguments.label_asset.as_deref(), &access).map_err(first)?;
+    let classes = classes(&sources, &arguments.ignore).map_err(first)?;
+    let reader = LabelReader::open(&sources, &classes)?;
+    let ignored = reader.ignored();
+    let samples = samples(chips, &facts, &reader, None, host)?;
+    if samples.is_empty() {
+        return Err(NodeError::new("probe.empty", "no chip has both pixels and labels")
+            .hint("check that labels and chips lie at the same place"));
+    }
+    let config = ProbeConfig {
+        nearest: Nearest { neighbours: arguments.neighbours, temperature: arguments.temperature },
+        linear: Linear { decay: arguments.decay, ..Linear::default() },
+        block: arguments.block,
+        validation: arguments.validation,
+        pixels: arguments.pixels,
+        ..ProbeConfig::default()
+    };
+    let probe = Probe::new(samples, planned_offers(&facts)?, (classes, vec![ignored]), config);
+    probe.map_err(|error| errors::train(&error))
+}
+
+fn write(folder: &Path, answer: &Answer) -> Result<(), NodeError> {
+    std::fs::create_dir_all(folder).map_err(|error| errors::written(folder, &error))?;
+    let json = serde_json::to_vec_pretty(answer).map_err(|error| NodeError::from_error("answer.invalid", &error))?;
+    for (name, bytes) in [("probe.json", json.as_slice()), ("probe.md", answer.text.as_bytes())] {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).map_err(|error| errors::written(&path, &error))?;
+    }
+    Ok(())
+}
