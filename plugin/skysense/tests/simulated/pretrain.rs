@@ -52,7 +52,11 @@ fn a_model_of_chips_alone_gives_features_with_prototypes() {
     assert_eq!(told.len(), 2);
     assert!(told[0]["values"]["loss.pixel.s2"].as_f64() > Some(0.0), "{}", told[0]);
     let outputs = bench.told.of("output");
-    assert!(outputs.iter().any(|output| output["role"] == "checkpoint"), "{outputs:?}");
+    for role in ["checkpoint", "metrics", "figure"] {
+        let found = outputs.iter().find(|output| output["role"] == role);
+        let href = found.and_then(|output| output["href"].as_str());
+        assert!(href.is_some_and(|href| std::path::Path::new(href).exists()), "{role}: {outputs:?}");
+    }
 
     // Features with the prototypes of the region: the graphs give what Burn gave for the probe.
     let embed = Way {
