@@ -102,10 +102,12 @@ impl Checkpoints {
     fn kept(&self, state: &State) -> Vec<usize> {
         let mut steps: Vec<usize> = self.steps().into_iter().map(|(step, _)| step).collect();
         steps.sort_unstable();
-        // Losses of a resumed run are those of its checkpoint, so every step before this one has its loss here.
-        let before = |at: usize| if at == 0 { 0 } else { steps[at - 1] };
+        // Losses of a resumed run are those of its checkpoint, so every step before this one has its loss here. All are
+        // judged by as many of them, for those between two may have gone.
+        let gaps = steps.windows(2).map(|two| two[1] - two[0]);
+        let gap = gaps.min().unwrap_or(usize::MAX);
         let mean = |at: usize| {
-            let losses = state.losses.get(before(at)..steps[at]).unwrap_or_default();
+            let losses = state.losses.get(steps[at].saturating_sub(gap)..steps[at]).unwrap_or_default();
             losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / losses.len().max(1) as f64
         };
         let known = (0..steps.len()).filter(|at| steps[*at] <= state.step);

@@ -129,7 +129,7 @@ mod tests {
     use skysense_model::{Checkpointing, Tape, Vit, preset};
 
     use super::*;
-    use crate::network::drawn;
+    use crate::network::{drawn, seeded};
 
     /// A series encoder that drops branches often.
     fn encoder(drop_path: f64, device: &Device) -> Vit {
@@ -176,7 +176,9 @@ mod tests {
     }
 
     fn images(count: usize, device: &Device) -> Vec<Tensor<4>> {
-        (0..count).map(|_| Tensor::random([1, 10, 16, 16], Distribution::Default, device)).collect()
+        // Seeded: nothing may draw from the device's generator while another test has it to itself.
+        let one = |_| Tensor::random([1, 10, 16, 16], Distribution::Default, device);
+        seeded(device, 7, || (0..count).map(one).collect())
     }
 
     #[test]

@@ -18,7 +18,10 @@ Gives the numbers of a `metrics.jsonl`, which training writes step by step: a ro
 of the steps. What is no number has no row. Connected behind the node that trains it waits until that has come to its end.
 
 ## Columns
-Out: `step` int64, counted from 1, `name` text, such as `loss.image`, and `value` float64.";
+Out: `step` int64, counted from 1, `name` text, such as `loss.image`, and `value` float64.
+
+## Limits
+The file is read as a whole, before the first row is given.";
 
 const EXAMPLE: &str = "\
 numbers: {uses: metrics.read, from: model, with: {metrics: models/pretrained-metrics/metrics.jsonl}}

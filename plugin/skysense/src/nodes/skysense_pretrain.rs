@@ -23,7 +23,7 @@ use crate::settings::{path, planned};
 use crate::training::{
     Checkpointing, Heads, Holdout, Light, Made, NormalisationSetting, Objects, Optimiser, Place, PlannedProbe,
     Precision, ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Teller, Terms, Together, Values,
-    ViewsSetting, finished, held_places, place, sample_bytes, show, taken, training_chips,
+    ViewsSetting, finished, held_places, keep_checkpoints, place, sample_bytes, show, taken, training_chips,
 };
 
 const DOC: &str = "\
@@ -412,9 +412,6 @@ fn together_train(
     let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
     let trained = pretrain(&places, &config, &mut watch).map_err(|error| errors::train(&error))?;
     drop(places);
-    if let Some(checkpoints) = config.recipe.checkpoint.as_ref().filter(|_| together.writes()) {
-        host.report("output", &json!({"href": checkpoints, "role": "checkpoint"}));
-    }
     if let Some(records) = &watch.records {
         records.finish(&settings.name);
     }
@@ -422,6 +419,10 @@ fn together_train(
     let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
     let write = || place.write(facts, host, |folder, context| export_pretrained(&trained, folder, context));
     let made = if together.writes() { Some(Made::of(&write()?)?) } else { None };
+    if let Some(checkpoints) = config.recipe.checkpoint.as_ref().filter(|_| together.writes() && settings.out.is_some())
+    {
+        keep_checkpoints(checkpoints, &target, host);
+    }
     together.tell(made)?.ok_or_else(|| NodeError::new("internal.rank", "rank 0 told of no package"))
 }
 

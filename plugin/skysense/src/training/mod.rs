@@ -1,6 +1,7 @@
 //! From chips and label items to a trained model package: what `skysense.finetune` and
 //! `skysense.distill` do around `skysense-train`.
 
+mod checkpoints;
 mod holdout;
 mod label_reader;
 mod labels;
@@ -14,6 +15,7 @@ mod samples;
 mod shard_places;
 mod together;
 
+pub(crate) use checkpoints::keep_checkpoints;
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};

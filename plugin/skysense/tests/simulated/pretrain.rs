@@ -1,5 +1,7 @@
 //! `skysense.pretrain` as a workflow uses it: chips without labels in, a package without a head out.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use skysense_contract::Package;
 
@@ -32,8 +34,8 @@ fn a_model_of_chips_alone_gives_features_with_prototypes() {
     // What is known before anything is trained: the nodes behind plan with it.
     let contract = &model.plan.facts["contract"];
     assert_eq!(
-        (&contract["head"], &contract["chip_size"], &contract["regions"]),
-        (&Value::Null, &json!(12), &json!(64))
+        (&contract["head"], &contract["chip_size"], &contract["geo_context"]["division"]),
+        (&Value::Null, &json!(12), &json!("equal_area:64"))
     );
     for cost in ["training_steps", "training_flop", "device_days", "checkpoint_storage"] {
         let found = model.plan.costs.iter().find(|found| found.name == cost);
@@ -96,14 +98,17 @@ fn what_is_measured_is_recorded_drawn_and_probed_on_labels() {
     for role in ["metrics", "tensorboard", "figure", "checkpoint"] {
         assert!(roles.contains(&json!(role)), "{role} is not among {roles:?}");
     }
-    // A probe changes no weight.
+    // A probe changes no weight. In a folder of its own, for there are the checkpoints of the other.
+    let apart = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, apart.path());
+    let (scenes, all) = planned_chips(&bench);
     let plain = quick(&json!({"steps": 3, "out": "plain", "metrics": "elsewhere"}));
     let plain = good(bench.plan("skysense.pretrain", plain, &[("chips", &all)]));
     let batches = bench.run(&all, &[("items", &scenes, Vec::new())]).unwrap();
     bench.run(&plain, &[("chips", &all, batches)]).unwrap();
-    let weights = |name: &str| Package::open(folder.path().join(name)).unwrap().contract().weights_sha256.clone();
-    assert_eq!(weights("plain"), weights("pretrained"));
-    assert!(folder.path().join("elsewhere/metrics.jsonl").is_file());
+    let weights = |path: PathBuf| Package::open(path).unwrap().contract().weights_sha256.clone();
+    assert_eq!(weights(apart.path().join("plain")), weights(folder.path().join("pretrained")));
+    assert!(apart.path().join("elsewhere/metrics.jsonl").is_file());
     let one = bench.plan("skysense.pretrain", quick(&json!({"out": "other"})), &[("chips", &all), ("probe", &all)]);
     assert!(messages(&one.err().unwrap_or_default()).contains("both ports"));
 }

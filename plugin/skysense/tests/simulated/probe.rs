@@ -49,8 +49,8 @@ fn what_cannot_be_probed_is_told() {
     assert!(told(json!({"seeds": []})).contains("seeds"));
     let few = told(json!({"models": [package(), package(), package()]}));
     assert!(few.contains("3 packages"), "{few}");
-    let coarse = told(json!({"block": 1000}));
-    assert!(coarse.contains("1 regions of 1000"), "{coarse}");
+    let coarse = told(json!({"block": 1_000_000}));
+    assert!(coarse.contains("1 regions of 1000000"), "{coarse}");
     let unlabelled = told(json!({"labels": search(scene(), &SATELLITES[..1])}));
     assert!(unlabelled.contains("labels"), "{unlabelled}");
     let strange = told(json!({"chips": {"sizes": 3}}));

@@ -126,10 +126,13 @@ fn pairs_show_the_same_ground_on_the_same_date() {
             assert_eq!(found.looked.len(), 5 * found.images.len());
             for (looked, weight) in found.looked.iter().zip(&found.looked_weights) {
                 assert_eq!(found.weights[*looked as usize], *weight);
-                assert_eq!(*weight, 1.0, "there are more pixels that count than are looked at");
+                // Small views may share less ground than is looked at.
+                assert!(*weight == 1.0 || students.len() == 1, "there are more pixels that count than are looked at");
             }
             let fused = compared.of(Stream::Fused);
-            assert_eq!(fused.images.len(), 2, "each view once");
+            // A small view may lie beside one of the large ones.
+            let fewest = if students.len() == 2 { 2 } else { 1 };
+            assert!((fewest..=2).contains(&fused.images.len()), "each view once: {}", fused.images.len());
         }
     }
     assert!(images > 60);

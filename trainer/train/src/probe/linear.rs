@@ -123,7 +123,8 @@ mod tests {
                 if excess(middle) > 0.0 { low = middle } else { high = middle }
             }
             assert!((f64::from(found[1]) - low).abs() < 1e-4, "{decay}: {found:?}, expected {low}");
-            assert!((found[0] + found[1]).abs() < 1e-5 && found[2].abs() < 1e-5 && found[3].abs() < 1e-5, "{found:?}");
+            // What both biases have in common changes no probability.
+            assert!((found[0] + found[1]).abs() < 1e-4 && (found[2] - found[3]).abs() < 1e-5, "{found:?}");
         }
     }
 

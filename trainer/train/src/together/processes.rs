@@ -262,8 +262,10 @@ pub(crate) fn compare(one: &Found, many: &Found, size: usize) {
     for (at, (a, b)) in one.gradients.iter().zip(&many.gradients).enumerate() {
         // A gradient that is nothing but rounding, as of key biases, is held against the others.
         let scale = largest(a).max(1e-3 * all);
-        worst = worst.max(apart(a, b) / scale);
-        assert!(apart(a, b) <= 1e-5 * scale, "{size} processes, gradient {at}: {} of {scale}", apart(a, b));
+        let apart = apart(a, b);
+        worst = worst.max(apart / scale);
+        let (few, others) = (&a[..a.len().min(4)], &b[..b.len().min(4)]);
+        assert!(apart <= 1e-5 * scale, "{size} processes, gradient {at}: {apart} of {scale}: {few:?}, {others:?}");
     }
     let (losses, weights) = (apart(&one.losses, &many.losses), apart(&one.weights, &many.weights));
     println!("{size} processes: gradients {worst:e} apart, losses {losses:e}, weights {weights:e} after {STEPS} steps");

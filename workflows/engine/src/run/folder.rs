@@ -175,8 +175,9 @@ impl RunFolder {
     }
 }
 
-/// The nodes whose rows a run's folder has; their files are named from its path where that is another folder's.
+/// The nodes whose rows a run's folder has; their files are named by whole paths, for a helper has another folder.
 fn finished(run: &Path, entries: Vec<Value>) -> Vec<Finished> {
+    let run = std::path::absolute(run).unwrap_or_else(|_| run.to_path_buf());
     let mut finished: Vec<Finished> = Vec::new();
     for entry in entries.into_iter().filter(|e| e["event"] == "node-done") {
         let Ok(mut done) = serde_json::from_value::<Finished>(entry) else { continue };
