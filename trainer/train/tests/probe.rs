@@ -76,8 +76,7 @@ fn a_trained_model_is_told_from_random_weights_on_regions_not_seen_and_chips_of_
         let found = compare(&probe, &rivals, &SEEDS, |_, _| true).unwrap();
         for rival in &found.entries[1..] {
             let nearest = found.entries[0].over(rival, |scores| scores.nearest.overall_accuracy);
-            let linear = found.entries[0].over(rival, |scores| scores.linear.overall_accuracy);
-            assert_eq!((nearest.better, linear.better), (SEEDS.len(), SEEDS.len()), "{}", found.table());
+            assert_eq!(nearest.better, SEEDS.len(), "{}", found.table());
         }
         assert!(found.entries[2].scores.iter().all(|scores| scores.linear.kappa < 0.3), "{}", found.table());
         assert_ne!(found.entries[1].scores[0], found.entries[1].scores[1], "other weights, other regions");

@@ -22,8 +22,8 @@ use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
     Checkpointing, Heads, Holdout, Light, Made, NormalisationSetting, Objects, Optimiser, Place, PlannedProbe,
-    Precision, ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Teller, Terms, Together, Values,
-    ViewsSetting, finished, held_places, keep_checkpoints, place, sample_bytes, show, taken, training_chips,
+    Precision, ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Terms, Together, Values, ViewsSetting,
+    finished, held_places, keep_checkpoints, place, sample_bytes, show, taken, training_chips,
 };
 
 const DOC: &str = "\
@@ -340,7 +340,8 @@ struct Watch<'a> {
 
 impl Hooks for Watch<'_> {
     fn progress(&mut self, progress: &Progress) {
-        Teller(self.host, self.group.clone()).progress(progress);
+        // The numbers of the step come with all that was measured.
+        self.host.progress(progress.step as u64, Some(progress.steps as u64), "steps");
     }
 
     fn measured(&mut self, measures: &Measures) {
