@@ -100,6 +100,8 @@ pub(crate) fn run<L: Learner>(
             if let Some(checkpoints) = &checkpoints {
                 checkpoints.write(&state, |path| save(&network, &optimiser, path))?;
             }
+            // Nobody leaves before all know: to the others it would look as if this process were lost.
+            let _all_know = group.barrier();
             return Err(TrainError::Cancelled { step: state.step });
         }
         let rate = recipe.schedule(state.steps).rate(state.step);
