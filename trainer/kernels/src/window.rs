@@ -105,7 +105,9 @@ impl WindowAttention<'_> {
         let Attention { tokens, heads, .. } = self.shape;
         let mask = self.mask.map_or(0, <[f32]>::len);
         assert!(
-            self.scale.len() == heads && self.bias.len() == heads * tokens * tokens && mask % (tokens * tokens) == 0,
+            self.scale.len() == heads
+                && self.bias.len() == heads * tokens * tokens
+                && mask.is_multiple_of(tokens * tokens),
             "a scale for each head, a bias for each of its pairs, and whole masks"
         );
     }
