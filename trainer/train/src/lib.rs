@@ -34,6 +34,7 @@ mod dataset;
 mod device;
 mod distill;
 mod draw;
+mod encoded;
 mod error;
 mod export;
 mod files;

@@ -18,7 +18,8 @@ use skysense_train::pretrain::{
     export_pretrained, planned_pretrained, pretrain, pretrain_cost,
 };
 use skysense_train::{
-    DistillConfig, Hooks, NoHooks, Progress, SampleSeries, Start, TrainError, check_weights, distill, finetune,
+    Checkpointing, DistillConfig, Hooks, NoHooks, Progress, SampleSeries, Start, TrainError, check_weights, distill,
+    finetune,
 };
 
 const SIZE: usize = 16;
@@ -415,4 +416,15 @@ fn the_papers_run_is_counted() {
     let twice = pretrain_cost(&self::offers(), SIZE, &config(20), 0.1).unwrap();
     assert!((twice.flop / tiny.flop - 2.0).abs() < 1e-9);
     assert!(pretrain_cost(&self::offers(), SIZE, &config(10), f64::NAN).is_err());
+}
+
+#[test]
+fn blocks_that_are_computed_again_give_the_same_gradients() {
+    let of = |checkpointing| trained(&with(config(2), |c| c.compute.checkpointing = checkpointing));
+    let ((kept, a), (again, b)) = (of(Checkpointing::Off), of(Checkpointing::Blocks));
+    for (kept, again) in kept.losses.iter().zip(&again.losses) {
+        assert!((kept - again).abs() < 1e-3 * kept.abs(), "{kept} became {again}");
+    }
+    let norm = |heard: &Heard| heard.measures[0].values["gradient_norm"];
+    assert!((norm(&a) - norm(&b)).abs() < 1e-3 * norm(&a), "{} became {}", norm(&a), norm(&b));
 }

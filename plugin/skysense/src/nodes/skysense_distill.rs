@@ -19,8 +19,8 @@ use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
 use crate::settings::{ModalitySetting, path, planned};
 use crate::training::{
-    CalendarSetting, Checkpointing, Holdout, Made, Place, Precision, Teller, Together, calendar, compute, cpu,
-    finished, place, sample_bytes, taken, training_chips, unlabelled,
+    CalendarSetting, Checkpointing, Holdout, Place, Precision, Teller, calendar, compute, cpu, sample_bytes, taken,
+    train_together, training_chips, unlabelled,
 };
 
 const DOC: &str = "\
@@ -259,43 +259,27 @@ fn fault(settings: &Settings, error: &TrainError) -> Fault {
 }
 
 fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
-    let together = Together::join(host)?;
-    let made = together_teach(settings, facts, chips, host, &together);
-    together.end(made)?.row()
-}
-
-/// As one of the processes of the run: all teach, rank 0 writes.
-fn together_teach(
-    settings: &Settings,
-    facts: &ChipFacts,
-    chips: RunInput,
-    host: &Host,
-    together: &Together,
-) -> Result<Made, NodeError> {
-    let target = place(settings.out.as_deref(), host)?;
-    let made = finished(&target, host).filter(|_| together.writes()).map(|package| Made::of(&package)).transpose()?;
-    if let Some(made) = together.tell(made)? {
-        return Ok(made);
-    }
-    let samples = unlabelled(chips, facts, settings.holdout.as_ref(), host)?;
-    host.count("training_samples", samples.len() as u64);
-    if samples.is_empty() {
-        return Err(NodeError::new("train.pixels", "no chip outside of the holdout has pixels")
-            .hint("make the holdout smaller, or search items of the area"));
-    }
-    let mut config = config(settings, host).map_err(|fault| errors::joined("settings.invalid", &[fault]))?;
-    config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
-    let offers = planned_offers(facts)?;
-    let keeping = Keeping::new();
-    let student = distill(&samples, &offers, &config, &mut Teller(host, together.group()))
-        .map_err(|error| errors::train(&error))?;
-    drop(samples);
-    drop(keeping);
-    tell(&student, host);
-    let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-    let write = || place.write(facts, host, |folder, context| export_student(&student, folder, context));
-    let made = if together.writes() { Some(Made::of(&write()?)?) } else { None };
-    together.tell(made)?.ok_or_else(|| NodeError::new("internal.rank", "rank 0 told of no package"))
+    train_together(settings.out.as_deref(), host, |together, target| {
+        let samples = unlabelled(chips, facts, settings.holdout.as_ref(), host)?;
+        host.count("training_samples", samples.len() as u64);
+        if samples.is_empty() {
+            return Err(NodeError::new("train.pixels", "no chip outside of the holdout has pixels")
+                .hint("make the holdout smaller, or search items of the area"));
+        }
+        let mut config = config(settings, host).map_err(|fault| errors::joined("settings.invalid", &[fault]))?;
+        config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
+        let offers = planned_offers(facts)?;
+        let keeping = Keeping::new();
+        let student = distill(&samples, &offers, &config, &mut Teller(host, together.group()))
+            .map_err(|error| errors::train(&error))?;
+        drop(samples);
+        drop(keeping);
+        tell(&student, host);
+        Ok(move || {
+            let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
+            place.write(facts, host, |folder, context| export_student(&student, folder, context))
+        })
+    })
 }
 
 fn tell(student: &Distilled, host: &Host) {

@@ -22,9 +22,8 @@ use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, Made, Place, Precision, Teller, Together,
-    calendar, classes, compute, cpu, finished, label_sources, place, sample_bytes, samples, taken, training_chips,
-    unused,
+    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, calendar, classes,
+    compute, cpu, label_sources, sample_bytes, samples, taken, train_together, training_chips, unused,
 };
 
 const DOC: &str = "\
@@ -222,7 +221,7 @@ impl Node for SkysenseFinetune {
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
         let (state, chips) = (planned(plan.state)?, inputs.require("chips")?);
-        Ok(Box::new(std::iter::once_with(move || train(&settings, state, chips, &host))))
+        Ok(Box::new(std::iter::once_with(move || train(&settings, &state, chips, &host))))
     }
 }
 
@@ -267,47 +266,30 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
     Ok(config)
 }
 
-fn train(settings: &Settings, state: State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
-    let together = Together::join(host)?;
-    let made = together_train(settings, state, chips, host, &together);
-    together.end(made)?.row()
-}
-
-/// As one of the processes of the run: all train, rank 0 writes.
-fn together_train(
-    settings: &Settings,
-    state: State,
-    chips: RunInput,
-    host: &Host,
-    together: &Together,
-) -> Result<Made, NodeError> {
-    let scratch = host.scratch();
-    let target = place(settings.out.as_deref(), host)?;
-    let made = finished(&target, host).filter(|_| together.writes()).map(|package| Made::of(&package)).transpose()?;
-    if let Some(made) = together.tell(made)? {
-        return Ok(made);
-    }
-    let labels = LabelReader::open(&state.labels, &state.classes)?;
-    let samples = samples(chips, &state.chips, &labels, settings.holdout.as_ref(), host)?;
-    host.count("training_samples", samples.len() as u64);
-    if samples.is_empty() {
-        return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout")
-            .hint("make the holdout smaller, or check that labels and chips lie at the same place"));
-    }
-    let config = config(settings, &state.classes, samples.len(), host);
-    let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
-    config.recipe.checkpoint = scratch.map(|scratch| scratch.join("checkpoints"));
-    let offers = planned_offers(&state.chips)?;
-    let keeping = Keeping::new();
-    let trained = finetune(&samples, &offers, &config, &mut Teller(host, together.group()));
-    let trained = trained.map_err(|error| errors::train(&error))?;
-    drop(samples);
-    drop(keeping);
-    tell(&trained, host);
-    let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-    let write = || place.write(&state.chips, host, |folder, context| export(&trained, folder, context));
-    let made = if together.writes() { Some(Made::of(&write()?)?) } else { None };
-    together.tell(made)?.ok_or_else(|| NodeError::new("internal.rank", "rank 0 told of no package"))
+fn train(settings: &Settings, state: &State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
+    train_together(settings.out.as_deref(), host, |together, target| {
+        let labels = LabelReader::open(&state.labels, &state.classes)?;
+        let samples = samples(chips, &state.chips, &labels, settings.holdout.as_ref(), host)?;
+        host.count("training_samples", samples.len() as u64);
+        if samples.is_empty() {
+            return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout")
+                .hint("make the holdout smaller, or check that labels and chips lie at the same place"));
+        }
+        let config = config(settings, &state.classes, samples.len(), host);
+        let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
+        config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
+        let offers = planned_offers(&state.chips)?;
+        let keeping = Keeping::new();
+        let trained = finetune(&samples, &offers, &config, &mut Teller(host, together.group()));
+        let trained = trained.map_err(|error| errors::train(&error))?;
+        drop(samples);
+        drop(keeping);
+        tell(&trained, host);
+        Ok(move || {
+            let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
+            place.write(&state.chips, host, |folder, context| export(&trained, folder, context))
+        })
+    })
 }
 
 fn tell(trained: &Trained, host: &Host) {

@@ -15,15 +15,16 @@ use skysense_train::pretrain::{
     HeldPlaces, Measures, PretrainConfig, PretrainCost, Pretrained, export_pretrained, planned_pretrained, pretrain,
     pretrain_cost,
 };
-use skysense_train::{Group, Hooks, Progress, Start, TrainError, TrainingDevice};
+use skysense_train::{Compute, Group, Hooks, Progress, Start, TrainError};
 
+use crate::allocator::Keeping;
 use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    Checkpointing, Heads, Holdout, Light, Made, NormalisationSetting, Objects, Optimiser, Place, PlannedProbe,
-    Precision, ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Terms, Together, Values, ViewsSetting,
-    finished, held_places, keep_checkpoints, place, sample_bytes, show, taken, training_chips,
+    Checkpointing, Heads, Holdout, Light, NormalisationSetting, Objects, Optimiser, Place, PlannedProbe, Precision,
+    ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Terms, Values, ViewsSetting, compute, held_places,
+    keep_checkpoints, sample_bytes, show, taken, train_together, training_chips,
 };
 
 const DOC: &str = "\
@@ -256,7 +257,7 @@ impl Node for SkysensePretrain {
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
         let (state, chips): (State, _) = (planned(plan.state)?, inputs.require("chips")?);
         let probe = inputs.take("probe");
-        Ok(Box::new(std::iter::once_with(move || train(&settings, &state, chips, probe, &host))))
+        Ok(Box::new(std::iter::once_with(move || train(&settings, &state, (chips, probe), &host))))
     }
 }
 
@@ -296,17 +297,13 @@ fn config(settings: &Settings, samples: usize, host: &Host) -> Result<PretrainCo
     settings.views.apply(&mut config);
     settings.light.apply(&mut config);
     config.export = settings.export.map_or(config.export, Into::into);
-    config.precision = settings.precision.map_or(config.precision, Into::into);
-    config.checkpointing = settings.checkpointing.map_or(config.checkpointing, Into::into);
+    let Compute { precision, checkpointing, .. } = config.compute;
+    let precision = settings.precision.map_or(precision, Into::into);
+    let checkpointing = settings.checkpointing.map_or(checkpointing, Into::into);
+    config.compute = compute(&settings.device, precision, checkpointing)?;
     config.accumulate = settings.accumulate;
     config.loaders = settings.loaders.unwrap_or(config.loaders);
     config.keep = settings.keep.unwrap_or(config.keep);
-    let device = settings.device.parse::<TrainingDevice>().and_then(|device| {
-        device.available(config.precision)?;
-        Ok(device)
-    });
-    config.device =
-        device.map_err(|error| vec![Fault { field: "/device".into(), ..Fault::from(errors::train(&error)) }])?;
     config.licence.clone_from(&settings.licence);
     Ok(config)
 }
@@ -367,64 +364,49 @@ impl Hooks for Watch<'_> {
 
 fn train(
     settings: &Settings,
-    state: &State,
-    chips: RunInput,
-    probe: Option<RunInput>,
-    host: &Host,
-) -> Result<RecordBatch, NodeError> {
-    let together = Together::join(host)?;
-    let made = together_train(settings, state, (chips, probe), host, &together);
-    together.end(made)?.row()
-}
-
-/// As one of the processes of the run: all train, rank 0 writes.
-fn together_train(
-    settings: &Settings,
     State { chips: facts, probe: planned }: &State,
     (chips, probe): (RunInput, Option<RunInput>),
     host: &Host,
-    together: &Together,
-) -> Result<Made, NodeError> {
-    let target = place(settings.out.as_deref(), host)?;
-    let made = finished(&target, host).filter(|_| together.writes()).map(|package| Made::of(&package)).transpose()?;
-    if let Some(made) = together.tell(made)? {
-        return Ok(made);
-    }
-    let held = held_places(chips, facts, settings.holdout.as_ref(), host)?;
-    host.count("training_samples", held.len() as u64);
-    if held.is_empty() {
-        return Err(NodeError::new("train.pixels", "no chip outside of the holdout has pixels")
-            .hint("make the holdout smaller, or search items of the area"));
-    }
-    let config = config(settings, held.len(), host);
-    let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
-    config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
-    if let (Some(planned), Some(chips)) = (planned, probe) {
-        config.probing = Some(settings.probe.read(planned, chips, host)?);
-    }
-    let metrics = match (&settings.metrics, &settings.out) {
-        (Some(folder), _) => Some(path(&host.about().base, folder)),
-        (None, Some(out)) => Some(path(&host.about().base, &format!("{}-metrics", out.trim_end_matches('/')))),
-        (None, None) => None,
-    };
-    // Rank 0 alone keeps numbers.
-    let records = metrics.filter(|_| together.writes()).map(|folder| Records::new(host, &folder));
-    let mut watch = Watch { host, group: together.group(), records };
-    let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
-    let trained = pretrain(&places, &config, &mut watch).map_err(|error| errors::train(&error))?;
-    drop(places);
-    if let Some(records) = &watch.records {
-        records.finish(&settings.name);
-    }
-    tell(&trained, host);
-    let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-    let write = || place.write(facts, host, |folder, context| export_pretrained(&trained, folder, context));
-    let made = if together.writes() { Some(Made::of(&write()?)?) } else { None };
-    if let Some(checkpoints) = config.recipe.checkpoint.as_ref().filter(|_| together.writes() && settings.out.is_some())
-    {
-        keep_checkpoints(checkpoints, &target, host);
-    }
-    together.tell(made)?.ok_or_else(|| NodeError::new("internal.rank", "rank 0 told of no package"))
+) -> Result<RecordBatch, NodeError> {
+    train_together(settings.out.as_deref(), host, |together, target| {
+        let held = held_places(chips, facts, settings.holdout.as_ref(), host)?;
+        host.count("training_samples", held.len() as u64);
+        if held.is_empty() {
+            return Err(NodeError::new("train.pixels", "no chip outside of the holdout has pixels")
+                .hint("make the holdout smaller, or search items of the area"));
+        }
+        let config = config(settings, held.len(), host);
+        let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
+        config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
+        if let (Some(planned), Some(chips)) = (planned, probe) {
+            config.probing = Some(settings.probe.read(planned, chips, host)?);
+        }
+        let metrics = match (&settings.metrics, &settings.out) {
+            (Some(folder), _) => Some(path(&host.about().base, folder)),
+            (None, Some(out)) => Some(path(&host.about().base, &format!("{}-metrics", out.trim_end_matches('/')))),
+            (None, None) => None,
+        };
+        // Rank 0 alone keeps numbers.
+        let records = metrics.filter(|_| together.writes()).map(|folder| Records::new(host, &folder));
+        let mut watch = Watch { host, group: together.group(), records };
+        let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
+        let keeping = Keeping::new();
+        let trained = pretrain(&places, &config, &mut watch).map_err(|error| errors::train(&error))?;
+        drop(places);
+        drop(keeping);
+        if let Some(records) = &watch.records {
+            records.finish(&settings.name);
+        }
+        tell(&trained, host);
+        Ok(move || {
+            let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
+            let package = place.write(facts, host, |folder, context| export_pretrained(&trained, folder, context))?;
+            if let Some(checkpoints) = config.recipe.checkpoint.as_ref().filter(|_| settings.out.is_some()) {
+                keep_checkpoints(checkpoints, &target, host);
+            }
+            Ok(package)
+        })
+    })
 }
 
 fn tell(trained: &Pretrained, host: &Host) {

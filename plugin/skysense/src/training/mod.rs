@@ -20,7 +20,7 @@ pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources};
 pub(crate) use options::{CalendarSetting, Checkpointing, Precision, calendar, compute, cpu};
-pub(crate) use package::{Place, Teller, finished, model_row, place, taken};
+pub(crate) use package::{Place, Teller, model_row, taken};
 pub(crate) use places::held_places;
 pub(crate) use pretrain_settings::{
     Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms, Values,
@@ -30,4 +30,4 @@ pub(crate) use probe::{PlannedProbe, ProbeSetting};
 pub(crate) use records::{Records, show};
 pub(crate) use samples::{sample_bytes, samples, unlabelled};
 pub use shard_places::ShardPlaces;
-pub(crate) use together::{Made, Together, lost};
+pub(crate) use together::{lost, train_together};

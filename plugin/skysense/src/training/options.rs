@@ -12,7 +12,11 @@ use crate::errors;
 ///
 /// # Errors
 /// A device that is not known, not built, not there, or that does not compute in the precision.
-pub(crate) fn compute(device: &str, precision: Precision, checkpointing: Checkpointing) -> Result<Compute, Fault> {
+pub(crate) fn compute(
+    device: &str,
+    precision: impl Into<TrainingPrecision>,
+    checkpointing: impl Into<skysense_train::Checkpointing>,
+) -> Result<Compute, Fault> {
     let precision = precision.into();
     let found = device.parse::<TrainingDevice>().and_then(|device| {
         device.available(precision)?;

@@ -11,9 +11,9 @@ use skysense_contract::{MlmContext, Package};
 use skysense_edges::ChipFacts;
 use skysense_train::{Group, Hooks, Progress, TrainError};
 
+use super::together::Made;
 use crate::errors;
 use crate::settings::path;
-use crate::training::Made;
 
 /// The folder of a package: the one that the workflow names, else one in the run's folder.
 ///

@@ -1,5 +1,6 @@
 //! Several processes that train as one: the group of a node, and what rank 0 tells the others.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,6 +10,7 @@ use skysense_contract::Package;
 use skysense_edges::ModelBuilder;
 use skysense_train::{Alone, Group, GroupError, Place, Tcp};
 
+use super::package::{finished, place};
 use crate::errors;
 
 /// The processes that do a node as one; one alone where the run has one.
@@ -19,7 +21,7 @@ pub(crate) enum Together {
 
 /// A package as its edge tells of it. Only rank 0 need reach it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Made {
+pub(super) struct Made {
     path: String,
     contract: String,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Made {
 impl Made {
     /// # Errors
     /// A contract that cannot be told.
-    pub(crate) fn of(package: &Package) -> Result<Self, NodeError> {
+    pub(super) fn of(package: &Package) -> Result<Self, NodeError> {
         let contract = serde_json::to_string(package.contract())
             .map_err(|error| NodeError::from_error("model.invalid", &error))?;
         let path = std::path::absolute(package.folder()).unwrap_or_else(|_| package.folder().to_path_buf());
@@ -38,7 +40,7 @@ impl Made {
     ///
     /// # Errors
     /// Rows that cannot be made.
-    pub(crate) fn row(self) -> Result<RecordBatch, NodeError> {
+    pub(super) fn row(self) -> Result<RecordBatch, NodeError> {
         ModelBuilder { path: self.path, contract: self.contract }.finish().map_err(|error| errors::edge(&error))
     }
 }
@@ -48,7 +50,7 @@ impl Together {
     ///
     /// # Errors
     /// An environment that does not say where, ranks that do not come or do not fit, and cancellation.
-    pub(crate) fn join(host: &Host) -> Result<Self, NodeError> {
+    fn join(host: &Host) -> Result<Self, NodeError> {
         let about = host.about();
         if about.processes <= 1 {
             return Ok(Self::Alone);
@@ -82,7 +84,7 @@ impl Together {
     ///
     /// # Errors
     /// The group has ended.
-    pub(crate) fn tell<T: Serialize + for<'de> Deserialize<'de>>(&self, mine: T) -> Result<T, NodeError> {
+    fn tell<T: Serialize + for<'de> Deserialize<'de>>(&self, mine: T) -> Result<T, NodeError> {
         let Self::Group(group) = self else { return Ok(mine) };
         let fault = |error: serde_json::Error| NodeError::from_error("internal.rank", &error);
         let bytes = serde_json::to_vec(&mine).map_err(fault)?;
@@ -94,7 +96,7 @@ impl Together {
     ///
     /// # Errors
     /// That of the result, or that another rank did not come to the end.
-    pub(crate) fn end<T>(self, result: Result<T, NodeError>) -> Result<T, NodeError> {
+    fn end<T>(self, result: Result<T, NodeError>) -> Result<T, NodeError> {
         if let Self::Group(group) = &self {
             match &result {
                 Ok(_) => group.leave().map_err(|error| lost(&error))?,
@@ -103,6 +105,44 @@ impl Together {
         }
         result
     }
+}
+
+/// Makes a package in a node that all processes of a run do as one: all train, and rank 0 writes. What this run finished
+/// before it was broken off is told as it is. `train` gets what it trains in and the folder of the package, and gives what
+/// writes it.
+///
+/// # Errors
+/// Those of training and of writing; the others learn of them.
+pub(crate) fn train_together<W>(
+    out: Option<&str>,
+    host: &Host,
+    train: impl FnOnce(&Together, PathBuf) -> Result<W, NodeError>,
+) -> Result<RecordBatch, NodeError>
+where
+    W: FnOnce() -> Result<Package, NodeError>,
+{
+    let together = Together::join(host)?;
+    let made = made(out, host, &together, train);
+    together.end(made)?.row()
+}
+
+fn made<W>(
+    out: Option<&str>,
+    host: &Host,
+    together: &Together,
+    train: impl FnOnce(&Together, PathBuf) -> Result<W, NodeError>,
+) -> Result<Made, NodeError>
+where
+    W: FnOnce() -> Result<Package, NodeError>,
+{
+    let target = place(out, host)?;
+    let before = finished(&target, host).filter(|_| together.writes()).map(|package| Made::of(&package)).transpose()?;
+    if let Some(made) = together.tell(before)? {
+        return Ok(made);
+    }
+    let write = train(together, target)?;
+    let made = if together.writes() { Some(Made::of(&write()?)?) } else { None };
+    together.tell(made)?.ok_or_else(|| NodeError::new("internal.rank", "rank 0 told of no package"))
 }
 
 /// The error of a group that has ended.

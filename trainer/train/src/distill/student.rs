@@ -12,7 +12,8 @@ use super::level::Level;
 use super::plan::{Plan, channels};
 use crate::TrainError;
 use crate::batch::Batch;
-use crate::network::{drawn, seeded, tokens};
+use crate::encoded::Encoded;
+use crate::network::{drawn, seeded};
 use crate::random::{Purpose, rng};
 
 /// What learns.
@@ -65,22 +66,17 @@ impl Student {
         levels: &[Level],
         precision: Precision,
     ) -> BTreeMap<Level, Tensor<2>> {
-        let mut tokens = tokens(&self.encoder, tape, batch, precision);
-        // Projections and fusion both read them.
-        tokens.features = tape.junction(tokens.features);
-        let places = batch.places();
+        let encoded = Encoded::new(&self.encoder, tape, batch, precision);
         let mut found = BTreeMap::new();
         for (level, projection) in levels.iter().zip(&self.projections) {
             if let Level::Encoder(modality) = level
-                && let Some(place) = places.get(modality)
+                && let Some(rows) = encoded.modality(*modality)
             {
-                let part = tokens.features.clone().narrow(1, place.start, place.len());
-                let [batch, time, channel, height, width] = part.dims();
-                let rows = part.permute([0, 1, 3, 4, 2]).reshape([batch * time * height * width, channel]);
-                found.insert(*level, projection.forward(rows));
+                let [images, pixels, channel] = rows.dims();
+                found.insert(*level, projection.forward(rows.reshape([images * pixels, channel])));
             }
         }
-        let fused = self.encoder.fusion.forward_on(tape, tokens);
+        let fused = encoded.fused(&self.encoder, tape);
         let [batch, channel, height, width] = fused.dims();
         let rows = fused.permute([0, 2, 3, 1]).reshape([batch * height * width, channel]);
         if let Some((level, projection)) =

@@ -12,7 +12,7 @@ use super::head::HeadSizes;
 use super::prototypes::PrototypeUpdate;
 use crate::loss::{Granularity, Sinkhorn};
 use crate::probe::Probing;
-use crate::{Augmentation, Normalisation, Recipe, Start, TrainError, TrainingDevice};
+use crate::{Augmentation, Compute, Normalisation, Recipe, Start, TrainError, TrainingDevice};
 
 /// Settings of pretraining.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,12 +61,8 @@ pub struct PretrainConfig {
     pub day_jitter: usize,
     /// Parts that the places of a step are dealt to, one after the other: less memory for the same step.
     pub accumulate: usize,
-    /// What activations and products are computed in.
-    pub precision: Precision,
-    /// What is kept for the backward pass.
-    pub checkpointing: Checkpointing,
-    /// Where it is computed.
-    pub device: TrainingDevice,
+    /// Where it is computed, in which precision, and what is kept for the backward pass.
+    pub compute: Compute,
     /// Which side becomes the model.
     pub export: Side,
     /// Places that are looked at for mean and deviation, where the normalisation is of the samples.
@@ -200,8 +196,7 @@ impl PretrainConfig {
         });
         config.crops = Crops { size: None, overlap: 0.5, pixels: Some(64), ..Crops::default() };
         config.dates = [None, None];
-        config.precision = Precision::F32;
-        config.checkpointing = Checkpointing::Off;
+        config.compute = Compute::default();
         config.loaders = 2;
         config
     }
@@ -265,9 +260,11 @@ impl PretrainConfig {
             dates: [Some(20), Some(10)],
             day_jitter: 5,
             accumulate: 1,
-            precision: Precision::Bf16,
-            checkpointing: Checkpointing::Blocks,
-            device: TrainingDevice::cpu(),
+            compute: Compute {
+                precision: Precision::Bf16,
+                checkpointing: Checkpointing::Blocks,
+                device: TrainingDevice::cpu(),
+            },
             export: Side::Teacher,
             measured: 64,
             loaders: 8,

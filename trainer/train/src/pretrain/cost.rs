@@ -11,8 +11,8 @@ use super::PretrainConfig;
 use super::network::{Order, channels};
 use super::plan::{Plan, plan};
 use super::stream::{Level, Stream};
-use crate::TrainError;
 use crate::normalise::Moments;
+use crate::{Compute, TrainError};
 
 /// What a run takes.
 ///
@@ -82,7 +82,8 @@ pub fn pretrain_cost(
     // Weights, gradients and two moments of the student, weights of the teacher, and the copy that follows it.
     let weight_bytes = VALUE * (4 * student + 2 * student);
     let views = 2 * recipe.batch.div_ceil(config.accumulate) as u64;
-    let mode = memory::Mode { precision: config.precision, checkpointing: config.checkpointing, parts: 1 };
+    let Compute { precision, checkpointing, .. } = config.compute;
+    let mode = memory::Mode { precision, checkpointing, parts: 1 };
     let none = SegmentationHeadConfig { channels: sizes.channels(), hidden: 1, classes: 1 };
     let activations = memory::training(mode, &sizes, &none, whole, views).activations;
     let activations = activations + memory::inference(&sizes, &none, whole, views).activations;

@@ -46,7 +46,7 @@ use crate::adamw::Decay;
 use crate::normalise::{Moments, Statistics};
 use crate::random::{Purpose, rng};
 use crate::setup::Setup;
-use crate::{Hooks, TrainError, steps, together};
+use crate::{Compute, Hooks, TrainError, steps, together};
 
 pub use augment::{Crops, Photometric};
 pub use config::{Alignment, Momentum, PretrainConfig, Prototypes, Sharpness, Side, Streams};
@@ -132,7 +132,8 @@ struct Ready<'a> {
 impl<'a> Ready<'a> {
     fn new(places: &'a dyn Places, config: &'a PretrainConfig, group: Arc<dyn Group>) -> Result<Self, TrainError> {
         config.check()?;
-        let device = config.device.of_rank(group.local_rank(), group.size()).open(config.precision)?.autodiff();
+        let Compute { device, precision, .. } = config.compute;
+        let device = device.of_rank(group.local_rank(), group.size()).open(precision)?.autodiff();
         let measure = || measured(places, config);
         let Plan { setup, sizes } = plan::plan(places.offers(), places.size(), config, &measure)?;
         if places.count() == 0 {

@@ -14,7 +14,8 @@ use super::head::{Dense, Head};
 use super::stream::{Level, Stream};
 use crate::TrainError;
 use crate::batch::Batch;
-use crate::network::{drawn, seeded, tokens};
+use crate::encoded::Encoded;
+use crate::network::{drawn, seeded};
 use crate::random::{Purpose, rng};
 
 /// Everything that changes while a run goes on.
@@ -164,19 +165,10 @@ impl Branch {
         region: &Tensor<1, Int>,
         precision: Precision,
     ) -> Features {
-        let tokens = tokens(&self.encoder, tape, batch, precision);
-        let mut streams = BTreeMap::new();
-        let mut from = 0;
-        for modality in Modality::ALL {
-            let Some(stack) = batch.stacks.get(&modality) else { continue };
-            let time = stack.days.dims()[1];
-            let part = tokens.features.clone().narrow(1, from, time);
-            let [batch, time, channel, height, width] = part.dims();
-            let rows = part.permute([0, 1, 3, 4, 2]).reshape([batch * time, height * width, channel]);
-            let _new = streams.insert(Stream::Modality(modality), Precision::F32.cast(rows));
-            from += time;
-        }
-        let fused = Precision::F32.cast(self.encoder.fusion.forward_on(tape, tokens));
+        let encoded = Encoded::new(&self.encoder, tape, batch, precision);
+        let of = |modality| Some((Stream::Modality(modality), Precision::F32.cast(encoded.modality(modality)?)));
+        let mut streams: BTreeMap<_, _> = Modality::ALL.into_iter().filter_map(of).collect();
+        let fused = Precision::F32.cast(encoded.fused(&self.encoder, tape));
         let whole = match &self.encoder.geo_context {
             Some(context) => context.forward(fused.clone(), region.clone()),
             None => fused.clone(),

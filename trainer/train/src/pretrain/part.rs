@@ -168,44 +168,42 @@ impl<'a> Part<'a> {
             let data = TensorData::new(self.regions.clone(), [self.regions.len()]);
             Tensor::<1, Int>::from_data(data, device)
         };
-        let taught = network.teacher.features(&Tape::off(), &teachers, &regions(&inner), config.precision);
-        {
-            let mut sums = Sums::default();
-            let tape = Tape::new(config.checkpointing, work.seed);
-            let mut loss = Tensor::<1>::zeros([1], device);
-            // Of the alignment every process has the gradient of all of it, and a share of its value.
-            let mut elsewhere = 0.0;
-            for (index, set) in self.sets.iter().enumerate() {
-                let batch = stack(&samples(&set.students), inputs, &[1.0], false, device);
-                let region = regions(device);
-                // Small views lie in the region of their place.
-                let views = set.students.len();
-                let region = if index == 0 { region } else { region.repeat_dim(0, views.div_ceil(self.regions.len())) };
-                let region = region.narrow(0, 0, views);
-                let found = network.student.features(&tape, &batch, &region, config.precision);
-                if index == 0 {
-                    self.prototypes(work, network, &found.fused, &mut sums);
-                    let (aligned, share) = self.aligned(work, network, &found.streams, totals, &mut sums)?;
-                    loss = loss + aligned;
-                    elsewhere = share;
-                }
-                for (stream, pairs) in &set.pairs {
-                    let (Some(student), Some(teacher)) = (found.streams.get(stream), taught.streams.get(stream)) else {
-                        continue;
-                    };
-                    if !pairs.images.is_empty() {
-                        let compared = (student, teacher, pairs);
-                        loss = loss + distil(work, network, *stream, compared, totals, &mut sums);
-                    }
+        let taught = network.teacher.features(&Tape::off(), &teachers, &regions(&inner), config.compute.precision);
+        let mut sums = Sums::default();
+        let tape = Tape::new(config.compute.checkpointing, work.seed);
+        let mut loss = Tensor::<1>::zeros([1], device);
+        // Of the alignment every process has the gradient of all of it, and a share of its value.
+        let mut elsewhere = 0.0;
+        for (index, set) in self.sets.iter().enumerate() {
+            let batch = stack(&samples(&set.students), inputs, &[1.0], false, device);
+            let region = regions(device);
+            // Small views lie in the region of their place.
+            let views = set.students.len();
+            let region = if index == 0 { region } else { region.repeat_dim(0, views.div_ceil(self.regions.len())) };
+            let region = region.narrow(0, 0, views);
+            let found = network.student.features(&tape, &batch, &region, config.compute.precision);
+            if index == 0 {
+                self.prototypes(work, network, &found.fused, &mut sums);
+                let (aligned, share) = self.aligned(work, network, &found.streams, totals, &mut sums)?;
+                loss = loss + aligned;
+                elsewhere = share;
+            }
+            for (stream, pairs) in &set.pairs {
+                let (Some(student), Some(teacher)) = (found.streams.get(stream), taught.streams.get(stream)) else {
+                    continue;
+                };
+                if !pairs.images.is_empty() {
+                    let compared = (student, teacher, pairs);
+                    loss = loss + distil(work, network, *stream, compared, totals, &mut sums);
                 }
             }
-            sums.loss = f64::from(loss.clone().into_scalar::<f32>()) - elsewhere;
-            if !sums.loss.is_finite() || !loss.is_tracked() {
-                return Ok((sums, None));
-            }
-            let gradients = tape.backward(&scale.scale(loss), &network.student);
-            Ok((sums, Some(gradients)))
         }
+        sums.loss = f64::from(loss.clone().into_scalar::<f32>()) - elsewhere;
+        if !sums.loss.is_finite() || !loss.is_tracked() {
+            return Ok((sums, None));
+        }
+        let gradients = tape.backward(&scale.scale(loss), &network.student);
+        Ok((sums, Some(gradients)))
     }
 
     /// `P̄` of the views, from the student's fused features.

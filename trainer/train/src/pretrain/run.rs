@@ -258,7 +258,7 @@ impl Learner for Run<'_> {
     }
 
     fn precision(&self) -> Precision {
-        self.config.precision
+        self.config.compute.precision
     }
 
     fn keep(&self) -> Keep {
