@@ -63,10 +63,9 @@ impl Drop for Keeping {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn what_is_freed_is_kept_until_the_last_training_ends() {
+        use super::*;
         // SAFETY: the option is one of the allocator's.
         let delay = || unsafe { mi_option_get(DELAY) };
         let before = delay();

@@ -245,7 +245,7 @@ mod tests {
             "SLURM_PROCID=3 SLURM_NTASKS=16 SLURM_STEP_NUM_TASKS=8 SLURM_LOCALID=3 SLURM_STEP_ID=2 SLURM_JOB_ID=1001";
         let found = place(&format!("{step} SLURM_JOB_NODELIST=gpu[07-08]")).unwrap().unwrap();
         assert_eq!((found.rank, found.size, found.local_rank), (3, 8, 3));
-        assert_eq!((found.master.as_str(), found.port), ("gpu07", 15_000 + (1001 * 16 + 2) % 17_000));
+        assert_eq!((found.master.as_str(), found.port), ("gpu07", 15_000 + 16_018));
         let named = place(&format!("{step} MASTER_ADDR=h MASTER_PORT=9 SLURM_NODELIST=x")).unwrap().unwrap();
         assert_eq!((named.master.as_str(), named.port), ("h", 9));
         assert!(place("SLURM_PROCID=0 SLURM_NTASKS=8 SLURM_JOB_ID=1 SLURM_LOCALID=0").unwrap().is_none(), "no step");

@@ -363,6 +363,6 @@ mod tests {
         let of = |range, most| pieces(range, most).collect::<Vec<_>>();
         assert_eq!(of(3..10, 3), [3..6, 6..9, 9..10]);
         assert_eq!(of(3..9, 3), [3..6, 6..9]);
-        assert_eq!(of(4..4, 3), [4..4]);
+        assert!(of(4..4, 3).iter().eq([&(4..4)]));
     }
 }

@@ -58,9 +58,9 @@ class Finding(unittest.TestCase):
                 binary.check_version(other, path)
 
     def test_libraries_of_qgis_are_not_lent(self):
-        given = {"PROJ_LIB": "/opt/qgis/share/proj", "GDAL_DATA": "/home/me/gdal", "HOME": "/home/me"}
+        given = {"PROJ_LIB": "/opt/qgis/share/proj", "GDAL_DATA": "/data/gdal", "HOME": "/data"}
         kept = binary.surroundings(given, Path("/opt/qgis"))
-        self.assertEqual(kept, {"GDAL_DATA": "/home/me/gdal", "HOME": "/home/me"})
+        self.assertEqual(kept, {"GDAL_DATA": "/data/gdal", "HOME": "/data"})
         self.assertEqual(
             binary.surroundings({"PROJ_LIB": "/usr/share/proj"}, Path("/usr")), {"PROJ_LIB": "/usr/share/proj"}
         )

@@ -63,17 +63,17 @@ pub(crate) fn sample(number: u64) -> SampleRow {
         let row = SeriesRow {
             shape: [dates, bands, side, side],
             pixels,
-            valid: (0..dates * side * side).map(|_| u8::from(next() % 5 != 0)).collect(),
+            valid: (0..dates * side * side).map(|_| u8::from(!next().is_multiple_of(5))).collect(),
             datetimes: (0..dates as i64).map(|date| 1_600_000_000_000 + 864_000_000 * date).collect(),
             items: (0..dates).map(|date| vec![format!("{name}-{number}-{date}"), "ü".into()]).collect(),
         };
         series.insert(name.to_owned(), row);
     };
     of("s2", 3, 1, 1 + (number % 4) as usize, &mut next);
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         of("s1", 2, 1, 2, &mut next);
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         of("hr", 2, 32, 1, &mut next);
     }
     let place = PlaceRow { place: format!("p{number:04}"), centre: [longitude, 10.0], grid: grid.unwrap() };

@@ -58,7 +58,7 @@ fn a_killed_writing_goes_on_to_the_same_bytes() {
     let before = files(&broken);
     let mut writer = begin(&broken, Exists::Fail, true).unwrap();
     let kept = writer.found();
-    assert!(kept >= 20 && kept < 28, "{kept}");
+    assert!((20..28).contains(&kept), "{kept}");
     let mut known = 0;
     for number in 0..40 {
         known += usize::from(push(&mut writer, sample(number)) == Outcome::Known);

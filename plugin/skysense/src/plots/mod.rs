@@ -77,7 +77,7 @@ mod tests {
             put("waiting", 0.02 + 0.02 * wobble(6));
             put("teacher_momentum", 0.996 + 0.004 * done);
             put("skipped", 0.0);
-            if step % 50 == 0 {
+            if step.is_multiple_of(50) {
                 put("probe.knn.accuracy", 0.4 + 0.3 * done);
                 put("probe.knn.miou", 0.3 + 0.25 * done);
             }

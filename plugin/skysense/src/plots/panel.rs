@@ -32,9 +32,12 @@ const UNITS: [(&str, &str); 9] = [
     ("epoch", "passes"),
 ];
 
+/// Points of the lines of a chart, by the part of the measure that they show.
+type Lines<'a> = BTreeMap<&'a str, Vec<(f64, f64)>>;
+
 /// The charts of a run: the whole loss, its terms, probes, and then the others, by name.
 pub(super) fn panels(measures: &[Measures]) -> Vec<Panel> {
-    let mut names: BTreeMap<&str, BTreeMap<&str, Vec<(f64, f64)>>> = BTreeMap::new();
+    let mut names: BTreeMap<&str, Lines<'_>> = BTreeMap::new();
     for step in measures {
         for (name, value) in step.values.iter().filter(|(_, value)| value.is_finite()) {
             let (chart, part) = match name.rsplit_once('.') {
@@ -45,7 +48,7 @@ pub(super) fn panels(measures: &[Measures]) -> Vec<Panel> {
         }
     }
     let place = |part: &str| PARTS.iter().position(|known| *known == part);
-    let panel = |(name, parts): (&str, BTreeMap<&str, Vec<(f64, f64)>>)| {
+    let panel = |(name, parts): (&str, Lines<'_>)| {
         let mut parts: Vec<_> = parts.into_iter().collect();
         parts.sort_by_key(|(part, _)| place(part));
         let series = |(part, points): (&str, Vec<(f64, f64)>)| {

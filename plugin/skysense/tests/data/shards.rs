@@ -148,9 +148,11 @@ fn a_run_that_goes_on_keeps_what_was_whole() {
     // The stream breaks off after most of the samples.
     let most = samples.1.len() * 3 / 4;
     let broken: skysense_abi::BatchStream = Box::new(
-        samples.1[..most]
-            .to_vec()
+        samples
+            .1
+            .clone()
             .into_iter()
+            .take(most)
             .map(Ok)
             .chain([Err(skysense_abi::NodeError::new("catalog.http", "gone"))]),
     );

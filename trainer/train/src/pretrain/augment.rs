@@ -56,14 +56,13 @@ impl Crops {
     /// Upper left corners `[x, y]` of two views of side `size` in a place of side `of`.
     pub(super) fn globals(&self, of: usize, size: usize, rng: &mut ChaCha8Rng) -> [[usize; 2]; 2] {
         let apart = ((1.0 - self.overlap) * size as f64).floor() as usize;
-        let mut corners = [[0; 2]; 2];
-        for axis in 0..2 {
+        let mut along = || {
             let first = rng.random_range(0..=of - size);
             let (least, most) = (first.saturating_sub(apart), (first + apart).min(of - size));
-            corners[0][axis] = first;
-            corners[1][axis] = rng.random_range(least..=most);
-        }
-        corners
+            [first, rng.random_range(least..=most)]
+        };
+        let ([x, other_x], [y, other_y]) = (along(), along());
+        [[x, y], [other_x, other_y]]
     }
 
     /// Upper left corner of a view of side `size` inside of one of side `of`.

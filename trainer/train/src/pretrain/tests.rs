@@ -99,9 +99,8 @@ fn pairs_show_the_same_ground_on_the_same_date() {
         let views = viewer(&[Modality::S2], 6).views(&place, &mut rng(2, Purpose::View, step)).unwrap();
         let teachers: Vec<&View> = views.globals.iter().collect();
         let small: Vec<&View> = views.locals.iter().collect();
-        let sets: [(&[&View], &[(usize, usize)]); 2] = [(&teachers, &[(0, 1), (1, 0)]), (&small, &[(0, 0), (0, 1)])];
-        for (students, pairs) in sets {
-            let compared = Compared { students, teachers: &teachers, pairs, pixels: Some(5) };
+        for (students, pairs) in [(&teachers, [(0, 1), (1, 0)]), (&small, [(0, 0), (0, 1)])] {
+            let compared = Compared { students, teachers: &teachers, pairs: &pairs, pixels: Some(5) };
             let found = compared.of(Stream::Modality(Modality::S2));
             // Rows of features as the networks give them, here the pixels themselves.
             let values = |views: &[&View]| -> Vec<f32> {

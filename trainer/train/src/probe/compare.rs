@@ -127,8 +127,11 @@ pub fn compare(
     Ok(Comparison { pixels: probe.pixels(), seeds: seeds.to_vec(), entries })
 }
 
+/// A number of a table: its name, and where it stands.
+type Column = (&'static str, fn(&ProbeScores) -> f64);
+
 /// The numbers of a table: of the k-NN and of the linear map, overall accuracy, mean IoU and kappa.
-const COLUMNS: [(&str, fn(&ProbeScores) -> f64); 6] = [
+const COLUMNS: [Column; 6] = [
     ("k-NN accuracy", |scores| scores.nearest.overall_accuracy),
     ("k-NN mIoU", |scores| scores.nearest.mean_iou),
     ("k-NN kappa", |scores| scores.nearest.kappa),
