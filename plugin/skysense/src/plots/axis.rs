@@ -11,6 +11,9 @@ pub(super) struct Axis {
 /// From this ratio of the largest to the least a logarithmic axis shows more.
 const WIDE: f64 = 20.0;
 
+/// What values are apart by, of their size, where it is rounding alone.
+const ROUNDING: f64 = 1e-9;
+
 impl Axis {
     /// An axis that shows all values, with some room at both ends; logarithmic where that is wanted and shows more.
     pub(super) fn of(values: impl Iterator<Item = f64> + Clone, may_be_logarithmic: bool) -> Self {
@@ -20,8 +23,13 @@ impl Axis {
         let (least, most) = range(&mut values.clone());
         let logarithmic = may_be_logarithmic && least > 0.0 && most / least >= WIDE;
         let (low, high) = if logarithmic { (least.log10(), most.log10()) } else { (least, most) };
-        // A value that never changes lies in the middle.
-        let room = if high > low { 0.05 * (high - low) } else { (0.1 * low.abs()).max(1e-9) };
+        // A value that never changes, but for its last bits, lies in the middle.
+        let size = low.abs().max(high.abs());
+        let room = match size {
+            0.0 => 1.0,
+            size if high - low <= ROUNDING * size => 0.1 * size,
+            _ => 0.05 * (high - low),
+        };
         Self { low: low - room, high: high + room, logarithmic }
     }
 
@@ -116,5 +124,9 @@ mod tests {
         for value in [0.0, 5.0, -2.0] {
             assert!((Axis::of([value, value].into_iter(), true).place(value) - 0.5).abs() < 1e-9);
         }
+        assert_eq!(texts(Axis::of([0.0, 0.0].into_iter(), false), 4), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
+        // 0.04 that was added up in different ways.
+        let rounded = Axis::of([0.04, 0.039_999_999_999_999_994].into_iter(), false);
+        assert!(texts(rounded, 4).iter().all(|text| text.len() <= 5), "{:?}", texts(rounded, 4));
     }
 }
