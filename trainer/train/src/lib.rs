@@ -44,7 +44,6 @@ mod hooks;
 mod import;
 pub mod loss;
 mod loss_scale;
-pub mod metric;
 mod network;
 mod normalise;
 mod optimiser;

@@ -7,8 +7,8 @@ use skysense_contract::{Input, Modality};
 
 use crate::batch::stack;
 use crate::dataset::Prepared;
-use crate::metric::{Confusion, Scores};
 use crate::network::Network;
+use skysense_metric::{Confusion, Scores};
 
 /// Scores of the pixels that train and of those that validate. A pixel under several chips counts once a chip.
 pub(crate) fn score(

@@ -2,9 +2,9 @@
 
 use crate::FinetuneConfig;
 use crate::dataset::Prepared;
-use crate::metric::Scores;
 use crate::network::Network;
 use crate::setup::Setup;
+use skysense_metric::Scores;
 
 /// A trained model and how it did. [`crate::export()`] writes it as a package.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::features::Features;
 use super::labelled::Probe;
 use super::readout::ProbeScores;
-use crate::metric::Scores;
 use crate::{Start, TrainError};
+use skysense_metric::Scores;
 
 /// Whose features are measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(Spread::of(&[0.3]), Spread { mean: 0.3, deviation: 0.0 });
         let entry = |accuracies: [f64; 2]| {
             let scores = |accuracy: f64| {
-                let mut confusion = crate::metric::Confusion::new(2);
+                let mut confusion = skysense_metric::Confusion::new(2);
                 (0..10).for_each(|at| confusion.add(0, usize::from(f64::from(at) >= 10.0 * accuracy)));
                 ProbeScores { nearest: confusion.scores(), linear: confusion.scores() }
             };

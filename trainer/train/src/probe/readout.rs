@@ -8,7 +8,7 @@ use super::features::{Features, Standard};
 use super::linear::Linear;
 use super::nearest::Nearest;
 use crate::TrainError;
-use crate::metric::{Confusion, Scores};
+use skysense_metric::{Confusion, Scores};
 
 /// How features are measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
