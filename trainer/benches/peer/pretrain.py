@@ -137,7 +137,7 @@ def main(threads):
                     targets = F.softmax((outputs[name] - centres[name]) / 0.04, -1)
                 logits = student.heads[name](a)
                 loss = loss - (targets * F.log_softmax(logits / 0.1, -1)).sum(-1).mean()
-        means = {s: student.align[s](ours[s].view(views, -1, ours[s].shape[2]).mean(1)) for s in ("s2", "s1")}
+        means = {s: student.align[s](ours[s].reshape(views, -1, ours[s].shape[2]).mean(1)) for s in ("s2", "s1")}
         for a, b in (("s2", "s1"), ("s1", "s2")):
             for view in range(2):
                 x, y = (F.normalize(means[s][view * batch : (view + 1) * batch], dim=-1) for s in (a, b))

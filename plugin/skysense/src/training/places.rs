@@ -130,7 +130,7 @@ impl PlannedPlaces {
                 if host.about().processes > 1 {
                     let message = "each of several processes would write the same folder of shards";
                     let hint = "write the shards in a run of their own, and name the folder with `shards`";
-                    return Err(Fault::new("", "input.processes", message).hint(hint).into());
+                    return Err(Fault::new("", "settings.processes", message).hint(hint).into());
                 }
                 let DatasetFacts { path, samples, size, validation, modalities, .. } = read(input)?;
                 let samples = samples - (samples as f64 * validation.clamp(0.0, 1.0)) as usize;
@@ -227,7 +227,7 @@ impl PlannedPlaces {
                 return Ok(Box::new(ShardPlaces::open(&folder, Part::Train)?.of(offers).with_validation()?));
             }
             Self::Assumed(_) => {
-                return Err(NodeError::new("input.missing", "places that are assumed are for a plan alone")
+                return Err(NodeError::new("settings.assume", "places that are assumed are for a plan alone")
                     .hint("connect raster.chips, raster.samples or data.write, or name a folder with `shards`"));
             }
         };
