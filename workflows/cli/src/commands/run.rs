@@ -69,6 +69,7 @@ impl Run {
         let mut options = PlanOptions::default();
         options.memory = self.limits.memory;
         options.threads = self.limits.threads.or(role.threads());
+        options.part = role.part;
         options.cancel = context.cancel.clone();
         options.events = planning;
         Ok(plan(&spec, context.plugins(), &options)?)

@@ -33,6 +33,7 @@ impl PlanHost {
         about.workflow_sha256 = spec.hash.clone();
         about.threads = threads;
         about.base = spec.folder.clone();
+        (about.rank, about.processes) = (options.part.rank, options.part.processes);
         let (cancel, events) = (options.cancel.clone(), options.events.clone());
         Self { about, node: node.to_owned(), records, cancel, events }
     }

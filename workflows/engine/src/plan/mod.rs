@@ -16,7 +16,7 @@ use skysense_abi::{Cost, Host, NodePlan, PlanInput, PlanInputs};
 use crate::cancel::Cancel;
 use crate::plugins::PluginSet;
 use crate::report::Record;
-use crate::run::{Event, Events, NoEvents};
+use crate::run::{Event, Events, NoEvents, Part};
 use crate::spec::{Edge, Fault, Faults, NodeSpec, Spec};
 
 pub(crate) use host::PlanHost;
@@ -32,6 +32,8 @@ pub struct PlanOptions {
     pub memory: Option<u64>,
     /// How many processors the run may use; absent: all.
     pub threads: Option<usize>,
+    /// Which of how many processes this is, where several will do the run.
+    pub part: Part,
     /// Ends planning early.
     pub cancel: Cancel,
     /// Who hears what nodes say while they plan, also of a plan that fails.
@@ -40,7 +42,7 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { memory: None, threads: None, cancel: Cancel::new(), events: Arc::new(NoEvents) }
+        Self { memory: None, threads: None, part: Part::default(), cancel: Cancel::new(), events: Arc::new(NoEvents) }
     }
 }
 
