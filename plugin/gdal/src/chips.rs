@@ -13,7 +13,7 @@ use skysense_edges::{ChipBuilder, ChipRow, ChipSchema, MapBatch};
 use skysense_engine::{Cancel, Event, Events, PullOptions, pull};
 
 use crate::options::Cache;
-use crate::plugins::plugins;
+use crate::plugins::{InUse, plugins};
 use crate::store::{ChipId, ChipMap, Disk, Memory};
 use crate::workflow::{ONLY, Skipped, Workflow};
 
@@ -34,6 +34,8 @@ pub(crate) struct Computing {
     worker: Option<JoinHandle<()>>,
     /// The process that the worker lives in.
     process: u32,
+    /// Dropped last: the nodes have let go of their files by then.
+    _in_use: InUse,
 }
 
 struct Shared {
@@ -99,7 +101,7 @@ impl Computing {
         let worker = Worker { shared: shared.clone(), started: None };
         let started = std::thread::Builder::new().name("skysense-chips".into()).spawn(move || worker.serve(&wishes));
         let worker = started.map_err(|error| format!("no thread could be started: {error}"))?;
-        Ok(Self { shared, jobs: Some(jobs), worker: Some(worker), process: std::process::id() })
+        Ok(Self { shared, jobs: Some(jobs), worker: Some(worker), process: std::process::id(), _in_use: InUse::new() })
     }
 
     /// The workflow.
