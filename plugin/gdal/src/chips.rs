@@ -182,9 +182,8 @@ impl Shared {
     fn disk(self: &Arc<Self>) -> Option<&Disk> {
         let open = || {
             let shared = self.clone();
-            let open = move || {
-                Ok(shared.cache.as_ref().and_then(|cache| Disk::open(cache, &shared.workflow, &shared.device)))
-            };
+            let open =
+                move || Ok(shared.cache.as_ref().and_then(|cache| Disk::open(cache, &shared.workflow, &shared.device)));
             apart(open).ok().flatten()
         };
         self.disk.get_or_init(open).as_ref()

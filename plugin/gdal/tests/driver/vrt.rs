@@ -16,13 +16,21 @@ fn stack() -> PathBuf {
     }
     // An item of the time before offsets: its numbers are reflectance × 10000.
     let folders = std::fs::read_dir(bench().path("scene/sentinel-2-l2a")).unwrap().map(|entry| entry.unwrap().path());
-    let item = folders.filter(|path| path.is_dir()).find(|path| path.display().to_string().contains("20210320")).unwrap();
+    let item =
+        folders.filter(|path| path.is_dir()).find(|path| path.display().to_string().contains("20210320")).unwrap();
     let bands = BANDS.map(|band| item.join(format!("{band}.tif")));
     let vrt = bench().path("stack.vrt");
-    let built = bench().program("gdalbuildvrt").args(["-q", "-separate", "-resolution", "highest"]).arg(&vrt).args(bands).status();
+    let built = bench()
+        .program("gdalbuildvrt")
+        .args(["-q", "-separate", "-resolution", "highest"])
+        .arg(&vrt)
+        .args(bands)
+        .status();
     assert!(built.unwrap().success());
     let part = bench().path("stack-part.tif");
-    assert!(bench().program("gdal_translate").args(["-q", "-ot", "Int16"]).arg(&vrt).arg(&part).status().unwrap().success());
+    assert!(
+        bench().program("gdal_translate").args(["-q", "-ot", "Int16"]).arg(&vrt).arg(&part).status().unwrap().success()
+    );
     std::fs::rename(part, &file).unwrap();
     file
 }
@@ -50,7 +58,8 @@ fn vrt(name: &str, kind: &str, bands: usize, arguments: &str) -> String {
 
 #[test]
 fn the_function_gives_what_a_run_gives_on_the_same_window() {
-    let numbered: Vec<String> = BANDS.iter().enumerate().map(|(place, band)| format!("{band}: {}", place + 1)).collect();
+    let numbered: Vec<String> =
+        BANDS.iter().enumerate().map(|(place, band)| format!("{band}: {}", place + 1)).collect();
     let workflow = format!(
         "skysense: 1
 nodes:
@@ -70,7 +79,9 @@ nodes:
     std::fs::write(bench().path("by-path.skysense.yaml"), workflow).unwrap();
     bench().skysense(&["run", "by-path.skysense.yaml"]);
     let written = |layer: &str| {
-        open(&bench().path(&format!("by-path/by-path-all/{layer}.tif")).display().to_string(), &[]).window(1, WHOLE).unwrap()
+        open(&bench().path(&format!("by-path/by-path-all/{layer}.tif")).display().to_string(), &[])
+            .window(1, WHOLE)
+            .unwrap()
     };
     let model = bench().path("model");
     let arguments = format!("model=\"{}\" overlap=\"4\" datetime=\"2021-03-20\" nodata=\"0\"", model.display());
