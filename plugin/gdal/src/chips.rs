@@ -13,7 +13,7 @@ use skysense_edges::{ChipBuilder, ChipRow, ChipSchema, MapBatch};
 use skysense_engine::{Cancel, Event, Events, PullOptions, pull};
 
 use crate::options::Cache;
-use crate::plugins::{InUse, plugins};
+use crate::plugins::{InUse, apart, plugins};
 use crate::store::{ChipId, ChipMap, Disk, Memory};
 use crate::workflow::{ONLY, Skipped, Workflow};
 
@@ -179,14 +179,17 @@ impl Drop for Computing {
 }
 
 impl Shared {
-    fn disk(&self) -> Option<&Disk> {
-        let open = || self.cache.as_ref().and_then(|cache| Disk::open(cache, &self.workflow, &self.device));
-        // What a chip is made of is asked of files and plugins in a thread of ours.
-        let open = || crate::message::apart(|| Ok(open())).ok().flatten();
+    fn disk(self: &Arc<Self>) -> Option<&Disk> {
+        let open = || {
+            let shared = self.clone();
+            let open =
+                move || Ok(shared.cache.as_ref().and_then(|cache| Disk::open(cache, &shared.workflow, &shared.device)));
+            apart(open).ok().flatten()
+        };
         self.disk.get_or_init(open).as_ref()
     }
 
-    fn at_hand(&self, wanted: &[ChipId]) -> Chips {
+    fn at_hand(self: &Arc<Self>, wanted: &[ChipId]) -> Chips {
         let mut chips = Chips::new();
         for &id in wanted {
             let found = lock(&self.memory).get(id);

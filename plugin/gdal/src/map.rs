@@ -7,9 +7,9 @@ use skysense_maps::Layer;
 use skysense_raster::CogSpec;
 
 use crate::chips::Computing;
-use crate::message::apart;
 use crate::name::Name;
 use crate::options::Options;
+use crate::plugins::apart;
 use crate::workflow::{check, listed, planned};
 
 /// Pixels a side of a block, at least: whole strides of chips.
@@ -43,23 +43,10 @@ impl Map {
     pub(crate) fn open(name: &str, given: &[(String, String)], threads: Option<&str>) -> Result<Self, String> {
         let name = Name::parse(name)?;
         let options = Options::read(given, threads)?;
-        // A workflow is planned by one at a time, so that those who come together share it.
-        let mut guard = open_ones().lock().unwrap_or_else(PoisonError::into_inner);
-        let open = &mut *guard;
-        let (computing, warnings) = apart(|| {
-            let checked = check(&name, &options)?;
-            let key = format!("{}{:?}", checked.identity, options.cache);
-            if let Some(computing) = open.get(&key).and_then(Weak::upgrade) {
-                return Ok((computing, Vec::new()));
-            }
-            let mut workflow = planned(checked, &options)?;
-            let warnings = std::mem::take(&mut workflow.warnings);
-            let computing = Arc::new(Computing::new(workflow, &options.device, options.cache.clone())?);
-            open.retain(|_, one| one.strong_count() > 0);
-            open.insert(key, Arc::downgrade(&computing));
-            Ok((computing, warnings))
-        })?;
-        drop(guard);
+        let (computing, warnings) = {
+            let (name, options) = (name.clone(), options.clone());
+            apart(move || shared(&name, &options))?
+        };
         let workflow = computing.workflow();
         let layers: Vec<&str> = workflow.layers.iter().map(Layer::name).collect();
         let layer = pick("layer", name.part("layer").or(options.layer.as_deref()), &layers)?;
@@ -101,6 +88,23 @@ impl Map {
         }
         if all.len() > 1 { all } else { Vec::new() }
     }
+}
+
+/// The workflow as others have it open, else planned anew, with what was left out. Whoever comes at the same time waits and
+/// shares it.
+fn shared(name: &Name, options: &Options) -> Result<(Arc<Computing>, Vec<String>), String> {
+    let checked = check(name, options)?;
+    let key = format!("{}{:?}", checked.identity, options.cache);
+    let mut open = open_ones().lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(computing) = open.get(&key).and_then(Weak::upgrade) {
+        return Ok((computing, Vec::new()));
+    }
+    let mut workflow = planned(checked, options)?;
+    let warnings = std::mem::take(&mut workflow.warnings);
+    let computing = Arc::new(Computing::new(workflow, &options.device, options.cache.clone())?);
+    open.retain(|_, one| one.strong_count() > 0);
+    open.insert(key, Arc::downgrade(&computing));
+    Ok((computing, warnings))
 }
 
 /// The one that is wanted, else the first.

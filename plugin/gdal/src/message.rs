@@ -26,32 +26,35 @@ fn tell(class: CPLErr::Type, text: &str) {
 
 /// Runs the body of a function that GDAL calls: an error, and a panic, is told to GDAL and gives `otherwise`.
 pub(crate) fn guarded<T>(otherwise: T, body: impl FnOnce() -> Result<T, String>) -> T {
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(done)) => done,
-        Ok(Err(told)) => {
-            fail(&told);
-            otherwise
-        }
-        Err(panic) => {
-            fail(&format!("a fault of skysense itself: {}\n  hint: please report it", words(panic.as_ref())));
-            otherwise
-        }
-    }
-}
-
-/// Runs something in a thread of ours, so that what it settles for its thread concerns nobody else.
-///
-/// # Errors
-/// What `body` says, a panic in it, or a thread that the system refuses.
-pub(crate) fn apart<T: Send>(body: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
-    std::thread::scope(|scope| {
-        let started = std::thread::Builder::new().name("skysense-gdal".into()).spawn_scoped(scope, body);
-        let thread = started.map_err(|error| format!("no thread could be started: {error}"))?;
-        thread.join().unwrap_or_else(|panic| Err(format!("a fault of skysense itself: {}", words(panic.as_ref()))))
+    caught(body).unwrap_or_else(|told| {
+        fail(&told);
+        otherwise
     })
 }
 
-fn words(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words")
+/// A panic as an error.
+///
+/// # Errors
+/// What `body` says, or its panic.
+pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
+        Err(format!("a fault of skysense itself: {text}\n  hint: please report it"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::panic, reason = "what it is about")]
+    fn no_panic_comes_through() {
+        let told = caught::<()>(|| panic!("chip {} fell", 7)).unwrap_err();
+        assert!(told.contains("chip 7 fell") && told.contains("report"), "{told}");
+        assert_eq!(guarded(-1, || -> Result<i32, String> { panic!("again") }), -1);
+        assert_eq!(guarded(-1, || Err("no".into())), -1);
+        assert_eq!(guarded(-1, || Ok(1)), 1);
+    }
 }

@@ -91,10 +91,11 @@ impl Options {
 }
 
 fn yes(name: &str, text: Option<&str>) -> Result<bool, String> {
-    match text.map(str::to_ascii_uppercase).as_deref() {
-        None | Some("YES" | "TRUE" | "ON" | "1") => Ok(true),
-        Some("NO" | "FALSE" | "OFF" | "0") => Ok(false),
-        Some(other) => Err(format!("open option {name}={other}: expected YES or NO")),
+    let Some(text) = text else { return Ok(true) };
+    match text.to_ascii_uppercase().as_str() {
+        "YES" | "TRUE" | "ON" | "1" => Ok(true),
+        "NO" | "FALSE" | "OFF" | "0" => Ok(false),
+        _ => Err(format!("open option {name}={text}: expected YES or NO")),
     }
 }
 

@@ -38,7 +38,7 @@ fn a_file_that_is_not_there_and_a_workflow_that_is_broken_are_told_with_their_pl
     let text = std::fs::read_to_string(bench().name()).unwrap().replace("dates: {max: 2", "dats: {max: 2");
     std::fs::write(&broken, text.replace("uses: skysense.embed", "uses: skysense.embde")).unwrap();
     let told = refused(&broken.display().to_string(), &[]);
-    for part in ["no setting `dats`", "broken.skysense.yaml:9", "did you mean `dates`", "skysense.embde"] {
+    for part in ["no setting `dats`", "broken.skysense.yaml:10:77", "did you mean `dates`", "skysense.embde"] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
     let empty = bench().path("empty.skysense.yaml");

@@ -6,4 +6,5 @@ mod bench;
 mod faults;
 mod names;
 mod tools;
+mod vrt;
 mod windows;

@@ -54,3 +54,16 @@ fn gdal_translate_and_gdalwarp_take_a_workflow_for_a_file() {
     }
     assert_eq!(sum(&cut), sum(&wanted));
 }
+
+#[test]
+fn the_command_prints_the_folder_and_says_how_to_use_it_and_to_undo_that() {
+    let printed =
+        bench().program(&bench().skysense).args(["gdal", "path"]).env_remove("GDAL_DRIVER_PATH").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&printed.stdout).trim(), bench().drivers.display().to_string());
+    let said = String::from_utf8_lossy(&printed.stderr).into_owned();
+    let export = format!("export GDAL_DRIVER_PATH={}", bench().drivers.display());
+    assert!(said.contains(&export) && said.contains("unset GDAL_DRIVER_PATH"), "{said}");
+    let again = bench().skysense(&["gdal", "path", "--json"]);
+    let answer: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(answer["set"], true, "{answer}");
+}
