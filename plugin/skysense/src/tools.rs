@@ -16,6 +16,7 @@ mod model_reduce;
 mod model_verify;
 mod package;
 mod picture;
+mod raster_tile;
 mod score;
 mod simulate;
 mod stac_items;
@@ -31,6 +32,7 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<simulate::SimulateScene>(),
     tool::<score::MapScore>(),
     tool::<picture::MapPicture>(),
+    tool::<raster_tile::RasterTile>(),
     tool::<metrics_plot::MetricsPlot>(),
     tool::<doctor::Doctor>(),
     tool::<stac_items::StacItems>(),
