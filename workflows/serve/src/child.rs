@@ -80,6 +80,16 @@ impl RunHome {
         }
     }
 
+    /// Removes all of it; what cannot be removed is told, and stays.
+    pub(crate) fn remove(&self) {
+        match std::fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!("cannot remove {}: {error}", self.0.display());
+            }
+            _ => {}
+        }
+    }
+
     /// Whether a child still lives, of this service or of one before.
     pub(crate) fn is_alive(&self) -> bool {
         let Ok(file) = File::open(self.answer()) else { return false };

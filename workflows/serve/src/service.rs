@@ -20,6 +20,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often the folder of workflows is looked at.
 const REFRESH: Duration = Duration::from_secs(2);
+/// How often old runs are let go.
+const PRUNE: Duration = Duration::from_secs(600);
 /// How long runs may take to end in good order.
 const GRACE: Duration = Duration::from_secs(45);
 
@@ -32,6 +34,8 @@ pub struct Setup {
     pub results: Option<PathBuf>,
     /// What runs may use.
     pub limits: Limits,
+    /// How long what ended runs were given and said is kept.
+    pub keep: Duration,
 }
 
 /// A service.
@@ -43,6 +47,7 @@ pub struct Service {
     pub library: Arc<Library>,
     pub(crate) scheduler: Scheduler,
     watcher: Watcher,
+    keep: Duration,
     pub(crate) cancel: Cancel,
     /// Where drawn map tiles are kept.
     pub(crate) tiles: PathBuf,
@@ -67,6 +72,7 @@ impl Service {
             library,
             scheduler,
             watcher: Watcher::default(),
+            keep: setup.keep,
             cancel,
             tiles: beside(&state, "tiles"),
             _lock: lock,
@@ -86,6 +92,7 @@ impl Service {
         };
         told("runs of an earlier service", self.scheduler.recover());
         let mut refreshed = Instant::now();
+        let mut pruned: Option<Instant> = None;
         while !self.cancel.is_cancelled() {
             if refreshed.elapsed() > REFRESH {
                 refreshed = Instant::now();
@@ -94,6 +101,10 @@ impl Service {
                     Ok(false) => {}
                     Err(error) => tracing::error!("workflows: {error}"),
                 }
+            }
+            if pruned.is_none_or(|at| at.elapsed() > PRUNE) {
+                pruned = Some(Instant::now());
+                told("old runs", self.prune());
             }
             told("triggers", self.watcher.tick(&self.store, &self.library, &stop));
             told("runs", self.scheduler.tick());
@@ -104,6 +115,14 @@ impl Service {
         while begun.elapsed() < GRACE && (self.scheduler.load().0 > 0 || !self.watcher.is_idle()) {
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    fn prune(&self) -> Result<()> {
+        let keep = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
+        for run in self.store.prune(clock::now().saturating_sub(keep))? {
+            self.scheduler.home(&run).remove();
+        }
+        Ok(())
     }
 
     /// The time, as the state has it.

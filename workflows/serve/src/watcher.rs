@@ -22,9 +22,7 @@ use crate::{
 const MOST_AT_ONCE: usize = 8;
 /// Events that are taken in by one transaction.
 const PORTION: usize = 1_000;
-/// Wait after the first failure of a trigger; doubles with each.
-const BACKOFF: Millis = 10_000;
-/// Longest such wait.
+/// Longest wait of a trigger that fails, unless its usual one is longer: the wait doubles with each failure.
 const LONGEST_BACKOFF: Millis = 3_600_000;
 /// Most skipped things that one look notes.
 const MOST_SKIPS: usize = 1_000;
@@ -80,9 +78,9 @@ pub fn look(store: &Store, workflow: &Workflow, name: &str, stop: &dyn Fn() -> b
         }
         Err(_) if stop() => Ok(Looked::default()),
         Err(message) => {
-            let doubled = BACKOFF.saturating_mul(1 << state.failures.min(20));
-            let usual = trigger.source.next(Some(now), now).unwrap_or(now);
-            let next = usual.max(now + doubled.min(LONGEST_BACKOFF));
+            let usual = trigger.source.next(Some(now), now).unwrap_or(now).saturating_sub(now).max(1);
+            let doubled = usual.saturating_mul(1 << state.failures.min(20));
+            let next = now.saturating_add(doubled.min(LONGEST_BACKOFF).max(usual));
             store.trigger_failed((&workflow.name, name), &message, now, Some(next))?;
             Err(ServeError::Request(message))
         }

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Args;
@@ -49,6 +50,9 @@ pub(crate) struct Serve {
     limits: LimitOptions,
     #[command(flatten)]
     devices: DeviceOptions,
+    /// Days for which what ended runs were given and said is kept; results stay
+    #[arg(long, value_name = "DAYS", default_value = "90")]
+    keep: u32,
     /// Only check workflows, triggers and state, and say what is wrong
     #[arg(long)]
     check: bool,
@@ -153,7 +157,8 @@ impl Serve {
             threads: self.limits.threads,
             devices: self.devices.devices.clone(),
         };
-        Ok(Setup { program, results: self.results.clone(), limits })
+        let keep = Duration::from_secs(u64::from(self.keep) * 86_400);
+        Ok(Setup { program, results: self.results.clone(), limits, keep })
     }
 
     fn report(&self, library: &Library, context: &Context) -> Result<Exit, Failure> {

@@ -115,7 +115,7 @@ fn params_are_checked_before_a_run() {
     client.post("/api/v1/workflows/sum/runs", &json!({"parameters": {}})).is(400);
     client.send("POST", "/api/v1/workflows/sum/runs", &[], b"{").is(400);
     client.post("/api/v1/workflows/none/runs", &json!({})).is(404);
-    client.send("POST", "/api/v1/workflows/sum/runs", &[], &vec![b' '; 5 << 20]).is(413);
+    client.send_part("POST", "/api/v1/workflows/sum/runs", &[], (b"{}", 5 << 20)).is(413);
     assert!(field.counts().is_empty(), "nothing was queued");
 }
 

@@ -29,9 +29,20 @@ impl Client {
 
     /// Sends a request with headers as they are; `Host` is added unless it is among them.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.send_part(method, path, headers, (body, body.len()))
+    }
+
+    /// As [`Client::send`], with a body that is announced as longer than what is sent.
+    pub(crate) fn send_part(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        (body, length): (&[u8], usize),
+    ) -> Reply {
         let mut stream = TcpStream::connect(&self.address).expect("the service listens");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             text.push_str(&format!("Host: {}\r\n", self.address));
         }

@@ -10,4 +10,5 @@ mod client;
 mod ending;
 mod hooks;
 mod kills;
+mod poll;
 mod stac;

@@ -126,10 +126,15 @@ async fn answer(
 ) -> Response<Body> {
     let path: BTreeMap<String, String> = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
+    let too_large = || {
         let title = format!("the body is broken, or has more than {LARGEST_BODY} bytes");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, title).response();
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, title).response()
     };
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > LARGEST_BODY as u64) {
+        return too_large();
+    }
+    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else { return too_large() };
     let base = base(&api, &parts);
     let call = Call::new(path, parts.uri.query().unwrap_or_default(), parts.headers, body.to_vec(), base);
     let done = tokio::task::spawn_blocking(move || handler(&api, &call)).await;

@@ -13,8 +13,13 @@ const VERSIONS: &[&str] = &[include_str!("version1.sql"), include_str!("version2
 pub(super) fn migrate(state: &mut Connection, path: &Path) -> Result<()> {
     let known = VERSIONS.len() as i64;
     let failed = |source| ServeError::State { what: "brought up to date", source };
+    // Mostly it is: then nobody who writes is kept waiting.
+    let version = |state: &Connection| state.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    if version(state).map_err(failed)? == known {
+        return Ok(());
+    }
     let change = state.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let found: i64 = change.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let found = version(&change).map_err(failed)?;
     if found > known || found < 0 {
         return Err(ServeError::Newer { path: path.to_owned(), found, known });
     }

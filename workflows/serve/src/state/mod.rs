@@ -6,6 +6,7 @@
 //! | `events` | what triggers found, each once, and the groups that they gather in |
 //! | `runs` | the queue: claims, ends, retries, what is left of a service that died |
 //! | `results` | what runs wrote, each once |
+//! | `prune` | what is let go after a while |
 //! | `triggers` | how far each trigger has looked |
 //!
 //! Whatever belongs together is written in one transaction: events with the cursor that they were found by, a group's
@@ -13,6 +14,7 @@
 
 mod events;
 mod migrate;
+mod prune;
 mod results;
 mod runs;
 mod triggers;

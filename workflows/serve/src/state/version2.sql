@@ -18,3 +18,7 @@ CREATE TABLE skip (
     last_at INTEGER NOT NULL,
     times INTEGER NOT NULL
 ) STRICT;
+
+-- Whether what a run was given and said was let go.
+ALTER TABLE run ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX run_to_prune ON run (ended_at) WHERE pruned = 0;
