@@ -465,13 +465,13 @@ mod tests {
         let (_folder, store) = store();
         let rule = |late| GroupRule { late, ..GroupRule::default() };
         for (key, late, expected) in [("all", Late::All, vec!["x", "y"]), ("alone", Late::Alone, vec!["y"])] {
-            let of = |subject: &str, version: &str| event(subject, "s2", version, key);
+            let of = |subject: &str, version: &str| event(&format!("{subject} {key}"), "s2", version, key);
             store.accept(NAME, &rule(late), &[of("x", "2")], None, 0).unwrap();
             store.close_groups(0).unwrap();
             store.accept(NAME, &rule(late), &[of("y", "1")], None, 1).unwrap();
             store.close_groups(1).unwrap();
             let given = store.events_of(("map", "new", key), 2).unwrap();
-            let mut subjects: Vec<_> = given.iter().map(|event| event.subject.as_str()).collect();
+            let mut subjects: Vec<_> = given.iter().map(|event| &event.subject[..1]).collect();
             subjects.sort_unstable();
             assert_eq!(subjects, expected);
         }
