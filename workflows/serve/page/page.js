@@ -104,7 +104,8 @@ async function workflow(name) {
       field = el("input", { ...given, type: "number", step: param.type === "integer" ? 1 : "any", min: param.min, max: param.max });
     else field = el("input", given);
     fields.set(param, field);
-    return el("label", {}, el("span", {}, `${param.name} (${param.type})${param.doc ? `: ${param.doc}` : ""}`), field);
+    const place = ["uri", "path", "model"].includes(param.type);
+    return el("label", {}, el("span", {}, `${param.name} (${place ? "an address of http, https or s3" : param.type})${param.doc ? `: ${param.doc}` : ""}`), field);
   };
   const value = (param, text) => {
     if (param.type === "number" || param.type === "integer") return Number(text);
@@ -154,7 +155,7 @@ function graph(nodes) {
   const rows = Math.max(1, ...columns.map((column) => column.length));
   const place = new Map();
   columns.forEach((column, x) => column.forEach((node, y) => place.set(node.name, [x * across + 8, (y + (rows - column.length) / 2) * down + 8])));
-  const picture = svg("svg", { class: "graph", role: "img", viewBox: `0 0 ${columns.length * across} ${rows * down + 8}`, "aria-label": `Graph of ${nodes.length} nodes` });
+  const picture = svg("svg", { class: "graph", role: "img", width: columns.length * across, height: rows * down + 8, viewBox: `0 0 ${columns.length * across} ${rows * down + 8}`, "aria-label": `Graph of ${nodes.length} nodes` });
   for (const node of nodes) {
     const [x, y] = place.get(node.name);
     for (const edge of node.inputs) {
@@ -302,10 +303,10 @@ async function map(parts) {
   };
   const draw = async () => {
     const feature = features[slider.value];
+    view.outline(feature.bbox);
     if (!asset.value) { view.layers(null, null); legend.replaceChildren(el("li", {}, "This item has no raster.")); return; }
     const against = other.value === "" ? null : features[other.value];
     view.layers(`${tiles(feature)}/{z}/{x}/{y}.png`, against ? `${tiles(against)}/{z}/{x}/{y}.png` : null);
-    view.outline(feature.bbox);
     try {
       const { legend: classes } = await ask(`${tiles(feature)}/tilejson.json`);
       legend.replaceChildren(...(classes ?? []).filter((one) => !one.nodata).map((one) =>

@@ -135,7 +135,7 @@ impl Field {
         std::fs::read_to_string(self.bench.path("serve.log")).unwrap_or_default()
     }
 
-    /// Waits until something holds, for a minute and a half at most.
+    /// Waits until something holds, for a minute and a half at most; longer where a test is given more to do.
     #[track_caller]
     pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
@@ -171,6 +171,11 @@ impl Serving {
         assert!(sent.success());
         self.child.wait().expect("it ends").code()
     }
+}
+
+/// How many items arrive while a service is killed again and again: SKYSENSE_TEST_ITEMS, else as many as take moments.
+pub(crate) fn wanted_items() -> u32 {
+    std::env::var("SKYSENSE_TEST_ITEMS").ok().and_then(|count| count.parse().ok()).unwrap_or(40)
 }
 
 /// An item of a day of 2021.

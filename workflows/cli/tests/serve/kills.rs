@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use skysense_serve::RunState;
 
-use crate::bench::{Field, item, workflow};
+use crate::bench::{Field, item, wanted_items, workflow};
 
 /// Numbers without a pattern that are the same in each run of the test.
 struct Dice(u64);
@@ -19,8 +19,7 @@ impl Dice {
 
 #[test]
 fn kills_at_random_moments_lose_nothing_and_double_nothing() {
-    // One more than what one look takes in at once would hide nothing; the number is set by the time a test may take.
-    let items: u32 = std::env::var("SKYSENSE_TEST_ITEMS").ok().and_then(|count| count.parse().ok()).unwrap_or(40);
+    let items = wanted_items();
     let field = Field::new(&workflow("", ""));
     let mut dice = Dice(20_210_601);
     // Out of order, in bursts, with duplicates under other names.
