@@ -185,6 +185,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
             }
             "out" => out.clone(),
             "features" => format!("{out}-features"),
+            "report" => format!("{out}.html"),
             "labels" => "labels".to_owned(),
             "seconds" => "2".to_owned(),
             "steps" => "3".to_owned(),
