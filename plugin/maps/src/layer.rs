@@ -62,9 +62,9 @@ pub enum Layer {
     Entropy,
     /// See [`Output::Value`].
     Value {
-        /// Name of the quantity.
+        /// Of the quantity.
         name: String,
-        /// Its unit.
+        /// Empty where there is none.
         unit: String,
     },
     /// Feature maps.

@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 /// Workflows that take the model for all modalities, with chips of 16 pixels; the others take the one that maps.
 const ALL_MODALITIES: &[&str] = &["examples/real/treesat.yaml", "workflows/library/features.yaml"];
 
+/// Workflows whose truth the plain scene does not have.
+const QUANTITIES: &[&str] = &["examples/finetune-change/workflow.yaml", "examples/finetune-regression/workflow.yaml"];
+
 /// What trains on whole real images, run by `./x quickstart --real`, and the paper's run: planned here.
 const PLANNED_ONLY: &[&str] =
     &["examples/real/slovenia.yaml", "examples/real/terramesh.yaml", "examples/pretrain/paper.yaml"];
-
-/// Workflows whose truth the plain scene does not have.
-const QUANTITIES: &[&str] = &["examples/finetune-change/workflow.yaml", "examples/finetune-regression/workflow.yaml"];
 
 /// The workflows that train the models that others need: they come first.
 const TRAINING: &[(&str, &str)] =
@@ -186,6 +186,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
             }
             "out" => out.clone(),
             "features" => format!("{out}-features"),
+            "report" => format!("{out}.html"),
             "labels" => "labels".to_owned(),
             "seconds" => "2".to_owned(),
             "steps" => "3".to_owned(),
