@@ -17,6 +17,7 @@ mod model_verify;
 mod package;
 mod picture;
 mod raster_close;
+mod raster_tile;
 mod score;
 mod simulate;
 mod stac_items;
@@ -32,6 +33,7 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<simulate::SimulateScene>(),
     tool::<score::MapScore>(),
     tool::<picture::MapPicture>(),
+    tool::<raster_tile::RasterTile>(),
     tool::<metrics_plot::MetricsPlot>(),
     tool::<doctor::Doctor>(),
     tool::<stac_items::StacItems>(),

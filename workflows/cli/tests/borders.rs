@@ -69,6 +69,25 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "skysense-plugin",
         ],
     ),
+    // The service reads catalogs, which are JSON; pixels and models are the plugins' matter, for it and for the command.
+    (
+        "skysense-serve",
+        &[
+            "gdal",
+            "gdal-sys",
+            "ort",
+            "burn",
+            "stac",
+            "skysense-raster",
+            "skysense-edges",
+            "skysense-shards",
+            "skysense-contract",
+            "skysense-model",
+            "skysense-infer",
+            "skysense-plugin",
+            "skysense-cli",
+        ],
+    ),
     (
         "skysense-cli",
         &[
@@ -77,8 +96,6 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "ort",
             "burn",
             "stac",
-            "skysense-grid",
-            "skysense-catalog",
             "skysense-raster",
             "skysense-edges",
             "skysense-shards",
@@ -97,6 +114,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("gdal-sys", &["skysense-raster", "skysense-gdal"]),
     ("ort", &["skysense-infer"]),
     ("burn", &["skysense-model", "skysense-train"]),
+    ("axum", &["skysense-serve"]),
     ("libloading", &["skysense-engine", "skysense-abi", "skysense-infer"]),
 ];
 

@@ -1,6 +1,7 @@
 //! Losses: one file each, with formula and source.
 
 mod alignment;
+mod balance;
 mod class_weights;
 mod cross_entropy;
 mod feature;
@@ -11,6 +12,7 @@ mod self_distillation;
 mod sinkhorn;
 
 pub use alignment::alignment;
+pub use balance::{balanced_centre, output_sums};
 pub use class_weights::{ClassWeights, median_frequency};
 pub use cross_entropy::cross_entropy;
 pub use feature::feature_loss;

@@ -17,8 +17,10 @@ mod qgis;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod simulate;
 mod tool;
+mod trigger;
 mod verify;
 
 use std::{convert::Infallible, path::PathBuf};
@@ -66,6 +68,8 @@ const COMMANDS: &[Entry] = &[
     entry::<nodes::Nodes>(),
     entry::<schema::Schema>(),
     entry::<runs::Runs>(),
+    entry::<serve::Serve>(),
+    entry::<trigger::Trigger>(),
     entry::<simulate::Simulate>(),
     entry::<verify::Verify>(),
     entry::<model::Model>(),

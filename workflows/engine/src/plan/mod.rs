@@ -20,8 +20,8 @@ use crate::run::{Event, Events, NoEvents};
 use crate::spec::{Edge, Fault, Faults, NodeSpec, Spec};
 
 pub(crate) use host::PlanHost;
-pub use memory::MemoryPlan;
 pub(crate) use memory::batch_bytes;
+pub use memory::{MemoryPlan, usable_memory};
 pub(crate) use store::{file_name, read_plan, read_rows, remove_private, write_whole};
 
 /// What planning may use.
