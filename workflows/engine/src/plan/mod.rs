@@ -20,8 +20,8 @@ use crate::run::{Event, Events, NoEvents, Part};
 use crate::spec::{Edge, Fault, Faults, NodeSpec, Spec};
 
 pub(crate) use host::PlanHost;
-pub use memory::MemoryPlan;
 pub(crate) use memory::batch_bytes;
+pub use memory::{MemoryPlan, usable_memory};
 pub(crate) use store::{file_name, read_plan, read_rows, remove_private, write_whole};
 
 /// What planning may use.
@@ -34,6 +34,8 @@ pub struct PlanOptions {
     pub threads: Option<usize>,
     /// Which of how many processes this is, where several will do the run.
     pub part: Part,
+    /// Whether the process is another program's, whose allocator is left as it is.
+    pub guest: bool,
     /// Ends planning early.
     pub cancel: Cancel,
     /// Who hears what nodes say while they plan, also of a plan that fails.
@@ -42,7 +44,8 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { memory: None, threads: None, part: Part::default(), cancel: Cancel::new(), events: Arc::new(NoEvents) }
+        let (part, cancel, events) = (Part::default(), Cancel::new(), Arc::new(NoEvents));
+        Self { memory: None, threads: None, part, guest: false, cancel, events }
     }
 }
 
@@ -116,7 +119,9 @@ impl Plan {
 /// # Errors
 /// Every mistake that nodes find, each at its place in the file, and a memory budget that is too small.
 pub fn plan(spec: &Spec, plugins: &PluginSet, options: &PlanOptions) -> Result<Plan, Faults> {
-    manage_memory(options.memory.is_some());
+    if !options.guest {
+        manage_memory(options.memory.is_some());
+    }
     let threads = options.threads.unwrap_or_else(all_processors).max(1);
     let records = Arc::new(std::sync::Mutex::new(Vec::new()));
     let mut nodes: Vec<PlannedNode> = Vec::new();
