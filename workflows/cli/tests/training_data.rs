@@ -161,9 +161,6 @@ nodes:
     std::fs::remove_dir_all(named.join("model")).expect("a package");
     run(&named, &["run", "w.yaml", "--processes", "2"]).exits(0);
     run(&named, &["model", "verify", "model"]).exits(0);
-    let fresh = folder("fresh", &text);
-    let refused = run(&fresh, &["run", "w.yaml", "--processes", "2"]);
-    assert!(refused.code == Some(1) && refused.stderr.contains("in a run of their own"), "{}", refused.stderr);
 }
 
 /// Whether a folder of this name lies somewhere below.
