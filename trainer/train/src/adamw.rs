@@ -20,6 +20,8 @@ pub struct AdamW {
     /// Keeps the division from zero.
     pub epsilon: f32,
     decay: Decay,
+    /// What the learning rate is multiplied with for this group.
+    share: f64,
 }
 
 /// A weight decay that can change while an optimiser is in use: it is one for all clones.
@@ -48,7 +50,12 @@ impl AdamW {
 
     /// With a decay that changes.
     pub(crate) fn following(decay: &Decay) -> Self {
-        Self { betas: BETAS, epsilon: 1e-8, decay: decay.clone() }
+        Self { betas: BETAS, epsilon: 1e-8, decay: decay.clone(), share: 1.0 }
+    }
+
+    /// With a share of the learning rate.
+    pub(crate) fn share(self, share: f64) -> Self {
+        Self { share, ..self }
     }
 }
 
@@ -62,6 +69,7 @@ impl Optimizer for AdamW {
         gradient: Tensor<D>,
         state: Option<AdamWState<D>>,
     ) -> (Tensor<D>, Option<AdamWState<D>>) {
+        let rate = rate * self.share;
         let (Some(given), DType::F32) = (on_cpu(gradient.clone()), tensor.dtype()) else {
             let burns = AdamWConfig::new().with_beta_1(self.betas[0]).with_beta_2(self.betas[1]);
             let burns = burns.with_epsilon(self.epsilon).with_weight_decay(self.decay.get());

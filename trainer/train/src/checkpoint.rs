@@ -24,6 +24,9 @@ pub(crate) struct State {
     pub(crate) steps: usize,
     /// What the loss is multiplied with.
     pub(crate) scale: LossScale,
+    /// Scores of what validates, where training may end early by them.
+    #[serde(default)]
+    pub(crate) watched: Vec<f64>,
     /// Losses of the steps done.
     pub(crate) losses: Vec<f32>,
     /// Places that were left out so far because they could not be read.
@@ -145,6 +148,7 @@ mod tests {
     fn state(step: usize) -> State {
         State {
             identity: "a".into(),
+            watched: Vec::new(),
             step,
             steps: 10,
             scale: LossScale::default(),

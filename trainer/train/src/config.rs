@@ -6,6 +6,15 @@ use skysense_contract::{Class, Head, HeadKind, Quantity, Task};
 use crate::loss::ClassWeights;
 use crate::{Compute, Recipe, TrainError};
 
+/// When training ends because it no longer helps: what validates is scored on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct EarlyStopping {
+    /// Steps between looks.
+    pub every: usize,
+    /// Looks without a better score after which it ends.
+    pub patience: usize,
+}
+
 /// Settings of a fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FinetuneConfig {
@@ -30,6 +39,11 @@ pub struct FinetuneConfig {
     pub calibrate: bool,
     /// Whether only the head learns.
     pub frozen: bool,
+    /// What the learning rate is multiplied with from block to block of the encoders towards their input; 1 is one rate for
+    /// all.
+    pub layer_decay: f64,
+    /// When training ends before its last step; never where it is left out.
+    pub early_stopping: Option<EarlyStopping>,
     /// Whether prototypes of the package that is started from are used; without, the model has none. They stay as they
     /// are, what is projected to them and from them learns.
     pub prototypes: bool,
@@ -54,6 +68,8 @@ impl FinetuneConfig {
             class_weights: ClassWeights::Equal,
             calibrate: false,
             frozen: false,
+            layer_decay: 1.0,
+            early_stopping: None,
             prototypes: true,
             compute: Compute::default(),
             licence: "proprietary".into(),
@@ -86,6 +102,17 @@ impl FinetuneConfig {
             return fault("ignore", class.value.to_string(), "values that are no class");
         }
         self.recipe.check()?;
+        if !(self.layer_decay > 0.0 && self.layer_decay <= 1.0) {
+            return fault("layer_decay", self.layer_decay.to_string(), "more than 0, at most 1");
+        }
+        if let Some(EarlyStopping { every, patience }) = self.early_stopping {
+            if every == 0 || patience == 0 {
+                return fault("early_stopping", format!("every {every}, patience {patience}"), "1 or more");
+            }
+            if self.recipe.validation == 0.0 {
+                return fault("validation", "0".into(), "more than 0, for early stopping looks at what validates");
+            }
+        }
         if let ClassWeights::Given(weights) = &self.class_weights {
             let good = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
             if weights.len() != self.classes.len() || !good {
@@ -114,6 +141,9 @@ mod tests {
             change(&mut config);
             config.check().unwrap_err().to_string()
         };
+        assert!(fault(&|c| c.layer_decay = 0.0).contains("layer_decay is 0"));
+        let stops = Some(EarlyStopping { every: 5, patience: 1 });
+        assert!(fault(&|c| (c.early_stopping, c.recipe.validation) = (stops, 0.0)).contains("looks at what validates"));
         assert!(fault(&|c| c.ignore = vec![1]).contains("ignore is 1"));
         assert!(fault(&|c| c.recipe.learning_rate = f64::NAN).contains("NaN"));
         assert!(fault(&|c| c.recipe.validation = 1.0).contains("validation"));

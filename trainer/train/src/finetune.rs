@@ -17,6 +17,7 @@ use crate::dataset::{Legend, Prepared, labelled_blocks, locate, mark, prepare};
 use crate::draw::Draw;
 use crate::loss_scale::LossScale;
 use crate::network::Network;
+use crate::optimiser::layered;
 use crate::parts::Parts;
 use crate::score::score;
 use crate::setup::{Setup, setup};
@@ -113,6 +114,19 @@ impl Learner for Run<'_> {
 
     fn network(&self) -> Result<Network, TrainError> {
         self.setup.network(self.config, &self.device)
+    }
+
+    fn optimiser(&self, network: &Network, recipe: &crate::Recipe) -> ModuleOptimizer {
+        layered(network, recipe.weight_decay, recipe.clip, self.config.layer_decay)
+    }
+
+    fn watch(&self, network: &Network, step: usize) -> Option<(f64, usize)> {
+        let stopping = self.config.early_stopping.filter(|stopping| step.is_multiple_of(stopping.every))?;
+        let network = network.valid().to_device(&Device::flex());
+        let (_, validation, _) =
+            score(&network, &self.ready, &self.setup.inputs, &*self.objective, self.config.recipe.batch);
+        // What cannot be said is no better than anything.
+        Some((validation.main().unwrap_or(f64::NEG_INFINITY), stopping.patience))
     }
 
     fn precision(&self) -> Precision {

@@ -48,6 +48,13 @@ pub(crate) trait Learner: Sync {
         Keep::default()
     }
 
+    /// How good the network is after a step, the higher the better, and after how many such looks without a better one
+    /// training ends; `None` where nobody looks now.
+    fn watch(&self, network: &Self::Network, step: usize) -> Option<(f64, usize)> {
+        let _ = (network, step);
+        None
+    }
+
     /// What is computed in.
     fn precision(&self) -> Precision {
         Precision::F32
@@ -86,6 +93,7 @@ pub(crate) fn run<L: Learner>(
         step: 0,
         steps: recipe.steps,
         scale: LossScale::new(learner.precision()),
+        watched: Vec::new(),
         losses: Vec::new(),
         skipped: 0,
     };
@@ -128,6 +136,15 @@ pub(crate) fn run<L: Learner>(
             let steps = fitted(state.step, one, left, recipe.steps) as u64;
             let steps = group.broadcast(&steps.to_le_bytes())?;
             state.steps = steps.try_into().map_or(recipe.steps, |steps| u64::from_le_bytes(steps) as usize);
+        }
+        if let Some((score, patience)) = learner.watch(&network, state.step) {
+            // Rank 0 decides: another processor may round a score across another.
+            let score = group.broadcast(&score.to_le_bytes())?;
+            state.watched.push(score.try_into().map_or(f64::NAN, f64::from_le_bytes));
+            if stale(&state.watched, patience) {
+                tracing::info!(step = state.step, "no better score: training ends");
+                state.steps = state.step;
+            }
         }
         hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
         learner.tell(&mut state, hooks);
@@ -172,6 +189,17 @@ fn shared<M: Module>(
     Ok((network, optimiser, serde_json::from_slice(&at).map_err(|error| fault(&error))?))
 }
 
+/// Whether the best score came so many looks ago; of equal ones the first counts.
+fn stale(scores: &[f64], patience: usize) -> bool {
+    let mut best = (0, f64::NEG_INFINITY);
+    for (at, score) in scores.iter().enumerate() {
+        if *score > best.1 {
+            best = (at, *score);
+        }
+    }
+    scores.len() > best.0 + patience
+}
+
 /// Seed of what a step draws as it runs, such as stochastic depth.
 pub(crate) fn step_seed(seed: u64, step: usize) -> u64 {
     seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64)
@@ -208,6 +236,13 @@ fn checkpoint_fault(folder: &Path, message: String) -> TrainError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn training_ends_after_as_many_looks_without_a_better_score() {
+        assert!(!stale(&[0.5], 1) && !stale(&[0.5, 0.6], 1) && stale(&[0.5, 0.6, 0.6], 1));
+        assert!(!stale(&[0.5, 0.4, 0.6], 2) && !stale(&[0.6, 0.5], 2) && stale(&[0.6, 0.5, 0.5], 2));
+        assert!(stale(&[f64::NAN, f64::NAN], 1));
+    }
 
     #[test]
     fn steps_follow_the_time_that_is_left_both_ways() {

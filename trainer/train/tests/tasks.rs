@@ -152,3 +152,38 @@ fn a_head_that_a_task_does_not_have_is_refused() {
     let error = finetune(&samples(2), &offers(), &config, &mut NoHooks).unwrap_err();
     assert!(matches!(error, TrainError::Setting { setting: "head", .. }), "{error}");
 }
+
+#[test]
+fn training_ends_where_it_no_longer_helps_and_a_killed_run_ends_there_too() {
+    use skysense_train::EarlyStopping;
+    let config = with(config(60), |c| c.early_stopping = Some(EarlyStopping { every: 5, patience: 2 }));
+    let samples = samples(6);
+    let whole = finetune(&samples, &offers(), &config, &mut NoHooks).unwrap();
+    assert!(whole.steps < 60 && whole.steps % 5 == 0 && whole.losses.len() == whole.steps, "{} steps", whole.steps);
+    let folder = tempfile::tempdir().unwrap();
+    let config = with(config, |c| c.recipe.checkpoint = Some(folder.path().to_path_buf()));
+    let mut stop = fields::Stop { at: 7, step: 0 };
+    assert!(matches!(finetune(&samples, &offers(), &config, &mut stop), Err(TrainError::Cancelled { step: 7 })));
+    let again = finetune(&samples, &offers(), &config, &mut NoHooks).unwrap();
+    assert_eq!((again.steps, again.losses), (whole.steps, whole.losses));
+}
+
+#[test]
+fn layers_near_the_input_learn_less_with_layer_wise_decay() {
+    use skysense_model::checkpoint::WeightFile;
+    let folder = tempfile::tempdir().unwrap();
+    let weights = |name: &str, decay: f64, steps: usize| {
+        let config = with(config(steps), |c| c.layer_decay = decay);
+        let trained = finetune(&samples(4), &offers(), &config, &mut NoHooks).unwrap();
+        let package = export(&trained, &folder.path().join(name), &MlmContext::default()).unwrap();
+        let file = WeightFile::open(&package.weights(), None).unwrap();
+        let patch = "backbone_s2.patch_embed.projection.weight";
+        let found = file.tensors().find(|(key, _)| *key == patch).map(|(_, at)| at.floats().unwrap());
+        found.unwrap_or_else(|| panic!("no {patch}"))
+    };
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+    // One step is far less than four, so it stands for the start.
+    let (start, same, less) = (weights("start", 0.05, 1), weights("same", 1.0, 8), weights("less", 0.3, 8));
+    let (moved, moved_less) = (apart(&same, &start), apart(&less, &start));
+    assert!(moved_less < moved / 3.0 && moved_less > 0.0, "{moved_less} against {moved}");
+}

@@ -14,7 +14,7 @@ use skysense_catalog::{Access, Exists};
 use skysense_contract::{Class, HeadKind, Quantity, Task};
 use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
-use skysense_train::{FinetuneConfig, Start, TrainError, Trained, export, finetune, planned_contract};
+use skysense_train::{EarlyStopping, FinetuneConfig, Start, TrainError, Trained, export, finetune, planned_contract};
 
 use crate::allocator::Keeping;
 use crate::apply::{chip_facts, most_dates, named_chips, offers, paired, planned_offers};
@@ -108,6 +108,12 @@ pub(crate) struct Settings {
     /// Whether probabilities are calibrated: what the head gives is divided by the temperature that suits the blocks that
     /// validate. Classes stay as they are.
     calibrate: bool,
+    /// What the learning rate is multiplied with from block to block of the encoders towards their input: 0.75, say, leaves
+    /// pretrained layers near it mostly as they are. 1 is one rate for all.
+    #[schemars(range(min = 0, max = 1))]
+    layer_decay: f64,
+    /// Ends training where what validates gets no better.
+    early_stopping: Option<Stopping>,
     /// Whether only the head learns.
     frozen: bool,
     /// Whether prototypes by region of the package at `start` are used, where it has some. They stay as they are; what is
@@ -153,6 +159,8 @@ impl Default for Settings {
             learning_rate: None,
             class_weights: Weights::Equal,
             calibrate: false,
+            layer_decay: 1.0,
+            early_stopping: None,
             frozen: false,
             prototypes: true,
             device: cpu(),
@@ -163,6 +171,24 @@ impl Default for Settings {
             validation: 0.2,
             licence: "proprietary".into(),
         }
+    }
+}
+
+/// When training ends early.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Stopping {
+    /// Steps between looks.
+    #[schemars(range(min = 1))]
+    every: usize,
+    /// Looks without a better score after which it ends.
+    #[schemars(range(min = 1))]
+    patience: usize,
+}
+
+impl Default for Stopping {
+    fn default() -> Self {
+        Self { every: 50, patience: 4 }
     }
 }
 
@@ -322,6 +348,9 @@ fn config(
         Weights::Balanced => ClassWeights::MedianFrequency,
     };
     config.calibrate = settings.calibrate;
+    config.layer_decay = settings.layer_decay;
+    config.early_stopping =
+        settings.early_stopping.map(|Stopping { every, patience }| EarlyStopping { every, patience });
     config.frozen = settings.frozen;
     config.prototypes = settings.prototypes;
     config.compute = compute(&settings.device, settings.precision, settings.checkpointing)?;
