@@ -45,13 +45,13 @@ mod series_builder;
 mod source;
 mod tensor;
 
-pub use chip::{ChipBatch, ChipSchema};
+pub use chip::{ChipBatch, ChipSchema, named_chips};
 pub use chip_builder::{ChipBuilder, ChipRow};
 pub use dataset::{DatasetBatch, DatasetBuilder, dataset_schema};
 pub use error::{EdgeError, Result};
 pub use facts::{
     ChipFacts, ClassFacts, DatasetFacts, ItemFacts, LocationFacts, MapFacts, ModalityFacts, ModelFacts, Period,
-    SampleFacts, SourceItem, ValueDecision,
+    QuantityFacts, SampleFacts, SourceItem, ValueDecision,
 };
 pub use feature::feature_schema;
 pub use item::{ItemBatch, ItemBuilder, ItemRow, item_schema};

@@ -16,6 +16,7 @@ mod model_reduce;
 mod model_verify;
 mod package;
 mod picture;
+mod raster_close;
 mod raster_tile;
 mod score;
 mod simulate;
@@ -37,6 +38,7 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<doctor::Doctor>(),
     tool::<stac_items::StacItems>(),
     tool::<stac_sensors::StacSensors>(),
+    tool::<raster_close::RasterClose>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
     tool::<model_verify::ModelVerify>(),

@@ -32,6 +32,21 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "skysense-shards",
         &["gdal", "gdal-sys", "ort", "burn", "stac", "skysense-engine", "skysense-catalog", "skysense-raster"],
     ),
+    ("skysense-maps", &["ort", "burn", "stac", "skysense-abi", "skysense-engine", "skysense-catalog"]),
+    // Every program that uses GDAL loads it: what computes is loaded once a workflow is opened.
+    (
+        "skysense-gdal",
+        &[
+            "ort",
+            "burn",
+            "stac",
+            "skysense-catalog",
+            "skysense-infer",
+            "skysense-model",
+            "skysense-plugin",
+            "skysense-train",
+        ],
+    ),
     ("skysense-infer", &["gdal", "gdal-sys", "burn", "stac", "skysense-engine"]),
     ("skysense-plugin", &["skysense-engine", "skysense-cli"]),
     // Engine and command know neither rasters nor models: everything geospatial comes through plugins.

@@ -14,10 +14,11 @@ use skysense_catalog::{CollectionRecord, Exists, Publishing, Target};
 use skysense_contract::Package;
 use skysense_edges::{MapBatch, MapFacts, ModelBatch, Period, RasterBuilder, RasterRow, raster_schema};
 use skysense_grid::ChipGrid;
+use skysense_maps::{FeatureType, Layer, Output, layers};
 use skysense_raster::{Blender, CogWriter};
 
 use crate::errors;
-use crate::maps::{Describe, FeatureType, Layer, Output, PeriodWriter, WrittenMap, describe, layers};
+use crate::maps::{Describe, PeriodWriter, WrittenMap, describe};
 use crate::settings::path;
 
 const DOC: &str = "\
@@ -61,9 +62,10 @@ pub(crate) struct Settings {
     /// Licence as an SPDX expression, or `other`.
     #[serde(default = "other")]
     license: String,
-    /// What is written of a prediction.
-    #[serde(default = "class_only")]
-    outputs: Vec<Output>,
+    /// What is written of a prediction; left out, the class, of a quantity its value, and of classes of which a chip may have
+    /// any their probabilities.
+    #[serde(default)]
+    outputs: Option<Vec<Output>>,
     /// Type in which features are stored.
     #[serde(default)]
     dtype: FeatureType,
@@ -77,10 +79,6 @@ const FEATURE: &str = "feature";
 
 fn other() -> String {
     "other".into()
-}
-
-fn class_only() -> Vec<Output> {
-    vec![Output::Class]
 }
 
 /// The node.
@@ -125,7 +123,7 @@ impl Node for StacWrite {
         let row = (job.grid.size() * job.grid.geobox().width * bytes) as u64;
         let working = Blender::bytes(&job.grid, job.facts.channels) as u64 + 2 * row + (64 << 20);
         Ok(NodePlan::new(raster_schema())
-            .facts(json!({"href": job.folder.join("collection.json"), "items": ids}))
+            .facts(json!({"href": job.folder.join("collection.json"), "items": ids, "layers": job.layers}))
             .cost("written", one_map * ids.len() as f64, "bytes")
             .cost("scratch", largest as f64, "bytes")
             .memory(working, 1 << 20)
@@ -166,14 +164,14 @@ impl Job {
         })?;
         let features = kind == FEATURE;
         let mut faults = Vec::new();
-        if !features && settings.outputs.is_empty() {
+        if !features && settings.outputs.as_ref().is_some_and(Vec::is_empty) {
             faults.push(Fault::new(
                 "/outputs",
                 "settings.invalid",
-                "outputs is empty, expected class, probability or entropy",
+                "outputs is empty, expected class, probability, entropy or value",
             ));
         }
-        let layers = layers(&facts, &settings.outputs, settings.dtype, features);
+        let layers = layers(&facts, settings.outputs.as_deref(), settings.dtype, features);
         if let Err(message) = &layers {
             faults.push(Fault::new("/outputs", "settings.invalid", message));
         }

@@ -5,6 +5,7 @@ mod data;
 mod docs;
 mod doctor;
 mod fmt;
+mod gdal;
 mod graph;
 mod init;
 mod model;
@@ -73,6 +74,7 @@ const COMMANDS: &[Entry] = &[
     entry::<verify::Verify>(),
     entry::<model::Model>(),
     entry::<qgis::Qgis>(),
+    entry::<gdal::Gdal>(),
     entry::<data::Data>(),
     entry::<doctor::Doctor>(),
     entry::<tool::Tool>(),

@@ -1,5 +1,7 @@
 //! One raster of an output: how blended values become stored numbers, and what the file says about them.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_edges::{ClassFacts, MapFacts};
@@ -18,19 +20,21 @@ const NO_FEATURE: i16 = i16::MIN;
 /// What is written of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Output {
+pub enum Output {
     /// The class of the highest probability.
     Class,
     /// The probability of each class, one band for each.
     Probability,
     /// How undecided the model is: 0 where one class is certain, 1 where all are equal.
     Entropy,
+    /// The value of a quantity, of a model that gives one.
+    Value,
 }
 
 /// Type in which features are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum FeatureType {
+pub enum FeatureType {
     /// As they are.
     #[default]
     Float32,
@@ -39,79 +43,128 @@ pub(crate) enum FeatureType {
 }
 
 /// One raster of an output.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Layer {
-    /// See [`Output::Class`]: pixel values of the classes, and the value of no data.
-    Class { classes: Vec<ClassFacts>, nodata: u8 },
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "layer")]
+pub enum Layer {
+    /// See [`Output::Class`].
+    Class {
+        /// The classes, in the order of the channels.
+        classes: Vec<ClassFacts>,
+        /// Value of pixels without data.
+        nodata: u8,
+    },
     /// See [`Output::Probability`].
-    Probability { classes: Vec<ClassFacts> },
+    Probability {
+        /// The classes, in the order of the channels.
+        classes: Vec<ClassFacts>,
+    },
     /// See [`Output::Entropy`].
     Entropy,
+    /// See [`Output::Value`].
+    Value {
+        /// Of the quantity.
+        name: String,
+        /// Empty where there is none.
+        unit: String,
+    },
     /// Feature maps.
-    Features { channels: usize, dtype: FeatureType },
+    Features {
+        /// How many.
+        channels: usize,
+        /// How they are stored.
+        dtype: FeatureType,
+    },
+}
+
+/// Pixels as they are stored, `[band, height, width]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    /// Bytes.
+    U8(Vec<u8>),
+    /// 16 bits, signed.
+    I16(Vec<i16>),
+    /// 32 bits, floating point.
+    F32(Vec<f32>),
 }
 
 /// The layers of an edge: those asked for of a prediction, or the features.
 ///
 /// # Errors
-/// In words: no value is left for pixels without data.
-pub(crate) fn layers(
+/// In words: no value is left for pixels without data, or an output that the task does not give.
+pub fn layers(
     facts: &MapFacts,
-    outputs: &[Output],
+    outputs: Option<&[Output]>,
     dtype: FeatureType,
     features: bool,
 ) -> std::result::Result<Vec<Layer>, String> {
     if features {
         return Ok(vec![Layer::Features { channels: facts.channels, dtype }]);
     }
-    let mut outputs = outputs.to_vec();
+    let any = facts.task == "multi_label";
+    let usual = match (&facts.quantity, any) {
+        (Some(_), _) => Output::Value,
+        (None, true) => Output::Probability,
+        (None, false) => Output::Class,
+    };
+    let mut outputs = outputs.map_or_else(|| vec![usual], <[Output]>::to_vec);
     outputs.sort();
     outputs.dedup();
-    let layer = |output| match output {
-        Output::Class => {
+    let layer = |output| match (output, &facts.quantity) {
+        (Output::Value, Some(quantity)) => {
+            Ok(Layer::Value { name: quantity.name.clone(), unit: quantity.unit.clone() })
+        }
+        (Output::Value, None) => Err(format!("{} gives no value, expected class, probability or entropy", facts.task)),
+        (_, Some(quantity)) => Err(format!("the model gives values of {}, expected value", quantity.name)),
+        (Output::Class | Output::Entropy, None) if any => {
+            Err("a chip may have any of these classes, so none is the one: expected probability".into())
+        }
+        (Output::Class, None) => {
             let free = (0..=255_u8).rev().find(|value| facts.classes.iter().all(|class| class.value != *value));
             let nodata = free.ok_or("all 256 values of a byte are classes: none is left for pixels without data")?;
             Ok(Layer::Class { classes: facts.classes.clone(), nodata })
         }
-        Output::Probability => Ok(Layer::Probability { classes: facts.classes.clone() }),
-        Output::Entropy => Ok(Layer::Entropy),
+        (Output::Probability, None) => Ok(Layer::Probability { classes: facts.classes.clone() }),
+        (Output::Entropy, None) => Ok(Layer::Entropy),
     };
     outputs.into_iter().map(layer).collect()
 }
 
 impl Layer {
     /// Key of the asset, and stem of the file.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Class { .. } => "class",
             Self::Probability { .. } => "probability",
             Self::Entropy => "entropy",
+            Self::Value { .. } => "value",
             Self::Features { .. } => "features",
         }
     }
 
     /// A title for people.
-    pub(crate) fn title(&self) -> &'static str {
+    pub fn title(&self) -> &'static str {
         match self {
             Self::Class { .. } => "Class of the highest probability",
             Self::Probability { .. } => "Probability of each class",
             Self::Entropy => "Entropy of the probabilities, 0 to 1",
+            Self::Value { .. } => "Value that the model gives",
             Self::Features { .. } => "Features of the model",
         }
     }
 
     /// Bytes of a stored pixel, over all bands.
-    pub(crate) fn pixel_bytes(&self) -> usize {
+    pub fn pixel_bytes(&self) -> usize {
         match self {
             Self::Class { .. } | Self::Entropy => 1,
             Self::Probability { classes } => classes.len(),
+            Self::Value { .. } => 4,
             Self::Features { channels, dtype: FeatureType::Float32 } => 4 * channels,
             Self::Features { channels, dtype: FeatureType::Int16 } => 2 * channels,
         }
     }
 
     /// What the file is.
-    pub(crate) fn spec(&self, geobox: GeoBox) -> CogSpec {
+    pub fn spec(&self, geobox: GeoBox) -> CogSpec {
         let step = 1.0 / STEPS;
         let quantised = |name: String, description: String| BandSpec {
             description: Some(description),
@@ -138,6 +191,11 @@ impl Layer {
                 vec![quantised("entropy".into(), "entropy of the probabilities over its largest value".into())],
                 Some(f64::from(NODATA)),
             ),
+            Self::Value { name, unit } => {
+                let unit = Some(unit.clone()).filter(|unit| !unit.is_empty());
+                let band = BandSpec { unit, ..BandSpec::named(name) };
+                CogSpec::values(geobox, DType::Float32, vec![band], Some(f64::NAN))
+            }
             Self::Features { channels, dtype } => {
                 let name = |channel: usize| format!("feature_{channel}");
                 match dtype {
@@ -165,32 +223,48 @@ impl Layer {
         }
     }
 
-    /// Encodes finished rows and appends them to the file.
-    ///
-    /// # Errors
-    /// A full disk, or rows that do not follow the last ones.
-    pub(crate) fn write(&self, writer: &mut CogWriter, rows: &Rows) -> Result<()> {
+    /// Channels of a map that a band is made of, of `channels` in all.
+    pub fn channels_of(&self, band: usize, channels: usize) -> Range<usize> {
+        match self {
+            Self::Class { .. } | Self::Entropy => 0..channels,
+            Self::Probability { .. } | Self::Value { .. } | Self::Features { .. } => band..band + 1,
+        }
+    }
+
+    /// Blended values as they are stored: of all channels, or of those of one band.
+    pub fn store(&self, rows: &Rows) -> Stored {
         let area = rows.width * rows.height;
         let channels = rows.values.len() / area.max(1);
         let pixel = |p: usize| (0..channels).map(move |c| rows.values[c * area + p]);
-        let bytes = |encode: &dyn Fn(usize) -> u8, nodata: u8| -> Vec<u8> {
-            (0..area).map(|p| if rows.valid[p] == 0 { nodata } else { encode(p) }).collect()
+        let bytes = |encode: &dyn Fn(usize) -> u8, nodata: u8| -> Stored {
+            Stored::U8((0..area).map(|p| if rows.valid[p] == 0 { nodata } else { encode(p) }).collect())
         };
         match self {
-            Self::Class { classes, nodata } => writer.write_rows(
-                rows.y,
-                &bytes(&|p| classes.get(highest(pixel(p))).map_or(*nodata, |class| class.value), *nodata),
-            ),
-            Self::Entropy => writer.write_rows(rows.y, &bytes(&|p| quantise(entropy(pixel(p), channels)), NODATA)),
-            Self::Probability { .. } => writer.write_rows(rows.y, &stored(rows, NODATA, quantise)),
-            Self::Features { dtype: FeatureType::Float32, .. } => {
-                writer.write_rows(rows.y, &stored(rows, f32::NAN, |value| value))
+            Self::Class { classes, nodata } => {
+                bytes(&|p| classes.get(highest(pixel(p))).map_or(*nodata, |class| class.value), *nodata)
+            }
+            Self::Entropy => bytes(&|p| quantise(entropy(pixel(p), channels)), NODATA),
+            Self::Probability { .. } => Stored::U8(stored(rows, NODATA, quantise)),
+            Self::Value { .. } | Self::Features { dtype: FeatureType::Float32, .. } => {
+                Stored::F32(stored(rows, f32::NAN, |value| value))
             }
             Self::Features { dtype: FeatureType::Int16, .. } => {
                 let limit = f64::from(i16::MAX);
                 let store = |value: f32| (f64::from(value) * FEATURE_STEPS).round().clamp(-limit, limit) as i16;
-                writer.write_rows(rows.y, &stored(rows, NO_FEATURE, store))
+                Stored::I16(stored(rows, NO_FEATURE, store))
             }
+        }
+    }
+
+    /// Encodes finished rows and appends them to the file.
+    ///
+    /// # Errors
+    /// A full disk, or rows that do not follow the last ones.
+    pub fn write(&self, writer: &mut CogWriter, rows: &Rows) -> Result<()> {
+        match self.store(rows) {
+            Stored::U8(pixels) => writer.write_rows(rows.y, &pixels),
+            Stored::I16(pixels) => writer.write_rows(rows.y, &pixels),
+            Stored::F32(pixels) => writer.write_rows(rows.y, &pixels),
         }
     }
 }
@@ -279,9 +353,22 @@ mod tests {
         }))
         .unwrap();
         facts.classes = vec![class(0), class(255)];
-        let found = layers(&facts, &[Output::Class], FeatureType::Float32, false).unwrap();
+        let found = layers(&facts, Some(&[Output::Class]), FeatureType::Float32, false).unwrap();
         assert!(matches!(found[0], Layer::Class { nodata: 254, .. }));
+        let names = |facts: &MapFacts, outputs| -> std::result::Result<Vec<&str>, String> {
+            Ok(layers(facts, outputs, FeatureType::Float32, false)?.iter().map(Layer::name).collect())
+        };
+        assert_eq!(names(&facts, None).unwrap(), ["class"]);
+        facts.task = "multi_label".into();
+        assert_eq!(names(&facts, None).unwrap(), ["probability"]);
+        assert!(names(&facts, Some(&[Output::Class])).unwrap_err().contains("any of these"));
+        let unit = "t/ha".to_owned();
+        let quantity = Some(skysense_edges::QuantityFacts { name: "biomass".into(), unit });
+        let values = MapFacts { task: "regression".into(), classes: vec![], quantity, ..facts.clone() };
+        assert_eq!(names(&values, None).unwrap(), ["value"]);
+        assert!(names(&values, Some(&[Output::Entropy])).unwrap_err().contains("expected value"));
+        facts.task = "segmentation".into();
         facts.classes = (0..=255).map(class).collect();
-        assert!(layers(&facts, &[Output::Class], FeatureType::Float32, false).is_err());
+        assert!(layers(&facts, Some(&[Output::Class]), FeatureType::Float32, false).is_err());
     }
 }
