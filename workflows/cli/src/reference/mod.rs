@@ -17,6 +17,7 @@ const OWN_PLUGIN: &str = "skysense";
 /// All generated files, by path from the root of the project.
 pub(crate) fn files(types: &NodeTypes) -> Vec<(&'static str, String)> {
     let own: NodeTypes = types.iter().filter(|kind| is_own(kind)).cloned().collect();
+    let own = own.with_triggers(types.triggers().cloned());
     vec![
         ("docs/CLI.md", command_line::page()),
         ("docs/NODES.md", nodes::page(&own)),

@@ -161,6 +161,8 @@ fn whatever_a_server_does_each_item_runs_once() {
         let text = |filter: String| filter.contains("updated") && !filter.contains("timestamp");
         server.bodies.lock().unwrap().iter().any(|body| text(body["filter"].to_string()))
     });
-    assert!(client.json("/api/v1/workflows/map")["triggers"][0]["state"]["cursor"]["way"] == 1);
+    field.wait("a look that did well so", |_| {
+        client.json("/api/v1/workflows/map")["triggers"][0]["state"]["cursor"]["way"] == 1
+    });
     assert_eq!(field.counts().get("done"), Some(&9));
 }

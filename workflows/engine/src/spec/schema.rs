@@ -62,20 +62,21 @@ impl NodeTypes {
                 "then": {"properties": {"with": {"$ref": target}}},
             })
         };
-        let known: Vec<Json> = self.triggers().map(docs).collect();
-        let uses = if known.is_empty() { json!({"type": "string"}) } else { json!({"oneOf": known}) };
         let mut schema = json!({
             "type": "object",
             "required": ["uses"],
             "additionalProperties": false,
             "properties": {
-                "uses": uses,
+                "uses": {"type": "string", "description": "Type of the trigger."},
                 "with": {"type": ["object", "null"], "description": "Settings of the trigger."},
                 "doc": {"type": "string", "description": "What the trigger is for."},
             },
-            "allOf": self.triggers().map(with).chain([json!({})]).collect::<Vec<_>>(),
         });
-        schema["properties"]["uses"]["description"] = json!("Type of the trigger.");
+        let known: Vec<Json> = self.triggers().map(docs).collect();
+        if !known.is_empty() {
+            schema["properties"]["uses"]["oneOf"] = known.into();
+            schema["allOf"] = self.triggers().map(with).collect();
+        }
         schema
     }
 
