@@ -313,7 +313,7 @@ impl Applied {
             let value = |(value, valid): (&f32, &u8)| if *valid == 0 { f32::NAN } else { *value };
             return Ok(rows.values.iter().zip(&rows.valid).map(value).collect());
         }
-        let layers = layers(&self.facts, &[Output::Class], FeatureType::Float32, false)?;
+        let layers = layers(&self.facts, Some(&[Output::Class]), FeatureType::Float32, false)?;
         match layers.first().map(|layer: &Layer| layer.store(rows)) {
             Some(Encoded::U8(pixels)) => Ok(pixels.into_iter().map(f32::from).collect()),
             _ => Err("the model gives no classes".into()),

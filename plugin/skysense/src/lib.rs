@@ -24,6 +24,7 @@ mod chips;
 mod credentials;
 mod data;
 mod errors;
+mod evaluate;
 mod maps;
 mod nodes;
 mod plots;

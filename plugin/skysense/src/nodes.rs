@@ -8,6 +8,7 @@ mod raster_samples;
 mod sample_locations;
 mod skysense_distill;
 mod skysense_embed;
+mod skysense_evaluate;
 mod skysense_finetune;
 mod skysense_pretrain;
 mod skysense_reduce;
@@ -31,6 +32,7 @@ pub const NODES: &[NodeEntry] = &[
     node::<skysense_distill::SkysenseDistill>(),
     node::<skysense_embed::SkysenseEmbed>(),
     node::<skysense_segment::SkysenseSegment>(),
+    node::<skysense_evaluate::SkysenseEvaluate>(),
     node::<metrics_read::MetricsRead>(),
     node::<stac_write::StacWrite>(),
 ];

@@ -25,5 +25,6 @@ mod published;
 mod reduced;
 mod regions;
 mod same_bytes;
+mod tasks;
 mod unfinished;
 mod verify;

@@ -148,7 +148,7 @@ impl<'a> Part<'a> {
     pub(super) fn see(&self, work: &Work<'_>, network: Network, tape: Tape) -> Seen {
         let Work { config, inputs, order, device, .. } = *work;
         let inner = device.clone().inner();
-        let teachers = stack(&samples(&self.teachers), inputs, &[1.0], false, &inner);
+        let teachers = stack(&samples(&self.teachers), inputs, &inner);
         let regions = |device: &Device| {
             let data = TensorData::new(self.regions.clone(), [self.regions.len()]);
             Tensor::<1, Int>::from_data(data, device)
@@ -156,7 +156,7 @@ impl<'a> Part<'a> {
         let theirs = network.teacher.features(&Tape::off(), &teachers, &regions(&inner), config.compute.precision);
         let (mut compared, mut chips, mut sums) = (Vec::new(), BTreeMap::new(), Sums::default());
         for (index, set) in self.sets.iter().enumerate() {
-            let batch = stack(&samples(&set.students), inputs, &[1.0], false, device);
+            let batch = stack(&samples(&set.students), inputs, device);
             let region = regions(device);
             // Small views lie in the region of their place.
             let views = set.students.len();

@@ -69,7 +69,11 @@ fn what_is_wrong_with_a_trigger_is_shown_where_it_stands() {
     for (trigger, place, words) in [
         ("  t: {uses: stac.pol}", "w.yaml:10:13", "did you mean `stac.poll`?"),
         ("  t: {uses: stac.poll, with: {href: x, every: 15m}}", "w.yaml:10:13", "need `run`"),
-        ("  t: {uses: stac.poll, with: {href: x, every: 1h, overlaps: 1d, run: {}}}", "w.yaml:10:53", "did you mean `overlap`?"),
+        (
+            "  t: {uses: stac.poll, with: {href: x, every: 1h, overlaps: 1d, run: {}}}",
+            "w.yaml:10:53",
+            "did you mean `overlap`?",
+        ),
         ("  t: {uses: stac.poll, with: {href: x, every: soon, run: {}}}", "w.yaml:10:49", "`every`"),
         (
             "  t:\n    uses: stac.poll\n    with:\n      href: x\n      every: 1h\n      select: {filter: \"a <\"}\n      run: {}",
