@@ -1,7 +1,7 @@
 //! Builds the C++ that GDAL's driver class needs, where there is a C++ compiler.
 //!
 //! GDAL's C interface can make a driver and cannot tell it how to open a file. Without a C++ compiler the plugin is built
-//! all the same, with its pixel function and no driver, and says so when it is asked for.
+//! all the same, with its pixel function and no driver, and cargo says so.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(driver)");

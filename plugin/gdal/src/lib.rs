@@ -13,6 +13,7 @@
 //! The process is another program's. All that is planned and computed is so in threads of ours; errors go to GDAL in the
 //! thread that asked; no panic leaves a function that GDAL calls.
 
+#![cfg_attr(not(driver), allow(dead_code, reason = "without the driver there is the pixel function alone"))]
 #![allow(non_snake_case, reason = "GDAL derives the name of a function from that of the file")]
 
 #[cfg(driver)]

@@ -156,7 +156,8 @@ fn register() {
             gdal_sys::CPLSetConfigOption(c"GDAL_DRIVER_PATH".as_ptr(), drivers.as_ptr());
             gdal_sys::CPLSetErrorHandler(Some(hear));
             gdal_sys::GDALAllRegister();
-            assert!(!gdal_sys::GDALGetDriverByName(c"SKYSENSE".as_ptr()).is_null(), "{}", told());
+            let driver = gdal_sys::GDALGetDriverByName(c"SKYSENSE".as_ptr());
+            assert!(!driver.is_null(), "no driver: was the plugin built without a C++ compiler? {}", told());
         }
     });
 }
