@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::GeoContext;
+use crate::{Detector, GeoContext};
 
 /// What one model package promises and asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,6 +153,9 @@ pub struct Head {
     pub task: String,
     /// Classes in the order of the logits.
     pub classes: Vec<Class>,
+    /// How boxes are found, where the model finds boxes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<Detector>,
 }
 
 /// One class of a map.
@@ -335,6 +338,7 @@ pub(crate) mod tests {
             head: Some(Head {
                 task: "segmentation".into(),
                 classes: vec![class(1, "water", "000000"), class(2, "1e5", "123456")],
+                detector: None,
             }),
             graphs: [Module::S2, Module::Fusion, Module::Head].map(graph).into(),
             probe: Probe { path: "probe.safetensors".into(), sha256: sum('2'), absolute: 1e-4, relative: 1e-4 },

@@ -49,6 +49,7 @@ pub fn mlm_item(contract: &Contract, weights_size: u64, context: &MlmContext) ->
 fn properties(contract: &Contract, context: &MlmContext, (start, end): (String, String)) -> Value {
     let task = match &contract.head {
         Some(head) if head.task == "segmentation" => "semantic-segmentation".to_string(),
+        Some(head) if head.detector.is_some() => "object-detection".to_string(),
         Some(head) => head.task.clone(),
         None => "similarity-search".to_string(),
     };
@@ -119,6 +120,13 @@ fn output(contract: &Contract, task: &str) -> Value {
         },
     });
     if let Some(head) = &contract.head {
+        if head.detector.is_some() {
+            output["result"] = json!({
+                "shape": [-1, head.classes.len() + 1],
+                "dim_order": ["region", axis],
+                "data_type": "float32"
+            });
+        }
         let classes = head
             .classes
             .iter()

@@ -168,7 +168,14 @@ impl Contract {
 
     fn head_faults(&self, faults: &mut Faults) {
         let Some(head) = &self.head else { return };
-        if head.classes.len() < 2 {
+        if let Some(detector) = &head.detector {
+            detector.faults().into_iter().for_each(|fault| faults.add("head.detector", fault));
+            if self.modalities.len() > 1 || self.graphs.contains_key(&Module::Fusion) {
+                faults.add("graphs", "has several modalities or a fusion, and a detector looks at one image");
+            }
+        }
+        // Of boxes one class is enough: the other is that there is none.
+        if head.classes.len() < if head.detector.is_some() { 1 } else { 2 } {
             faults.add("head.classes", format!("has {} classes, a map needs two or more", head.classes.len()));
         }
         for (index, class) in head.classes.iter().enumerate() {

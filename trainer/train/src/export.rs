@@ -36,7 +36,7 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
     let files = weights(&network.encoder, Some(&network.head), writer.folder(), SHARD)?;
     writer.weights_written(&files)?;
     writer.probe(&probe(trained)?, TOLERANCE, TOLERANCE)?;
-    let head = Head { task: "segmentation".into(), classes: config.classes.clone() };
+    let head = Head { task: "segmentation".into(), classes: config.classes.clone(), detector: None };
     let mut contract = setup.contract(&config.name, &config.licence, Some(head))?;
     contract.notes = notes(trained)?;
     let parameters = Some(network.num_params() as u64);

@@ -15,6 +15,6 @@ use crate::{FinetuneConfig, TrainError};
 pub fn planned_contract(offers: &BTreeMap<Modality, Offer>, config: &FinetuneConfig) -> Result<Contract, TrainError> {
     config.check()?;
     let setup = setup(&[], offers, &config.recipe)?.with_prototypes(config.prototypes);
-    let head = Head { task: "segmentation".into(), classes: config.classes.clone() };
+    let head = Head { task: "segmentation".into(), classes: config.classes.clone(), detector: None };
     setup.contract(&config.name, &config.licence, Some(head))
 }

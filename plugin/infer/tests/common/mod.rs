@@ -145,7 +145,11 @@ fn contract(channels: usize) -> Contract {
         encoders: BTreeMap::new(),
         calendar: Calendar::S2Only,
         geo_context: None,
-        head: Some(Head { task: "segmentation".into(), classes: (1..=CLASSES as u8).map(class).collect() }),
+        head: Some(Head {
+            task: "segmentation".into(),
+            classes: (1..=CLASSES as u8).map(class).collect(),
+            detector: None,
+        }),
         graphs: BTreeMap::new(),
         probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
         licence: "Apache-2.0".into(),

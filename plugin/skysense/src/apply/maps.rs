@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use skysense_abi::{BatchStream, DeviceLease, Host, Level, NodeError, NodePlan, RunInput, RunInputs};
 use skysense_contract::{GeoContext, Modality};
 use skysense_edges::{
-    ChipBatch, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
+    ChipBatch, ChipFacts, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
 };
 use skysense_grid::GeoBox;
 use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Series};
@@ -70,26 +70,17 @@ pub(crate) fn run(
 ) -> Result<BatchStream, NodeError> {
     let state: ModelState = planned(plan.state)?;
     let facts: MapFacts = planned(plan.facts)?;
-    let folder = match state.path {
-        Some(path) => path,
+    let folder = match &state.path {
+        Some(path) => path.clone(),
         None => model_path(inputs.require("model")?)?,
     };
     let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
-    let offers = planned_offers(&facts.chips)?;
-    let binding = package.contract().bind(&offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
     let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
-    let options = Options {
-        device: device.name().parse().map_err(|error| errors::infer(&error))?,
-        threads: settings.threads.unwrap_or_else(|| host.about().threads),
-        batch: settings.batch.unwrap_or(0),
-        dates: offers.iter().map(|(modality, offer)| (*modality, offer.dates)).collect(),
-        binding: Some(binding),
-        encoder: match task {
-            Task::Features(encoder) => encoder,
-            Task::Probabilities => None,
-        },
-        ..Options::default()
+    let encoder = match task {
+        Task::Features(encoder) => encoder,
+        Task::Probabilities => None,
     };
+    let options = options(settings, &package, &facts.chips, (&state, device.name(), encoder), &host)?;
     let batch = settings.batch.unwrap_or(BATCH).max(1);
     let model = Model::load(package, options).map_err(|error| errors::infer(&error))?;
     let record = model.record();
@@ -118,8 +109,32 @@ pub(crate) fn run(
     }))
 }
 
+/// How a model is opened for chips.
+///
+/// # Errors
+/// Chips that do not fit it, a device that has no such name.
+pub(crate) fn options(
+    settings: &Settings,
+    package: &skysense_contract::Package,
+    chips: &ChipFacts,
+    (state, device, encoder): (&ModelState, &str, Option<Modality>),
+    host: &Host,
+) -> Result<Options, NodeError> {
+    let offers = planned_offers(chips)?;
+    let binding = package.contract().bind(&offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
+    Ok(Options {
+        device: device.parse().map_err(|error| errors::infer(&error))?,
+        threads: settings.threads.unwrap_or_else(|| host.about().threads),
+        batch: settings.batch.unwrap_or(0),
+        dates: offers.iter().map(|(modality, offer)| (*modality, offer.dates)).collect(),
+        binding: Some(binding),
+        encoder,
+        ..Options::default()
+    })
+}
+
 /// The package that came with the run.
-fn model_path(mut port: RunInput) -> Result<PathBuf, NodeError> {
+pub(crate) fn model_path(mut port: RunInput) -> Result<PathBuf, NodeError> {
     let batch =
         port.next().ok_or_else(|| NodeError::new("model.missing", "no model came through the port `model`"))??;
     let model = ModelBatch::try_new(&batch).map_err(|error| errors::edge(&error))?;

@@ -4,8 +4,10 @@ mod fit;
 mod maps;
 mod plan;
 
-pub(crate) use fit::{BandsSetting, Settings, chip_facts, fit, modality_offers, offers, planned_offers};
-pub(crate) use maps::{Task, centre, chip_input, run};
+pub(crate) use fit::{
+    BandsSetting, ModelState, Settings, chip_facts, fit, map_facts, modality_offers, offers, planned_offers,
+};
+pub(crate) use maps::{Task, centre, chip_input, model_path, options, run};
 pub(crate) use plan::plan;
 
 /// What holds for both nodes, for their documentation.
