@@ -83,27 +83,24 @@ fn within(at: f32, side: usize) -> bool {
 }
 
 /// Maps `[image, channel, height, width]` → `[region, channel, bin row, bin column]`.
+///
+/// Channels lie side by side while it adds: a place is read once for all of them.
 pub fn pool(maps: &[f32], channels: usize, area: usize, places: &Places, bins: usize) -> Vec<f32> {
-    let of_bin = places.each;
-    let cells = bins * bins;
+    let (of_bin, cells) = (places.each, bins * bins);
+    let images = maps.len() / (channels * area).max(1);
+    let rows = turned(maps, (images, channels, area));
     let regions = places.index.len() / (cells * of_bin).max(1);
-    let mut pooled = vec![0.0; regions * channels * cells];
-    for region in 0..regions {
-        for bin in 0..cells {
-            let from = (region * cells + bin) * of_bin;
-            for at in from..from + of_bin {
-                let (index, weight) = (places.index[at] as usize, places.weight[at]);
-                if weight == 0.0 {
-                    continue;
-                }
-                let base = index / area * channels * area + index % area;
-                for channel in 0..channels {
-                    pooled[(region * channels + channel) * cells + bin] += weight * maps[base + channel * area];
-                }
+    let mut pooled = vec![0.0; regions * cells * channels];
+    for (bin, sums) in pooled.chunks_exact_mut(channels).enumerate() {
+        for at in bin * of_bin..(bin + 1) * of_bin {
+            let (index, weight) = (places.index[at] as usize, places.weight[at]);
+            if weight != 0.0 {
+                let row = &rows[index * channels..(index + 1) * channels];
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
             }
         }
     }
-    pooled
+    turned(&pooled, (regions, cells, channels))
 }
 
 /// The gradient of [`pool`]: what comes back to `images` maps.
@@ -114,18 +111,30 @@ pub fn pool_backward(
     bins: usize,
 ) -> Vec<f32> {
     let (of_bin, cells) = (places.each, bins * bins);
-    let mut given = vec![0.0; images * channels * area];
-    for (at, (&index, &weight)) in places.index.iter().zip(&places.weight).enumerate() {
-        if weight == 0.0 {
-            continue;
-        }
-        let (region, bin) = (at / of_bin / cells, at / of_bin % cells);
-        let base = index as usize / area * channels * area + index as usize % area;
-        for channel in 0..channels {
-            given[base + channel * area] += weight * gradient[(region * channels + channel) * cells + bin];
+    let regions = gradient.len() / (channels * cells).max(1);
+    let gradient = turned(gradient, (regions, channels, cells));
+    let mut rows = vec![0.0; images * area * channels];
+    for (bin, given) in gradient.chunks_exact(channels).enumerate() {
+        for at in bin * of_bin..(bin + 1) * of_bin {
+            let (index, weight) = (places.index[at] as usize, places.weight[at]);
+            if weight != 0.0 {
+                let row = &mut rows[index * channels..(index + 1) * channels];
+                row.iter_mut().zip(given).for_each(|(sum, value)| *sum += weight * value);
+            }
         }
     }
-    given
+    turned(&rows, (images, area, channels))
+}
+
+/// `[batch, a, b]` → `[batch, b, a]`.
+fn turned(values: &[f32], (batch, a, b): (usize, usize, usize)) -> Vec<f32> {
+    let mut turned = vec![0.0; batch * a * b];
+    for (from, to) in values.chunks_exact((a * b).max(1)).zip(turned.chunks_exact_mut((a * b).max(1))) {
+        for (at, row) in from.chunks_exact(b.max(1)).enumerate() {
+            row.iter().enumerate().for_each(|(column, value)| to[column * a + at] = *value);
+        }
+    }
+    turned
 }
 
 #[cfg(test)]

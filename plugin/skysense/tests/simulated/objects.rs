@@ -32,7 +32,7 @@ fn inputs(bench: &Bench) -> Inputs {
     let images = good(bench.plan("stac.search", search(scene(), &["aerial-rgb"]), &[]));
     let truth = good(bench.plan("stac.search", search(scene(), &["objects"]), &[]));
     let sensors = json!({"aerial-rgb": "hr-rgb"});
-    let cut = json!({"size": 8, "overlap": 4, "dates": {"max": 1}, "sensors": sensors});
+    let cut = json!({"size": 6, "overlap": 3, "dates": {"max": 1}, "sensors": sensors});
     let chips = good(bench.plan("raster.chips", cut, &[("items", &images)]));
     let batches = bench.run(&chips, &[("items", &images, Vec::new())]).unwrap();
     Inputs { images, truth, chips, batches }

@@ -54,10 +54,10 @@ pub struct Dense {
 
 impl DetectorConfig {
     /// The usual one on an encoder: 256 channels and 1024 hidden ones, on narrow encoders (up to 48 channels in the first
-    /// stage) a quarter of that; our choice.
+    /// stage) an eighth of that; our choice.
     pub fn new(backbone: SwinV2Config, classes: usize, detector: Detector) -> Self {
         let out_stages = (0..backbone.depths.len()).collect();
-        let (channels, hidden) = if backbone.channels > 48 { (256, 1024) } else { (64, 256) };
+        let (channels, hidden) = if backbone.channels > 48 { (256, 1024) } else { (32, 128) };
         let strides = (0..=backbone.depths.len()).map(|level| backbone.patch << level).collect();
         let detector = Detector { strides, pooled: backbone.depths.len(), ..detector };
         Self { backbone: SwinV2Config { out_stages, ..backbone }, channels, hidden, classes, detector }

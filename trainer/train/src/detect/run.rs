@@ -9,7 +9,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use skysense_collective::Group;
-use skysense_contract::{Checksum, Input, Modality, Offer};
+use skysense_contract::{Checksum, Detector, Input, Modality, Offer};
 use skysense_detect::{Assigned, Found, Midpoint, Object, Region, RotatedBox, Thresholds, assign, encode, sample};
 use skysense_metric::{MetricError, Rect};
 use skysense_model::{Checkpointing, Dense, DetectorNetwork, Precision, Tape};
@@ -31,8 +31,10 @@ use crate::{Hooks, TrainError, together};
 
 /// Anchors of an image that a step learns from, and most of them that are positive (Faster R-CNN, section 3.1.2).
 const ANCHORS: (usize, f64) = (256, 0.5);
-/// Proposals of an image that a step learns from (Girshick 2015, section 2.3, with Detectron's count).
+/// Proposals of an image that a step learns from (Girshick 2015, section 2.3, with Detectron's count), and the same where
+/// few are looked at.
 const PROPOSALS: (usize, f64) = (512, 0.25);
+const FEW_PROPOSALS: (usize, f64) = (64, 0.25);
 
 /// A trained detector and how it did. [`super::export_detector`] writes it as a package.
 #[derive(Debug)]
@@ -191,13 +193,8 @@ impl<'a> Run<'a> {
         let first = self.anchor_loss(&dense, &mut drawn, detector.proposal_codes())?;
         let mut regions = Regions::default();
         for (at, (drawn, proposed)) in drawn.iter_mut().zip(proposed).enumerate() {
-            regions.add(
-                at,
-                drawn,
-                proposed,
-                (self.config.rotated, self.config.classes.len()),
-                &detector.deviations(),
-            )?;
+            let wanted = if detector.proposals.count < PROPOSALS.0 { FEW_PROPOSALS } else { PROPOSALS };
+            regions.add(at, drawn, proposed, (detector, self.config.classes.len(), wanted))?;
         }
         if regions.all.is_empty() {
             return Ok(first);
@@ -309,12 +306,12 @@ impl Regions {
         image: usize,
         drawn: &mut Drawn,
         mut proposed: Vec<RotatedBox>,
-        (rotated, classes): (bool, usize),
-        deviations: &[f32],
+        (detector, classes, wanted): (&Detector, usize, (usize, f64)),
     ) -> Result<(), TrainError> {
         let objects = &drawn.image.objects;
         proposed.extend(objects.iter().filter(|object| !object.ignored).map(|object| object.area));
-        let (learned, assigned) = if rotated {
+        let deviations = detector.deviations();
+        let (learned, assigned) = if detector.rotated {
             let (learned, ignored) = told_apart(objects, RotatedBox::quad)?;
             let shapes = proposed.iter().map(RotatedBox::quad).collect::<Result<Vec<_>, _>>()?;
             (learned.0, assign(&shapes, &learned.1, &ignored, Thresholds::PROPOSALS))
@@ -323,14 +320,14 @@ impl Regions {
             let shapes = proposed.iter().map(RotatedBox::rect).collect::<Result<Vec<_>, _>>()?;
             (learned.0, assign(&shapes, &learned.1, &ignored, Thresholds::PROPOSALS))
         };
-        let (positive, negative) = sample(&assigned, PROPOSALS.0, PROPOSALS.1, &mut drawn.rng);
+        let (positive, negative) = sample(&assigned, wanted.0, wanted.1, &mut drawn.rng);
         let weight = 1.0 / (positive.len() + negative.len()).max(1) as f32;
         for at in positive.into_iter().chain(negative) {
             let area = proposed[at];
             let (class, codes) = match assigned[at] {
                 Assigned::Object(object) => {
                     let Object { area: target, class, .. } = &learned[object];
-                    (*class, Some(encode(&area, target, deviations)))
+                    (*class, Some(encode(&area, target, &deviations)))
                 }
                 _ => (classes, None),
             };
