@@ -74,8 +74,16 @@ impl Node for Ndvi {
             licence: "none".into(),
             path: None,
         };
-        let facts =
-            MapFacts { chips, model, channels: 1, classes: Vec::new(), margin: 0, absent_bands: Default::default() };
+        let facts = MapFacts {
+            chips,
+            model,
+            channels: 1,
+            task: "features".into(),
+            classes: Vec::new(),
+            quantity: None,
+            margin: 0,
+            absent_bands: Default::default(),
+        };
         let bytes = (side * side * 5) as u64 + 1024;
         Ok(NodePlan::new(feature_schema(1, side))
             .facts(serde_json::to_value(facts).map_err(|e| NodeError::from_error("facts", &e))?)

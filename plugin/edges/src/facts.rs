@@ -180,14 +180,33 @@ pub struct MapFacts {
     pub model: ModelFacts,
     /// Channels of a feature map; classes of a prediction.
     pub channels: usize,
-    /// Classes of a prediction; none for features.
+    /// Name of the task that a prediction answers; `segmentation` where it is not said.
+    #[serde(default = "segmentation")]
+    pub task: String,
+    /// Classes of a prediction; none for features and quantities.
     #[serde(default)]
     pub classes: Vec<ClassFacts>,
+    /// What the values of a regression are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<QuantityFacts>,
     /// Pixels at the rim of a chip that depend on what lies outside it.
     pub margin: usize,
     /// Bands that the model was trained with and ran without, by modality.
     #[serde(default)]
     pub absent_bands: BTreeMap<String, Vec<String>>,
+}
+
+fn segmentation() -> String {
+    "segmentation".into()
+}
+
+/// A quantity that a map has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuantityFacts {
+    /// Name, such as `biomass`.
+    pub name: String,
+    /// Unit, empty where there is none.
+    pub unit: String,
 }
 
 /// What identifies a model.

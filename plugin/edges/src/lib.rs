@@ -53,7 +53,7 @@ pub use dataset::{DatasetBatch, DatasetBuilder, dataset_schema};
 pub use error::{EdgeError, Result};
 pub use facts::{
     ChipFacts, ClassFacts, DatasetFacts, ItemFacts, LocationFacts, MapFacts, ModalityFacts, ModelFacts, Period,
-    SampleFacts, SourceItem, ValueDecision,
+    QuantityFacts, SampleFacts, SourceItem, ValueDecision,
 };
 pub use feature::feature_schema;
 pub use item::{ItemBatch, ItemBuilder, ItemRow, item_schema};

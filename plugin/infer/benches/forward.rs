@@ -77,7 +77,7 @@ fn main() {
     let model = Model::open(package, options).expect("a package that was just written");
     let chips = vec![chip.all(); CHIPS];
     let whole = warm_median(RUNS, || {
-        model.segment(&chips).expect("chips that fit");
+        model.predict(&chips).expect("chips that fit");
     });
     report.insert("segment_ms_per_chip".into(), json!(whole / CHIPS as f64));
     report.insert("runtime".into(), json!(model.record().runtime));

@@ -114,6 +114,14 @@ pub enum InferError {
         /// Name of the model.
         model: String,
     },
+    /// Chips of two times that are not pairs.
+    #[error("{before} earlier chips and {after} later ones are no pairs\nhint: give both times of each chip")]
+    Pairs {
+        /// Of the earlier time.
+        before: usize,
+        /// Of the later time.
+        after: usize,
+    },
     /// An Arrow array cannot hold pixels.
     #[error("pixels are an Arrow array of {found}, expected UInt8, Int16 or Float32 without nulls")]
     Arrow {

@@ -15,7 +15,7 @@
 //! let model = Model::open("model", Options::default())?;
 //! let pixels = vec![0_i16; 2 * 10 * 128 * 128]; // [time, band, height, width]
 //! let series = Series { pixels: Pixels::I16(&pixels), valid: None, datetimes: &[0, 864_000_000] };
-//! let probabilities = model.segment(&[ChipInput::default().with_s2(series)])?;
+//! let probabilities = model.predict(&[ChipInput::default().with_s2(series)])?;
 //! let head = model.package().contract().head.as_ref();
 //! assert_eq!(head.map(|head| head.classes.len()), Some(probabilities.channels));
 //! # Ok(())

@@ -7,7 +7,7 @@ use serde::Serialize;
 use skysense_contract::{Module, Package};
 
 use crate::model::Keep;
-use crate::probe::{Batch, last};
+use crate::probe::{Batch, NOW, last};
 use crate::session::choose;
 use crate::{InferError, Maps, Model, Options, runtime};
 
@@ -39,7 +39,7 @@ pub fn ranges(watched: &Package, files: &[&Path], options: &Options) -> Result<(
         let batch = Batch::read(watched, file)?;
         let model = build(watched, &batch, options)?;
         last(&model, &batch)?;
-        chips += batch.chips().len();
+        chips += batch.count();
         widen(&mut all, model.ranges());
     }
     Ok((all, chips))
@@ -62,7 +62,7 @@ pub fn widen(all: &mut ModuleRanges, more: ModuleRanges) {
 /// As [`Model::open`] and [`Model::features`].
 pub fn likeness(float: &Package, reduced: &Package, options: &Options) -> Result<Likeness, InferError> {
     let batch = Batch::read(float, &float.probe())?;
-    let chips = batch.chips();
+    let chips = batch.chips(NOW);
     let (one, other) = (build(float, &batch, options)?, build(reduced, &batch, options)?);
     let found = last(&other, &batch)?;
     let expected = batch.output(float)?;

@@ -6,13 +6,18 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype as Stored, SafeTensors};
 use serde::Serialize;
-use skysense_contract::{Dtype, Modality, Package, sha256_bytes};
+use skysense_contract::{Contract, Dtype, Modality, Package, sha256_bytes};
 
 use crate::model::{Keep, Record, is_detector, probe_detector};
 use crate::runtime::Runtime;
 use crate::{
     ChipInput, Device, InferError, Maps, Model, OPTIMISATION, Options, Pixel, Pixels, ProbeRule, Series, cache_folder,
 };
+
+/// Place of the time that is looked at.
+pub(crate) const NOW: usize = 0;
+/// Place of the earlier time.
+pub(crate) const BEFORE: usize = 1;
 
 /// How a probe came out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,9 +87,10 @@ pub(crate) fn held(model: &Model, batch: &Batch) -> Result<ProbeReport, InferErr
 
 /// What the last graph gives for a batch.
 pub(crate) fn last(model: &Model, batch: &Batch) -> Result<Maps, InferError> {
-    match model.package().contract().head {
-        Some(_) => model.logits(&batch.chips()),
-        None => model.features(&batch.chips()),
+    match &model.package().contract().head {
+        Some(head) if head.task.compares() => model.compared(&batch.chips(BEFORE), &batch.chips(NOW)),
+        Some(_) => model.logits(&batch.chips(NOW)),
+        None => model.features(&batch.chips(NOW)),
     }
 }
 
@@ -168,7 +174,8 @@ fn remember(marker: &Path, report: &ProbeReport) -> std::io::Result<()> {
 
 /// A stored batch, read.
 pub(crate) struct Batch {
-    series: BTreeMap<Modality, Stack>,
+    /// Of the time that is looked at, and of an earlier one where the model compares two.
+    series: [BTreeMap<Modality, Stack>; 2],
     output: Option<Vec<f32>>,
     regions: Option<Vec<i64>>,
     chips: usize,
@@ -194,34 +201,9 @@ impl Batch {
         let bytes = fs::read(path).map_err(|error| fault(error.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| fault(error.to_string()))?;
         let contract = package.contract();
-        let mut series = BTreeMap::new();
         let mut chips = None;
-        for (modality, input) in &contract.modalities {
-            let Ok(tensor) = file.tensor(modality.name()) else { continue };
-            let side = contract.chip_size * input.scale;
-            let &[batch, time, band, height, width] = tensor.shape() else {
-                return Err(fault(format!("{modality} is {:?}, expected five axes", tensor.shape())));
-            };
-            if (band, height, width) != (input.bands.len(), side, side) || *chips.get_or_insert(batch) != batch {
-                return Err(fault(format!("{modality} is {:?}", tensor.shape())));
-            }
-            let pixels = match (input.dtype, tensor.dtype()) {
-                (Dtype::U8, Stored::U8) => Values::U8(tensor.data().to_vec()),
-                (Dtype::I16, Stored::I16) => Values::I16(numbers(tensor.data())),
-                (Dtype::F32, Stored::F32) => Values::F32(numbers(tensor.data())),
-                (expected, found) => return Err(fault(format!("{modality} is {found:?}, expected {expected:?}"))),
-            };
-            let days = match file.tensor(&format!("{modality}.day")) {
-                Ok(days) => integers(days.data()),
-                Err(_) => vec![0; batch * time],
-            };
-            if days.len() != batch * time {
-                return Err(fault(format!("{modality}.day has {} values for {batch} × {time} dates", days.len())));
-            }
-            // 1970 is no leap year, so its days are the rows of the calendar encoding.
-            let datetimes = days.iter().map(|day| day.clamp(&0, &364) * 86_400_000).collect();
-            series.insert(*modality, Stack { pixels, datetimes, time });
-        }
+        let now = series(contract, &file, "", &mut chips).map_err(fault)?;
+        let before = series(contract, &file, "before.", &mut chips).map_err(fault)?;
         let output = file.tensor("output").ok();
         if let Some(output) = output.as_ref().filter(|output| output.dtype() != Stored::F32) {
             return Err(fault(format!("output is {:?}, expected F32", output.dtype())));
@@ -231,7 +213,8 @@ impl Batch {
         if regions.as_ref().is_some_and(|regions| regions.len() != chips) {
             return Err(fault(format!("region must have one value for each of {chips} chips")));
         }
-        Ok(Self { series, output: output.map(|output| numbers(output.data())), regions, chips })
+        let output = output.map(|output| numbers(output.data()));
+        Ok(Self { series: [now, before], output, regions, chips })
     }
 
     /// What the float model gives for the batch.
@@ -242,15 +225,24 @@ impl Batch {
 
     /// How a model is opened to run this batch: with all bands, its sequence as long as the batch's.
     pub(crate) fn options(&self, options: &Options) -> Options {
-        let dates = self.series.iter().map(|(modality, series)| (*modality, series.time)).collect();
+        let mut dates = BTreeMap::new();
+        for (modality, series) in self.series.iter().flatten() {
+            let most = dates.entry(*modality).or_insert(0);
+            *most = series.time.max(*most);
+        }
         Options { binding: None, encoder: None, dates, ..options.clone() }
     }
 
-    /// The chips of the batch.
-    pub(crate) fn chips(&self) -> Vec<ChipInput<'_>> {
+    /// How many chips it has.
+    pub(crate) fn count(&self) -> usize {
+        self.chips
+    }
+
+    /// The chips of the batch at a time.
+    pub(crate) fn chips(&self, time: usize) -> Vec<ChipInput<'_>> {
         let chip = |index: usize| {
             let mut chip = ChipInput { region: self.regions.as_ref().map(|r| r[index]), ..ChipInput::default() };
-            for (modality, stack) in &self.series {
+            for (modality, stack) in &self.series[time] {
                 let series = stack.of(index, self.chips);
                 match modality {
                     Modality::Hr => chip.hr = Some(series),
@@ -262,6 +254,43 @@ impl Batch {
         };
         (0..self.chips).map(chip).collect()
     }
+}
+
+/// The acquisitions of one time; `chips` is their number, which all must agree on.
+fn series(
+    contract: &Contract,
+    file: &SafeTensors<'_>,
+    prefix: &str,
+    chips: &mut Option<usize>,
+) -> Result<BTreeMap<Modality, Stack>, String> {
+    let mut found = BTreeMap::new();
+    for (modality, input) in &contract.modalities {
+        let Ok(tensor) = file.tensor(&format!("{prefix}{modality}")) else { continue };
+        let side = contract.chip_size * input.scale;
+        let &[batch, time, band, height, width] = tensor.shape() else {
+            return Err(format!("{prefix}{modality} is {:?}, expected five axes", tensor.shape()));
+        };
+        if (band, height, width) != (input.bands.len(), side, side) || *chips.get_or_insert(batch) != batch {
+            return Err(format!("{prefix}{modality} is {:?}", tensor.shape()));
+        }
+        let pixels = match (input.dtype, tensor.dtype()) {
+            (Dtype::U8, Stored::U8) => Values::U8(tensor.data().to_vec()),
+            (Dtype::I16, Stored::I16) => Values::I16(numbers(tensor.data())),
+            (Dtype::F32, Stored::F32) => Values::F32(numbers(tensor.data())),
+            (expected, found) => return Err(format!("{prefix}{modality} is {found:?}, expected {expected:?}")),
+        };
+        let days = match file.tensor(&format!("{prefix}{modality}.day")) {
+            Ok(days) => integers(days.data()),
+            Err(_) => vec![0; batch * time],
+        };
+        if days.len() != batch * time {
+            return Err(format!("{prefix}{modality}.day has {} values for {batch} × {time} dates", days.len()));
+        }
+        // 1970 is no leap year, so its days are the rows of the calendar encoding.
+        let datetimes = days.iter().map(|day| day.clamp(&0, &364) * 86_400_000).collect();
+        found.insert(*modality, Stack { pixels, datetimes, time });
+    }
+    Ok(found)
 }
 
 impl Stack {

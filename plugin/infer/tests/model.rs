@@ -40,7 +40,7 @@ fn the_whole_model_agrees_with_burn() {
     let model = case.open();
     let features = model.features(&[case.chip.all()]).unwrap();
     hold("features", &features.values, &case.tiny.features(&case.chip).into_data().try_to_vec::<f32>().unwrap());
-    let probabilities = model.segment(&[case.chip.all()]).unwrap();
+    let probabilities = model.predict(&[case.chip.all()]).unwrap();
     let logits = case.tiny.logits(&case.chip);
     let area = SIZE * SIZE;
     for place in 0..area {

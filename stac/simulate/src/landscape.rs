@@ -41,9 +41,16 @@ pub(crate) struct Landscape {
     crops: Vec<(Material, f64)>,
     woods: Vec<Material>,
     has_roads: bool,
+    /// Share of the parcels that are built over.
+    built: f64,
 }
 
 impl Landscape {
+    /// The same with a share of its parcels built over.
+    pub(crate) fn built(&self, share: f64) -> Self {
+        Self { built: share, ..self.clone() }
+    }
+
     /// The landscape of a scene that covers `[west, south, east, north]`.
     pub(crate) fn new(spec: &SceneSpec, bounds: [f64; 4]) -> Self {
         // In a scene of less than 3 km everything shrinks with it, so a small one shows all classes too.
@@ -67,6 +74,7 @@ impl Landscape {
             crops: sown.into_iter().filter(|(material, _)| allowed(*material)).collect(),
             woods: [Material::Broadleaf, Material::Conifer].into_iter().filter(|m| allowed(*m)).collect(),
             has_roads: allowed(Material::Asphalt),
+            built: 0.0,
         };
         if allowed(Material::Water) {
             landscape.water_above = quantile(bounds, 1.0 - WATER_SHARE, |x, y| landscape.wetness(x, y));
@@ -107,6 +115,9 @@ impl Landscape {
 
     /// What covers a whole parcel, decided at its site.
     fn cover(&self, cell: &Nearest) -> Material {
+        if unit_of(cell.id, 22) < self.built {
+            return Material::Paved;
+        }
         let (x, y) = (cell.site.0, cell.site.1 / 1.35);
         if self.wood(x, y) > self.forest_above && !self.woods.is_empty() {
             let pick = fractal(self.stream(8), x / self.wave, y / self.wave, 2) + 0.35 * (unit_of(cell.id, 20) - 0.5);
@@ -198,6 +209,25 @@ mod tests {
             }
             assert!(shares.iter().all(|share| *share < 0.4), "{shares:?}");
         }
+    }
+
+    #[test]
+    fn about_the_share_of_parcels_is_built_over_and_nothing_else_changes() {
+        let spec = SceneSpec { size: 512, ..SceneSpec::default() };
+        let before = Landscape::new(&spec, [400_000.0, 5_300_000.0, 405_120.0, 5_305_120.0]);
+        let after = before.built(0.3);
+        let (mut parcels, mut built) = (0, 0);
+        for at in 0..128 * 128 {
+            let place = |index: usize| (index as f64 + 0.5) * 40.0;
+            let (x, y) = (400_000.0 + place(at % 128), 5_300_000.0 + place(at / 128));
+            let (one, other) = (before.at(x, y), after.at(x, y));
+            let open = (2..=8).contains(&one.material.class_value());
+            assert!(one == other || (open && other.material == Material::Paved), "{one:?} became {other:?}");
+            parcels += usize::from(open);
+            built += usize::from(one != other);
+        }
+        let share = built as f64 / parcels as f64;
+        assert!((0.2..0.4).contains(&share), "{share}");
     }
 
     #[test]

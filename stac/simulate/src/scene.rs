@@ -9,7 +9,7 @@ use skysense_grid::GeoBox;
 use skysense_raster::{Content, DType};
 
 use crate::folder::Folder;
-use crate::ground::{BLOCK, spots};
+use crate::ground::{BLOCK, Looks, Spot, spots};
 use crate::landscape::Landscape;
 use crate::layout::{Granule, Layout, Placement, days, moisture};
 use crate::noise::hash;
@@ -91,6 +91,19 @@ pub fn simulate(spec: &SceneSpec, out: impl AsRef<Path>) -> Result<SceneReport> 
     studio.radar()?;
     studio.aerial()?;
     let classes = studio.labels()?;
+    if spec.cover {
+        studio.cover()?;
+    }
+    if spec.changed > 0.0 {
+        let built = landscape.built(spec.changed);
+        // Another sky and other days than a year before.
+        let later = SceneSpec { year: spec.year + 1, seed: hash(spec.seed, 0x1a7e, 1), ..spec.clone() };
+        let mut studio = Studio { spec: &later, layout: &layout, landscape: &built, folder: &mut folder };
+        studio.optical()?;
+        studio.radar()?;
+        studio.labels()?;
+        studio.changes(&landscape, spec.year)?;
+    }
     folder.catalog(&format!("{} x {} m, seed {}", spec.size * 10, spec.size * 10, spec.seed))?;
     let (items, rasters, bytes) = (folder.items(), folder.rasters, folder.bytes()?);
     let catalog = folder.finish()?;
@@ -335,6 +348,49 @@ impl Studio<'_> {
             share: counts[usize::from(class.value)] as f64 / total,
         };
         Ok(CLASSES.iter().filter(|class| self.spec.has(class.value)).map(report).collect())
+    }
+
+    /// What is another class than it was before.
+    fn changes(&mut self, before: &Landscape, year: i32) -> Result<()> {
+        let (zone, area) = (self.layout.zone, &self.layout.area);
+        let name = format!("CHANGES_SIM_{year}");
+        let path = self.folder.raster(stac::CHANGES, &name, "changes")?;
+        let mut writer = Raster::create_map(&path, area, &stac::CHANGE_CLASSES)?;
+        let placement = Placement::new(area, zone, zone);
+        for (first, rows) in blocks(area.height) {
+            let mut values = Vec::with_capacity(rows * area.width);
+            for row in first..first + rows {
+                let class = |landscape: &Landscape, (x, y)| landscape.at(x, y).material.class_value();
+                let places = placement.row(row as i64);
+                let changed = |place: &(f64, f64)| class(before, *place) != class(self.landscape, *place);
+                values.extend(places[1..=area.width].iter().map(|place| 1 + u8::from(changed(place))));
+            }
+            writer.rows(&[values.as_slice()])?;
+        }
+        writer.finish()?;
+        self.folder.item(stac::CHANGES, &name, &stac::changes_item(&Place::of(area)?, &name, year))
+    }
+
+    /// The share of green ground on the first of July, of pixels as the sensors see them.
+    fn cover(&mut self) -> Result<()> {
+        const JULY: u32 = 182;
+        let (zone, area, spec) = (self.layout.zone, &self.layout.area, self.spec);
+        let name = format!("COVER_SIM_{}", spec.year);
+        let path = self.folder.raster(stac::COVER, &name, "cover")?;
+        let nodata = Some(RADAR_NODATA);
+        let mut writer = Raster::create(&path, area, &["cover"], DType::Float32, nodata, Content::Values)?;
+        let placement = Placement::new(area, zone, zone);
+        let mut looks = Looks::new(f64::from(JULY), moisture(spec.seed, JULY));
+        for (first, rows) in blocks(area.height) {
+            let ground = spots(self.landscape, &placement, area, first, rows);
+            let mut green = |spot: &Spot| (100.0 * spot.mix(&mut looks, |look| [look.green()])[0]) as f32;
+            let values: Vec<f32> = ground.iter().map(&mut green).collect();
+            writer.rows(&[values.as_slice()])?;
+        }
+        writer.finish()?;
+        let when = stamp(self.moment(JULY, 12.0));
+        let item = stac::cover_item(&Place::of(area)?, &name, &when, RADAR_NODATA);
+        self.folder.item(stac::COVER, &name, &item)
     }
 
     /// A day of the scene's year at an hour of local solar time, in UTC.

@@ -130,6 +130,11 @@ impl Look {
         Self { material, cover: cover(material, parcel, day), tone: 1.0 + vary * (unit_of(parcel, 50) - 0.5), moisture }
     }
 
+    /// Share of green leaves, 0 to 1.
+    pub(crate) fn green(&self) -> f64 {
+        self.cover.green
+    }
+
     /// Surface reflectance `[band]`, 0 to 1, where `texture` in `[-1, 1]` is the unevenness within the parcel.
     pub(crate) fn reflectance(&self, texture: f64) -> [f64; 10] {
         let parts = parts(self.material);

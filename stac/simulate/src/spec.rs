@@ -43,6 +43,12 @@ pub struct SceneSpec {
     pub classes: Vec<String>,
     /// Longitude and latitude of the middle of the scene. With two zones the longitude moves to the nearest zone border.
     pub center: [f64; 2],
+    /// Share of the fields, meadows and woods that are built over after `year`. More than 0 adds the same number of dates in the
+    /// year after, its class map, and a map of what changed.
+    #[schemars(range(min = 0, max = 0.9))]
+    pub changed: f64,
+    /// Adds the true share of green ground on the first day of July, in percent: a quantity to learn.
+    pub cover: bool,
     /// Overwrite a folder that holds a simulated scene.
     pub replace: bool,
 }
@@ -63,6 +69,8 @@ impl Default for SceneSpec {
             objects: 0,
             classes: Vec::new(),
             center: [14.6, 48.2],
+            changed: 0.0,
+            cover: false,
             replace: false,
         }
     }
@@ -90,6 +98,11 @@ impl SceneSpec {
         }
         within("center[0]", self.center[0], -180.0, 180.0)?;
         within("center[1]", self.center[1], -75.0, 75.0)?;
+        within("changed", self.changed, 0.0, 0.9)?;
+        if self.changed > 0.0 && !self.has(9) {
+            let expected = "`settlement` among the classes, which is what fields are built over with";
+            return Err(spec("changed", self.changed, expected));
+        }
         let days = (self.season[1] - self.season[0] + 1) as usize;
         within("dates", self.dates, 1, days)?;
         within("radar_dates", self.radar_dates, 0, days)?;
@@ -137,6 +150,8 @@ mod tests {
         wrong(|s| s.season = [200, 202], "dates is 8");
         wrong(|s| s.hr = 300, "hr is 300");
         wrong(|s| s.objects = 3, "objects is 3");
+        wrong(|s| s.changed = 1.0, "changed is 1");
+        wrong(|s| (s.changed, s.classes) = (0.1, vec!["maize".into()]), "settlement");
         wrong(|s| s.classes = vec!["wheat".into()], "winter_wheat");
         wrong(|s| s.classes = vec!["water".into(), "road".into()], "at least one forest");
         SceneSpec::default().check().unwrap();

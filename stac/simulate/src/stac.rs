@@ -22,18 +22,25 @@ const CLASSIFICATION: &str = "https://stac-extensions.github.io/classification/v
 const COG: &str = "image/tiff; application=geotiff; profile=cloud-optimized";
 
 /// The collections of a scene in the order of the catalog.
-pub(crate) const COLLECTIONS: [(&str, &str); 5] = [
+pub(crate) const COLLECTIONS: [(&str, &str); 7] = [
     (SENTINEL_2_L2A, "Simulated Sentinel-2 surface reflectance with scene classification"),
     (SENTINEL_1_RTC, "Simulated Sentinel-1 terrain-corrected backscatter in linear power"),
     (AERIAL, "Simulated high-resolution RGB"),
     (LABELS, "True class map of the simulated scene"),
     (OBJECTS, "True outlines of the objects on the high-resolution image"),
+    (CHANGES, "True map of what changed between the two years of the simulated scene"),
+    (COVER, "True share of green ground of the simulated scene"),
 ];
 pub(crate) const SENTINEL_2_L2A: &str = "sentinel-2-l2a";
 pub(crate) const SENTINEL_1_RTC: &str = "sentinel-1-rtc";
 pub(crate) const AERIAL: &str = "aerial-rgb";
 pub(crate) const LABELS: &str = "labels";
 pub(crate) const OBJECTS: &str = "objects";
+pub(crate) const CHANGES: &str = "changes";
+pub(crate) const COVER: &str = "cover";
+
+/// Values, names and colours of the map of changes.
+pub(crate) const CHANGE_CLASSES: [(u8, &str, &str); 2] = [(1, "unchanged", "c8c8c8"), (2, "built_over", "d7263d")];
 
 /// Codes, names and colours of the Sentinel-2 scene classification.
 const SCL: [(u8, &str, &str); 12] = [
@@ -290,6 +297,51 @@ pub(crate) fn labels_item(place: &Place<'_>, id: &str, year: i32) -> Value {
         }
     }));
     place.item(id, LABELS, &[PROJECTION, RASTER, CLASSIFICATION], properties, assets)
+}
+
+/// The map of what changed after `year`.
+pub(crate) fn changes_item(place: &Place<'_>, id: &str, year: i32) -> Value {
+    let mut properties = object(json!({
+        "datetime": null,
+        "start_datetime": format!("{year}-01-01T00:00:00Z"),
+        "end_datetime": format!("{}-12-31T23:59:59Z", year + 1),
+        "gsd": 10,
+    }));
+    place.grid(&mut properties);
+    let classes = CHANGE_CLASSES
+        .map(|(value, name, color)| json!({"value": value, "name": name, "color_hint": color.to_uppercase()}));
+    let assets = object(json!({
+        "changes": {
+            "href": "./changes.tif",
+            "type": COG,
+            "title": "What changed at the centre of each pixel",
+            "roles": ["data", "labels"],
+            "data_type": "uint8",
+            "nodata": 0,
+            "bands": [{"name": "changes"}],
+            "classification:classes": classes,
+        }
+    }));
+    place.item(id, CHANGES, &[PROJECTION, RASTER, CLASSIFICATION], properties, assets)
+}
+
+/// The share of green ground on a day.
+pub(crate) fn cover_item(place: &Place<'_>, id: &str, datetime: &str, nodata: f64) -> Value {
+    let mut properties = object(json!({"datetime": datetime, "gsd": 10}));
+    place.grid(&mut properties);
+    let assets = object(json!({
+        "cover": {
+            "href": "./cover.tif",
+            "type": COG,
+            "title": "Share of green ground, percent",
+            "roles": ["data", "labels"],
+            "data_type": "float32",
+            "nodata": nodata,
+            "unit": "%",
+            "bands": [{"name": "cover"}],
+        }
+    }));
+    place.item(id, COVER, &[PROJECTION, RASTER], properties, assets)
 }
 
 /// The collection of items that were written; `bbox` and `interval` are theirs together.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::{Contract, MLM_FILE, Module, Package};
+use crate::{Contract, MLM_FILE, Module, Package, Task};
 
 /// Notes that a section of the card tells; the others are listed at its end.
 const TOLD: &[&str] = &["reduced", "scores", "settings", "imported_from", "choices", "conversions"];
@@ -53,7 +53,7 @@ impl Card {
 
     fn head(&mut self, contract: &Contract, item: &Value) {
         self.line(format!("# {}\n", contract.name));
-        let task = contract.head.as_ref().map_or("features", |head| head.task.as_str());
+        let task = contract.head.as_ref().map_or("features", |head| head.task.name());
         let modules: Vec<&str> = contract.graphs.keys().map(|module| module.name()).collect();
         self.line(format!(
             "A SkySense model ({}) for {task}, as ONNX graphs of its modules: {}.\n",
@@ -122,11 +122,29 @@ impl Card {
             self.line(format!("Features, {} channels for each pixel of 10 m.", contract.channels));
             return;
         };
+        if let Some(quantity) = &head.quantity {
+            let unit = if quantity.unit.is_empty() { "no unit" } else { &quantity.unit };
+            let name = &quantity.name;
+            self.line(format!(
+                "{name} ({unit}) for each pixel of 10 m, or features of {} channels.",
+                contract.channels
+            ));
+            return;
+        }
+        let of = match head.task {
+            Task::Classification | Task::MultiLabel => "chip",
+            Task::Detection | Task::OrientedDetection => "object",
+            Task::Change => "pixel of 10 m, from two times",
+            Task::Segmentation | Task::Regression => "pixel of 10 m",
+        };
         self.line(format!(
-            "Probabilities of {} classes for each pixel of 10 m, or features of {} channels.\n",
+            "Probabilities of {} classes for each {of}, or features of {} channels.\n",
             head.classes.len(),
             contract.channels
         ));
+        if let Some(temperature) = head.temperature {
+            self.line(format!("Calibrated: logits are divided by {temperature:.4}.\n"));
+        }
         self.table(&["value", "class", "colour"]);
         for class in &head.classes {
             self.row(&[&class.value.to_string(), &class.name, &format!("#{}", class.color)]);

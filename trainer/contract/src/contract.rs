@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Detector, GeoContext};
+use crate::{Detector, GeoContext, HeadKind, Quantity, Task};
 
 /// What one model package promises and asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,9 @@ pub enum Module {
     Fusion,
     /// `features` f32 `[batch, channel, height, width]`, `region` i64 `[batch]` → `features` with prototypes attached.
     GeoContext,
-    /// `features` f32 `[batch, channel, height, width]` → `logits` f32 `[batch, class, height, width]`.
+    /// `features` f32 `[batch, channel, height, width]` → `logits` f32 `[batch, class, height, width]`. Where a task compares
+    /// two times the features of both stand one after the other along the channels, the earlier ones first; where it is one
+    /// of chips all pixels of a chip are alike.
     Head,
 }
 
@@ -149,13 +151,40 @@ pub enum Calendar {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// Task, such as `segmentation`.
-    pub task: String,
-    /// Classes in the order of the logits.
+    /// What it was trained for.
+    pub task: Task,
+    /// Which of the heads for that task it is.
+    #[serde(default, skip_serializing_if = "is_light")]
+    pub kind: HeadKind,
+    /// Classes in the order of the logits; none for a regression.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<Class>,
     /// How boxes are found, where the model finds boxes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detector: Option<Detector>,
+    /// What the numbers of a regression are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// What logits are divided by before they become probabilities, fitted on what was not learned from; 1 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_light(kind: &HeadKind) -> bool {
+    *kind == HeadKind::Light
+}
+
+impl Head {
+    /// The light head of a task over classes.
+    pub fn of(task: Task, classes: Vec<Class>) -> Self {
+        Self { task, kind: HeadKind::Light, classes, detector: None, quantity: None, temperature: None }
+    }
+
+    /// Channels of what the head gives: one for each class, or one for a quantity.
+    pub fn channels(&self) -> usize {
+        self.classes.len().max(1)
+    }
 }
 
 /// One class of a map.
@@ -335,11 +364,7 @@ pub(crate) mod tests {
             encoders: BTreeMap::new(),
             calendar: Calendar::S2Only,
             geo_context: None,
-            head: Some(Head {
-                task: "segmentation".into(),
-                classes: vec![class(1, "water", "000000"), class(2, "1e5", "123456")],
-                detector: None,
-            }),
+            head: Some(Head::of(Task::Segmentation, vec![class(1, "water", "000000"), class(2, "1e5", "123456")])),
             graphs: [Module::S2, Module::Fusion, Module::Head].map(graph).into(),
             probe: Probe { path: "probe.safetensors".into(), sha256: sum('2'), absolute: 1e-4, relative: 1e-4 },
             licence: "Apache-2.0".into(),

@@ -48,10 +48,8 @@ pub fn mlm_item(contract: &Contract, weights_size: u64, context: &MlmContext) ->
 
 fn properties(contract: &Contract, context: &MlmContext, (start, end): (String, String)) -> Value {
     let task = match &contract.head {
-        Some(head) if head.task == "segmentation" => "semantic-segmentation".to_string(),
-        Some(head) if head.detector.is_some() => "object-detection".to_string(),
-        Some(head) => head.task.clone(),
-        None => "similarity-search".to_string(),
+        Some(head) => head.task.mlm(),
+        None => "similarity-search",
     };
     let mut properties = json!({
         "datetime": null,
@@ -66,7 +64,7 @@ fn properties(contract: &Contract, context: &MlmContext, (start, end): (String, 
         "mlm:pretrained": true,
         "mlm:batch_size_suggestion": 1,
         "mlm:input": contract.modalities.iter().map(|(m, i)| input(contract, *m, i)).collect::<Vec<_>>(),
-        "mlm:output": [output(contract, &task)],
+        "mlm:output": [output(contract, task)],
     });
     if let Some(parameters) = context.parameters {
         properties["mlm:total_parameters"] = json!(parameters);
@@ -107,7 +105,8 @@ fn input(contract: &Contract, modality: Modality, input: &Input) -> Value {
 fn output(contract: &Contract, task: &str) -> Value {
     let size = contract.chip_size;
     let (name, channels, axis) = match &contract.head {
-        Some(head) => ("logits", head.classes.len(), "classes"),
+        Some(head) if head.classes.is_empty() => ("values", head.channels(), "channels"),
+        Some(head) => ("logits", head.channels(), "classes"),
         None => ("features", contract.channels, "channels"),
     };
     let mut output = json!({
@@ -119,14 +118,14 @@ fn output(contract: &Contract, task: &str) -> Value {
             "data_type": "float32"
         },
     });
-    if let Some(head) = &contract.head {
-        if head.detector.is_some() {
-            output["result"] = json!({
-                "shape": [-1, head.classes.len() + 1],
-                "dim_order": ["region", axis],
-                "data_type": "float32"
-            });
-        }
+    if contract.head.as_ref().is_some_and(|head| head.detector.is_some()) {
+        output["result"] = json!({
+            "shape": [-1, channels + 1],
+            "dim_order": ["region", axis],
+            "data_type": "float32"
+        });
+    }
+    if let Some(head) = contract.head.as_ref().filter(|head| !head.classes.is_empty()) {
         let classes = head
             .classes
             .iter()

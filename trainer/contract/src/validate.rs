@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path};
 
-use crate::{Contract, Modality, Module, Unit, licence_fault};
+use crate::{Contract, Modality, Module, Task, Unit, licence_fault};
 
 /// One contradiction in a contract: the field and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,15 +168,38 @@ impl Contract {
 
     fn head_faults(&self, faults: &mut Faults) {
         let Some(head) = &self.head else { return };
+        let (found, task) = (head.classes.len(), head.task);
         if let Some(detector) = &head.detector {
             detector.faults().into_iter().for_each(|fault| faults.add("head.detector", fault));
             if self.modalities.len() > 1 || self.graphs.contains_key(&Module::Fusion) {
                 faults.add("graphs", "has several modalities or a fusion, and a detector looks at one image");
             }
         }
-        // Of boxes one class is enough: the other is that there is none.
-        if head.classes.len() < if head.detector.is_some() { 1 } else { 2 } {
-            faults.add("head.classes", format!("has {} classes, a map needs two or more", head.classes.len()));
+        if head.detector.is_some() != task.of_objects() {
+            faults.add(
+                "head.detector",
+                format!("must be there where objects are found, and there alone; {task} is asked"),
+            );
+        }
+        match task.fewest_classes() {
+            Some(fewest) if found < fewest => {
+                faults.add("head.classes", format!("has {found} classes, {task} needs {fewest} or more"));
+            }
+            None if found > 0 => faults.add("head.classes", format!("has {found} classes, {task} has none")),
+            _ => {}
+        }
+        match &head.quantity {
+            None if task == Task::Regression => faults.add("head.quantity", "is lacking, a regression is of one"),
+            Some(_) if task != Task::Regression => faults.add("head.quantity", format!("is given, {task} has none")),
+            Some(quantity) if !(quantity.mean.is_finite() && quantity.std.is_finite() && quantity.std > 0.0) => {
+                let message =
+                    format!("has mean {} and std {}, expected numbers, std above 0", quantity.mean, quantity.std);
+                faults.add("head.quantity", message);
+            }
+            _ => {}
+        }
+        if let Some(temperature) = head.temperature.filter(|t| !(t.is_finite() && *t > 0.0)) {
+            faults.add("head.temperature", format!("is {temperature}, expected more than 0"));
         }
         for (index, class) in head.classes.iter().enumerate() {
             if head.classes[..index].iter().any(|other| other.value == class.value) {

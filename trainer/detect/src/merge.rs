@@ -59,15 +59,15 @@ mod tests {
 
     #[test]
     fn what_neighbours_see_is_given_once_and_whole() {
-        for (rotated, angle) in [(false, 0.0), (true, 0.3)] {
-            let seen = |x: f32, width: f32, score: f32| Found {
-                area: RotatedBox { centre: [x, 50.0], size: [width, 6.0], angle },
+        for (rotated, angle) in [(false, 0.0_f32), (true, 0.3)] {
+            let seen = |x: f32, y: f32, width: f32, score: f32| Found {
+                area: RotatedBox { centre: [x, y], size: [width, 6.0], angle },
                 class: 0,
                 score,
             };
             // A ship at 105 of the grid: the left chip sees its front, the right one all of it; a boat is seen by both.
-            let left = [seen(96.0, 8.0, 0.9), seen(70.0, 9.0, 0.6)];
-            let right = [seen(41.0, 30.0, 0.7), seen(6.0, 9.0, 0.8)];
+            let left = [seen(96.0, 50.0 - 9.0 * angle.tan(), 8.0, 0.9), seen(76.0, 50.0, 9.0, 0.6)];
+            let right = [seen(41.0, 50.0, 30.0, 0.7), seen(12.0, 50.0, 9.0, 0.8)];
             let chips = [([0.0, 0.0], 100.0, &left[..]), ([64.0, 0.0], 100.0, &right[..])];
             let rule = MergeRule { rotated, iou: if rotated { 0.1 } else { 0.5 }, margin: 2.0 };
             let kept = merged(&chips, rule).unwrap();

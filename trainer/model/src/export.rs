@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::Result;
 use crate::fusion::{Fusion, FusionValues};
 use crate::geo_context::GeoContext;
-use crate::head::SegmentationHead;
+use crate::heads::Head;
 use crate::normalise::Normalisation;
 use crate::onnx::{ElementType, Graph, Side, Value};
 use crate::swin::SwinV2;
@@ -206,12 +206,12 @@ fn attached(graph: &mut Graph, context: &GeoContext, [height, width]: [usize; 2]
 }
 
 /// `features` → `logits` `[batch, class, height, width]`.
-pub fn export_head(head: &SegmentationHead, channels: usize, [height, width]: [usize; 2]) -> Vec<u8> {
+pub fn export_head(head: &Head, channels: usize, [height, width]: [usize; 2]) -> Vec<u8> {
     let mut graph = Graph::new("head");
     let sides = [Side::Free("batch"), Side::Fixed(channels), Side::Fixed(height), Side::Fixed(width)];
     let input = graph.input("features", ElementType::F32, &sides);
-    let logits = head.onnx(&mut graph, &input);
-    map_output(&mut graph, "logits", &logits, [head.classes(), height, width]);
+    let logits = head.onnx(&mut graph, &input, [height, width]);
+    map_output(&mut graph, "logits", &logits, [head.outputs(), height, width]);
     graph.into_bytes()
 }
 

@@ -21,7 +21,7 @@ mod export;
 mod fused;
 mod fusion;
 mod geo_context;
-mod head;
+mod heads;
 mod levels;
 mod linear;
 mod norm;
@@ -50,7 +50,10 @@ pub use export::{
 };
 pub use fusion::{Fusion, FusionConfig, Tokens};
 pub use geo_context::{GeoContext, GeoContextConfig};
-pub use head::{SegmentationHead, SegmentationHeadConfig};
+pub use heads::{
+    ChangeHead, ChangeHeadConfig, Head, HeadConfig, SceneHead, SceneHeadConfig, SegmentationHead,
+    SegmentationHeadConfig, UperHead, UperHeadConfig,
+};
 pub use levels::{export_fusion_levels, export_hr_levels, export_series_levels, export_up_head};
 pub use normalise::Normalisation;
 pub use position::Interpolation;

@@ -6,16 +6,14 @@ use std::ops::Range;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use skysense_contract::{Input, Modality};
 
-use crate::dataset::{Prepared, Target};
+use crate::dataset::{Prepared, PreparedSeries};
 
 /// A batch on a device.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
     pub(crate) stacks: BTreeMap<Modality, Stack>,
-    /// `[batch, height, width]`, index of the class; 0 where there is none.
-    pub(crate) classes: Tensor<3, Int>,
-    /// `[batch, height, width]`, weight of the pixel in the loss; 0 where it does not count.
-    pub(crate) weights: Tensor<3>,
+    /// Those of an earlier time, where a task compares two; else empty.
+    pub(crate) before: BTreeMap<Modality, Stack>,
     /// `[batch]`, region of each sample, where the model has prototypes.
     pub(crate) regions: Option<Tensor<1, Int>>,
 }
@@ -47,59 +45,43 @@ pub(crate) struct Stack {
     pub(crate) present: Tensor<2, Bool>,
 }
 
-/// Stacks samples. A pixel weighs what `class_weights` says of its class if it belongs to the wanted part
-/// (`validates`), else nothing.
-pub(crate) fn stack(
-    samples: &[&Prepared],
-    inputs: &BTreeMap<Modality, Input>,
-    class_weights: &[f32],
-    validates: bool,
-    device: &Device,
-) -> Batch {
-    let mut stacks = BTreeMap::new();
-    for (modality, input) in inputs {
-        let dates = |sample: &&Prepared| sample.series.get(modality).map_or(0, |series| series.days.len());
-        let time = samples.iter().map(dates).max().unwrap_or(0);
-        if time > 0 {
-            stacks.insert(*modality, stack_one(samples, *modality, input, time, device));
-        }
-    }
-    let size = samples[0].size;
-    let targets = || samples.iter().flat_map(|sample| &sample.targets);
-    let classes: Vec<i64> = targets().map(|target| i64::from(target.class.unwrap_or(0))).collect();
-    let weights: Vec<f32> = targets().map(|target| weight_of(target, class_weights, validates)).collect();
-    let shape = [samples.len(), size, size];
+/// Stacks samples.
+pub(crate) fn stack(samples: &[&Prepared], inputs: &BTreeMap<Modality, Input>, device: &Device) -> Batch {
     let regions: Option<Vec<i64>> = samples.iter().map(|sample| sample.region.map(|region| region as i64)).collect();
     Batch {
-        stacks,
-        classes: Tensor::from_data(TensorData::new(classes, shape), device),
-        weights: Tensor::from_data(TensorData::new(weights, shape), device),
+        stacks: stacks(samples, |sample| &sample.series, inputs, device),
+        before: stacks(samples, |sample| &sample.before, inputs, device),
         regions: regions.map(|regions| Tensor::from_data(TensorData::new(regions, [samples.len()]), device)),
     }
 }
 
-/// What the pixels of samples weigh together.
-pub(crate) fn weight(samples: &[&Prepared], class_weights: &[f32], validates: bool) -> f64 {
-    let targets = samples.iter().flat_map(|sample| &sample.targets);
-    targets.map(|target| f64::from(weight_of(target, class_weights, validates))).sum()
-}
-
-fn weight_of(target: &Target, class_weights: &[f32], validates: bool) -> f32 {
-    match target.class {
-        Some(class) if target.validates == validates => class_weights[usize::from(class)],
-        _ => 0.0,
+/// The acquisitions of one time by modality, without those that no sample has.
+fn stacks(
+    samples: &[&Prepared],
+    of: impl Fn(&Prepared) -> &BTreeMap<Modality, PreparedSeries>,
+    inputs: &BTreeMap<Modality, Input>,
+    device: &Device,
+) -> BTreeMap<Modality, Stack> {
+    let mut stacks = BTreeMap::new();
+    for (modality, input) in inputs {
+        let series: Vec<Option<&PreparedSeries>> = samples.iter().map(|sample| of(sample).get(modality)).collect();
+        let time = series.iter().flatten().map(|series| series.days.len()).max().unwrap_or(0);
+        if time > 0 {
+            stacks.insert(*modality, stack_one(&series, samples[0].size, input, time, device));
+        }
     }
+    stacks
 }
 
-fn stack_one(samples: &[&Prepared], modality: Modality, input: &Input, time: usize, device: &Device) -> Stack {
-    let side = samples[0].size * input.scale;
+fn stack_one(samples: &[Option<&PreparedSeries>], size: usize, input: &Input, time: usize, device: &Device) -> Stack {
+    let side = size * input.scale;
     let (bands, area) = (input.bands.len(), side * side);
     let length = time * bands * area;
     let mut pixels = vec![0.0_f32; samples.len() * length];
     let mut days = vec![0_i64; samples.len() * time];
     let mut present = vec![false; samples.len() * time];
     for (index, sample) in samples.iter().enumerate() {
-        let Some(series) = sample.series.get(&modality) else { continue };
+        let Some(series) = sample else { continue };
         for (at, value) in series.pixels.iter().enumerate() {
             let band = at / area % bands;
             let (mean, std) = (input.mean[band] as f32, input.std[band] as f32);
@@ -136,11 +118,9 @@ mod tests {
             scale: 1,
         };
         let inputs = BTreeMap::from([(Modality::S2, input.clone()), (Modality::S1, input)]);
-        let mut samples = [prepared(1, 1), prepared(1, 2)];
-        samples[1].targets[3].class = None;
-        samples[1].targets[2].validates = true;
+        let samples = [prepared(1, 1), prepared(1, 2)];
         let samples: Vec<&Prepared> = samples.iter().collect();
-        let batch = stack(&samples, &inputs, &[0.5], false, &Device::flex());
+        let batch = stack(&samples, &inputs, &Device::flex());
         assert_eq!(batch.places(), BTreeMap::from([(Modality::S2, 0..2)]));
         assert!(!batch.stacks.contains_key(&Modality::S1));
         let s2 = &batch.stacks[&Modality::S2];
@@ -149,7 +129,5 @@ mod tests {
         assert_eq!(pixels[..8], [-1.0, -0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(s2.present.to_data().try_to_vec::<bool>().unwrap(), [true, false, true, true]);
         assert_eq!(s2.days.to_data().convert::<i64>().try_to_vec::<i64>().unwrap(), [0, 0, 0, 10]);
-        let weights = batch.weights.to_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(weights, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0]);
     }
 }

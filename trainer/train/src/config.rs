@@ -1,12 +1,12 @@
 //! Settings of a fine-tuning run.
 
 use serde::Serialize;
-use skysense_contract::Class;
+use skysense_contract::{Class, Head, HeadKind, Quantity, Task};
 
 use crate::loss::ClassWeights;
 use crate::{Compute, Recipe, TrainError};
 
-/// Settings of a fine-tuning run for segmentation.
+/// Settings of a fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FinetuneConfig {
     /// Start, steps, rate, what is varied, what validates.
@@ -14,12 +14,20 @@ pub struct FinetuneConfig {
     pub recipe: Recipe,
     /// Name of the model.
     pub name: String,
-    /// Classes of the map in the order of the logits.
+    /// What it is trained for.
+    pub task: Task,
+    /// Which head.
+    pub head: HeadKind,
+    /// Classes in the order of the logits; none for a regression.
     pub classes: Vec<Class>,
+    /// Name and unit of what a regression learns; mean and deviation are taken from the samples.
+    pub quantity: Option<Quantity>,
     /// Label values that are no class; everything else that is no class is an error.
     pub ignore: Vec<u8>,
     /// How classes are weighed.
     pub class_weights: ClassWeights,
+    /// Whether probabilities are calibrated: logits are divided by the temperature that suits what validates.
+    pub calibrate: bool,
     /// Whether only the head learns.
     pub frozen: bool,
     /// Whether prototypes of the package that is started from are used; without, the model has none. They stay as they
@@ -38,9 +46,13 @@ impl FinetuneConfig {
         Self {
             recipe: Recipe::default(),
             name: name.into(),
+            task: Task::Segmentation,
+            head: HeadKind::Light,
             classes,
+            quantity: None,
             ignore: vec![0, 255],
             class_weights: ClassWeights::Equal,
+            calibrate: false,
             frozen: false,
             prototypes: true,
             compute: Compute::default(),
@@ -48,13 +60,27 @@ impl FinetuneConfig {
         }
     }
 
+    /// What the contract says of the head, as far as it is known before training.
+    pub(crate) fn head_record(&self) -> Head {
+        let of_values = self.task == Task::Regression;
+        let quantity = of_values.then(|| self.quantity.clone().unwrap_or_else(Quantity::unnamed));
+        Head { kind: self.head, quantity, ..Head::of(self.task, self.classes.clone()) }
+    }
+
     /// Checks the ranges.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         let fault = |setting, value: String, expected: &str| {
             Err(TrainError::Setting { setting, value, expected: expected.into() })
         };
-        if self.classes.len() < 2 {
-            return fault("classes", format!("{} classes", self.classes.len()), "two or more");
+        let fewest = self.task.fewest_classes();
+        if fewest.map_or(!self.classes.is_empty(), |fewest| self.classes.len() < fewest) {
+            let expected = fewest.map_or("none".to_owned(), |fewest| format!("{fewest} or more"));
+            return fault("classes", format!("{} classes", self.classes.len()), &expected);
+        }
+        let maps = matches!(self.task, Task::Segmentation | Task::Regression);
+        if self.head != HeadKind::Light && !maps {
+            let found = format!("uper, of {}", self.task);
+            return fault("head", found, "light: UPerNet is for segmentation and regression");
         }
         if let Some(class) = self.classes.iter().find(|class| self.ignore.contains(&class.value)) {
             return fault("ignore", class.value.to_string(), "values that are no class");

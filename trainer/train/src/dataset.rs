@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use skysense_contract::{Checksum, Class, Dtype, GeoContext, Input, Layout, Modality, Value, day_index, fill};
 
 use crate::split::Split;
-use crate::{Sample, SampleSeries, TrainError};
+use crate::{Labels, Sample, SampleSeries, TrainError};
 
 /// A sample ready for the model.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prepared {
     pub(crate) series: BTreeMap<Modality, PreparedSeries>,
+    /// Those of an earlier time, where a task compares two.
+    pub(crate) before: BTreeMap<Modality, PreparedSeries>,
     /// `[height, width]`.
     pub(crate) targets: Vec<Target>,
+    /// What is known beside the classes of pixels.
+    pub(crate) truth: Truth,
     /// Side in pixels of the 10 m grid.
     pub(crate) size: usize,
     /// Region whose prototypes it gets, where the model has some.
@@ -22,7 +26,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Adds all that it holds to a checksum.
     pub(crate) fn tell(&self, sum: &mut Checksum) {
-        for (modality, series) in &self.series {
+        for (modality, series) in self.series.iter().chain(&self.before) {
             sum.add(modality.name().as_bytes());
             series.days.iter().for_each(|day| sum.add(&day.to_le_bytes()));
             sum.floats(&series.pixels);
@@ -31,12 +35,34 @@ impl Prepared {
         let targets: Vec<u8> =
             self.targets.iter().flat_map(|t| [t.class.unwrap_or(u8::MAX), u8::from(t.validates)]).collect();
         sum.add(&targets);
+        match &self.truth {
+            Truth::Pixels => {}
+            Truth::Values(values) => sum.floats(values),
+            Truth::Chip(classes) => sum.add(&classes.iter().map(|has| u8::from(*has)).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Whether the chip as a whole validates: more of what counts of it does than does not.
+    pub(crate) fn validates(&self) -> bool {
+        let counts = || self.targets.iter().filter(|target| target.class.is_some());
+        2 * counts().filter(|target| target.validates).count() > counts().count()
     }
 
     /// Whether any of its pixels trains.
     pub(crate) fn trains(&self) -> bool {
         !self.series.is_empty() && self.targets.iter().any(|t| t.class.is_some() && !t.validates)
     }
+}
+
+/// What is known of a sample beside the classes of its pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Truth {
+    /// Nothing.
+    Pixels,
+    /// `[height, width]`, a quantity where a target has a class.
+    Values(Vec<f32>),
+    /// Whether the chip has each class.
+    Chip(Vec<bool>),
 }
 
 /// A filled series.
@@ -120,12 +146,60 @@ pub(crate) fn prepare_one(
     size: usize,
     legend: Legend<'_>,
 ) -> Result<Prepared, String> {
-    if sample.labels.len() != size * size {
-        return Err(format!("{} labels, expected {size} × {size}", sample.labels.len()));
+    let (series, mut valid) = prepare_all(&sample.series, (inputs, bands), size)?;
+    let mut before = BTreeMap::new();
+    if !sample.before.is_empty() {
+        let seen;
+        (before, seen) = prepare_all(&sample.before, (inputs, bands), size)?;
+        // What was not seen at both times cannot be compared.
+        valid.iter_mut().zip(seen).for_each(|(valid, seen)| *valid &= seen);
     }
+    let (targets, truth) = targets(&sample.labels, &valid, size, legend)?;
+    Ok(Prepared { series, before, targets, truth, size, region: None })
+}
+
+/// What is known of pixels and chip, of pixels that were seen.
+fn targets(labels: &Labels, valid: &[bool], size: usize, legend: Legend<'_>) -> Result<(Vec<Target>, Truth), String> {
+    let check = |found: usize| match found == size * size {
+        true => Ok(()),
+        false => Err(format!("{found} labels, expected {size} × {size}")),
+    };
+    let target = |class: Option<u8>| Target { class, validates: false };
+    let all = || valid.iter().map(|valid| target(valid.then_some(0))).collect();
+    match labels {
+        Labels::Classes(labels) => {
+            check(labels.len())?;
+            let one = |(label, valid): (&u8, &bool)| Ok(target(legend.class(*label)?.filter(|_| *valid)));
+            let targets = labels.iter().zip(valid).map(one).collect::<Result<_, String>>()?;
+            Ok((targets, Truth::Pixels))
+        }
+        Labels::Values(values) => {
+            check(values.len())?;
+            let known = values.iter().zip(valid).map(|(value, valid)| value.is_finite() && *valid);
+            Ok((known.map(|known| target(known.then_some(0))).collect(), Truth::Values(values.clone())))
+        }
+        Labels::Chip(labels) => {
+            let mut has = vec![false; legend.classes.len()];
+            for label in labels {
+                if let Some(class) = legend.class(*label)? {
+                    has[usize::from(class)] = true;
+                }
+            }
+            Ok((all(), Truth::Chip(has)))
+        }
+    }
+}
+
+/// The filled series of one time, and which pixels any of them shows.
+#[expect(clippy::type_complexity, reason = "two things that go apart at once")]
+fn prepare_all(
+    all: &BTreeMap<Modality, SampleSeries>,
+    (inputs, bands): (&BTreeMap<Modality, Input>, &BTreeMap<Modality, Bands>),
+    size: usize,
+) -> Result<(BTreeMap<Modality, PreparedSeries>, Vec<bool>), String> {
     let mut series = BTreeMap::new();
     let mut any_valid = vec![false; size * size];
-    for (modality, from) in &sample.series {
+    for (modality, from) in all {
         let unknown = || format!("{modality} is not among the offers");
         let (input, bands) = inputs.get(modality).zip(bands.get(modality)).ok_or_else(unknown)?;
         let side = size * input.scale;
@@ -139,12 +213,7 @@ pub(crate) fn prepare_one(
             series.insert(*modality, prepared);
         }
     }
-    let mut targets = Vec::with_capacity(size * size);
-    for (label, valid) in sample.labels.iter().zip(any_valid) {
-        let class = legend.class(*label)?.filter(|_| valid);
-        targets.push(Target { class, validates: false });
-    }
-    Ok(Prepared { series, targets, size, region: None })
+    Ok((series, any_valid))
 }
 
 /// What of a series was there before it was filled.
@@ -280,7 +349,9 @@ pub(crate) mod tests {
         let kinds = [Modality::S2, Modality::S1];
         Prepared {
             series: kinds.into_iter().take(modalities).enumerate().map(|(i, m)| (m, series(i))).collect(),
+            before: BTreeMap::new(),
             targets: vec![Target { class: Some(0), validates: false }; 4],
+            truth: Truth::Pixels,
             size: 2,
             region: None,
         }
@@ -328,9 +399,9 @@ pub(crate) mod tests {
         };
         Sample {
             series: BTreeMap::from([(Modality::S2, series)]),
-            labels: labels.to_vec(),
+            labels: labels.to_vec().into(),
             origin: [10, 20],
-            centre: None,
+            ..Sample::default()
         }
     }
 
@@ -355,7 +426,7 @@ pub(crate) mod tests {
         let fault = |sample: Sample| prepare(&[sample], &inputs(), &bands(), 2, legend).unwrap_err().to_string();
         assert!(fault(sample([3, 7, 9, 3])).contains("label 9 is no class (3, 7) and not ignored (0)"));
         let mut short = sample([3, 3, 3, 3]);
-        short.labels.pop();
+        short.labels = vec![3; 3].into();
         assert!(fault(short).contains("3 labels, expected 2 × 2"));
         let mut short = sample([3, 3, 3, 3]);
         short.series.get_mut(&Modality::S2).unwrap().pixels.pop();

@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::{Value as Json, json};
-use skysense_contract::{Dtype, Head, Input, MlmContext, Modality, Module as Part, Package, PackageWriter, Value};
+use skysense_contract::{Dtype, Input, MlmContext, Modality, Module as Part, Package, PackageWriter, Value};
 use skysense_model::checkpoint::{self, Element, WEIGHTS_STEM, WeightsWriter};
-use skysense_model::{SegmentationHead, SkySense, export_head};
+use skysense_model::{Head, SkySense, export_head};
 
 use crate::batch::stack;
 use crate::dataset::Prepared;
@@ -32,12 +32,12 @@ pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<
     let mut writer = PackageWriter::new(folder)?;
     encoder_graphs(&network.encoder, setup, &mut writer)?;
     let channels = network.encoder.config().channels();
+    let channels = if config.task.compares() { 2 * channels } else { channels };
     writer.graph(Part::Head, &export_head(&network.head, channels, [setup.chip_size; 2]), None)?;
     let files = weights(&network.encoder, Some(&network.head), writer.folder(), SHARD)?;
     writer.weights_written(&files)?;
     writer.probe(&probe(trained)?, TOLERANCE, TOLERANCE)?;
-    let head = Head { task: "segmentation".into(), classes: config.classes.clone(), detector: None };
-    let mut contract = setup.contract(&config.name, &config.licence, Some(head))?;
+    let mut contract = setup.contract(&config.name, &config.licence, Some(trained.head.clone()))?;
     contract.notes = notes(trained)?;
     let parameters = Some(network.num_params() as u64);
     Ok(writer.finish(contract, &MlmContext { parameters, ..context.clone() })?)
@@ -66,7 +66,7 @@ pub(crate) fn encoder_graphs(encoder: &SkySense, setup: &Setup, writer: &mut Pac
 /// Encoder under the published names, head under its own prefix, tensor by tensor; gives the names of the files.
 pub(crate) fn weights(
     encoder: &SkySense,
-    head: Option<&SegmentationHead>,
+    head: Option<&Head>,
     folder: &Path,
     limit: u64,
 ) -> Result<Vec<String>, TrainError> {
@@ -84,9 +84,8 @@ pub(crate) fn weights(
 /// One training sample and what Burn gives for it.
 fn probe(trained: &Trained) -> Result<Vec<u8>, TrainError> {
     let sample = &trained.probe;
-    let classes = trained.config.classes.len();
-    let batch = stack(&[sample], &trained.setup.inputs, &vec![1.0; classes], false, &Device::flex());
-    probe_file(sample, &trained.setup.inputs, trained.network.logits(&batch))
+    let batch = stack(&[sample], &trained.setup.inputs, &Device::flex());
+    probe_file(sample, &trained.setup.inputs, trained.network.outputs(&batch))
 }
 
 /// A sample and what the last graph gives for it, `[1, channel, height, width]`, with its region where the model has
@@ -100,13 +99,15 @@ pub(crate) fn probe_file(
     let shape = output.dims().to_vec();
     let output = output.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
     tensors.insert("output".into(), (Stored::F32, shape, output));
-    for (modality, series) in &sample.series {
-        let input = &inputs[modality];
-        let shape = vec![1, series.days.len(), input.bands.len(), series.side, series.side];
-        let (dtype, bytes) = stored(&series.pixels, input.dtype);
-        tensors.insert(modality.to_string(), (dtype, shape, bytes));
-        let days = series.days.iter().flat_map(|day| day.to_le_bytes()).collect();
-        tensors.insert(format!("{modality}.day"), (Stored::I64, vec![1, series.days.len()], days));
+    for (prefix, all) in [("", &sample.series), ("before.", &sample.before)] {
+        for (modality, series) in all {
+            let input = &inputs[modality];
+            let shape = vec![1, series.days.len(), input.bands.len(), series.side, series.side];
+            let (dtype, bytes) = stored(&series.pixels, input.dtype);
+            tensors.insert(format!("{prefix}{modality}"), (dtype, shape, bytes));
+            let days = series.days.iter().flat_map(|day| day.to_le_bytes()).collect();
+            tensors.insert(format!("{prefix}{modality}.day"), (Stored::I64, vec![1, series.days.len()], days));
+        }
     }
     if let Some(region) = sample.region {
         tensors.insert("region".into(), (Stored::I64, vec![1], (region as i64).to_le_bytes().to_vec()));
@@ -149,9 +150,9 @@ fn notes(trained: &Trained) -> Result<BTreeMap<String, Json>, TrainError> {
         ("start".into(), trained.setup.start()),
         ("scores".into(), scores),
         ("split".into(), json!(split)),
+        ("calibration".into(), json!(trained.calibration)),
         ("steps".into(), json!(trained.steps)),
         ("final_loss".into(), json!(trained.losses.last())),
-        ("class_weights".into(), json!(trained.class_weights)),
         ("normalisation".into(), json!(trained.setup.normalisation)),
     ]))
 }
@@ -175,7 +176,7 @@ mod tests {
         let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
         let config = FinetuneConfig::new("shards", vec![class(1), class(2)]);
         let setup = setup(&[], &BTreeMap::from([(Modality::S2, offer)]), &config.recipe).unwrap();
-        let network = Network::random(&setup, 2, 0, &Device::flex()).unwrap();
+        let network = Network::random(&setup, &config.head_record(), 0, &Device::flex()).unwrap();
         let read = |names: &[String], folder: &Path| -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
             let file = WeightFile::open(&folder.join(names.last().unwrap()), None).unwrap();
             file.tensors().map(|(key, at)| (key.to_owned(), (at.shape().to_vec(), at.floats().unwrap()))).collect()

@@ -13,7 +13,8 @@ use crate::TrainError;
 use crate::alone::AloneSizes;
 use crate::graphs::{Graphs, INSIDE, SHARD};
 use crate::import::check_grid;
-use crate::network::{HEAD, segmentation_head};
+use crate::network::HEAD;
+use crate::tasks;
 use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
 
 /// Files of weights as they are published: the module of a whole checkpoint, the stem of its file, and the modules of a
@@ -189,10 +190,11 @@ fn graph(
             graphs.fusion(&fusion)
         }
         Module::Head => {
-            let classes = contract.head.as_ref().map_or(0, |head| head.classes.len());
-            let head = segmentation_head(sizes, classes);
+            let Some(record) = &contract.head else { return Ok(()) };
+            let head = tasks::head(record, sizes.channels());
             let head = filled(head.init(&device), HEAD, tensors)?;
-            let graph = export_head(&head, sizes.channels(), [chip_size; 2]);
+            let channels = if record.task.compares() { 2 * sizes.channels() } else { sizes.channels() };
+            let graph = export_head(&head, channels, [chip_size; 2]);
             Ok(graphs.writer.graph(module, &graph, None)?)
         }
         Module::GeoContext => {

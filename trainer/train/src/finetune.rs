@@ -1,4 +1,4 @@
-//! The fine-tuning loop for segmentation.
+//! The fine-tuning loop, the same for all tasks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +11,10 @@ use skysense_collective::Group;
 use skysense_contract::{Checksum, Modality, Offer};
 use skysense_model::{Checkpointing, Precision, Tape};
 
-use crate::batch::{stack, weight};
+use crate::batch::stack;
 use crate::compute::{Compute, Step};
-use crate::dataset::{Legend, Prepared, class_counts, labelled_blocks, locate, mark, prepare};
+use crate::dataset::{Legend, Prepared, labelled_blocks, locate, mark, prepare};
 use crate::draw::Draw;
-use crate::loss::{ClassWeights, cross_entropy, median_frequency};
 use crate::loss_scale::LossScale;
 use crate::network::Network;
 use crate::parts::Parts;
@@ -23,6 +22,7 @@ use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
 use crate::steps::{self, Learner};
+use crate::tasks::{self, Objective, Part};
 use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained, together};
 
 /// Trains a model on labelled chips.
@@ -54,19 +54,23 @@ pub fn finetune(
     let started = Instant::now();
     let (network, state) = steps::run(&config.recipe, &run, &run.identity, hooks)?;
     let network = network.valid().to_device(&Device::flex());
-    let (training, validation) =
-        score(&network, &run.ready, &run.setup.inputs, config.classes.len(), config.recipe.batch);
+    let (training, validation, temperature) =
+        score(&network, &run.ready, &run.setup.inputs, &*run.objective, config.recipe.batch);
+    let calibration = temperature.filter(|_| config.calibrate && split.any());
+    let mut head = run.objective.record(config.head_record());
+    head.temperature = calibration.map(|found| found.temperature);
     Ok(Trained {
         training,
+        calibration,
         validation: split.any().then_some(validation),
         steps: state.steps,
         losses: state.losses,
         seconds: started.elapsed().as_secs_f64(),
-        class_weights: run.weights,
         probe: run.ready[run.labelled[0]].clone(),
         network,
         setup: run.setup,
         config: config.clone(),
+        head,
     })
 }
 
@@ -77,7 +81,7 @@ pub(crate) struct Run<'a> {
     ready: Vec<Prepared>,
     /// Samples with a pixel that trains.
     labelled: Vec<usize>,
-    weights: Vec<f32>,
+    objective: Box<dyn Objective>,
     identity: String,
     device: Device,
     parts: Parts,
@@ -97,14 +101,10 @@ impl<'a> Run<'a> {
             let hint = format!("{} samples, ignored values {:?}", samples.len(), config.ignore);
             return Err(TrainError::NoLabels { hint });
         }
-        let weights = match &config.class_weights {
-            ClassWeights::Equal => vec![1.0; config.classes.len()],
-            ClassWeights::MedianFrequency => median_frequency(&class_counts(&ready, config.classes.len(), false)),
-            ClassWeights::Given(weights) => weights.clone(),
-        };
+        let objective = tasks::objective(config, &ready)?;
         let identity = identity(&ready, &setup, config);
         let parts = Parts::new(config.recipe.parts, &device)?;
-        Ok(Self { config, setup, ready, labelled, weights, identity, device, parts, group })
+        Ok(Self { config, setup, ready, labelled, objective, identity, device, parts, group })
     }
 }
 
@@ -136,19 +136,20 @@ impl Learner for Run<'_> {
         let group = &*self.group;
         let drawn = draw.step(step, together::share(group, draw.count()));
         let samples: Vec<&Prepared> = drawn.iter().map(|(_, sample, _)| sample).collect();
-        let total = together::sum(group, weight(&samples, &self.weights, false))?.max(1e-12);
+        let total = together::sum(group, self.objective.weight(&samples))?.max(1e-12);
         let FinetuneConfig { compute, frozen, .. } = *self.config;
         // Nothing of a frozen encoder is kept anyway.
         let checkpointing = if frozen { Checkpointing::Off } else { compute.checkpointing };
         let compute = Compute { checkpointing, ..compute };
         let step = Step { compute, group, parts: &self.parts, seed: self.config.recipe.seed, number: step, rate };
         let loss = |network: &Network, tape: &Tape, samples: Vec<&Prepared>| {
-            let batch = stack(&samples, &self.setup.inputs, &self.weights, false, &self.device);
-            let logits = network.logits_on(tape, &batch, compute.precision, frozen);
+            let batch = stack(&samples, &self.setup.inputs, &self.device);
+            let features = network.features_on(tape, &batch, compute.precision, frozen);
+            let part = Part { samples: &samples, device: &self.device };
             // The loss is the mean of a part: as much of the mean of the step as the part weighs.
-            let loss = cross_entropy(logits, batch.classes, batch.weights);
+            let loss = self.objective.loss(&network.head, features, &part);
             // Of a step whose pixels are all of classes that weigh nothing, nothing is learned.
-            Some(loss * (weight(&samples, &self.weights, false) / total))
+            Some(loss * (self.objective.weight(&samples) / total))
         };
         step.take(network, self.parts.share(samples), (optimiser, scale), loss, |network, tape, loss| match frozen {
             true => tape.backward(loss, &network.head),

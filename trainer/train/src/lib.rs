@@ -1,6 +1,6 @@
 //! Training: samples, losses, loops, export.
 //!
-//! [`finetune()`] trains a model for segmentation on labelled chips ([`Sample`]) and gives a [`Trained`] model with
+//! [`finetune()`] trains a model for a task on labelled chips ([`Sample`]) and gives a [`Trained`] model with
 //! scores over blocks of the map that it did not learn from; [`export()`] writes that as a model package, which
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
@@ -16,7 +16,7 @@
 //! [`probe`] measures what features are worth before anything is trained on them; [`Recorder`] keeps the numbers of each
 //! step.
 //!
-//! One file each: losses in `loss`, augmentations in `augment`; metrics are those of `skysense-metric`.
+//! One file each: tasks in `tasks`, losses in `loss`, augmentations in `augment`; metrics are those of `skysense-metric`.
 
 // Tests inside share helpers with those outside.
 #[cfg(test)]
@@ -62,6 +62,7 @@ mod score;
 mod setup;
 mod split;
 mod steps;
+mod tasks;
 mod tensors;
 mod together;
 mod trained;
@@ -89,10 +90,11 @@ pub use planned::planned_contract;
 pub use recipe::{Recipe, Start};
 pub use record::{Recorder, read_measures};
 pub use reduce::{Precision, Ranges, Reduction};
-pub use sample::{Sample, SampleSeries};
+pub use sample::{Labels, Sample, SampleSeries};
 pub use skysense_collective::{Alone, Group, GroupError, Place, PlaceError, Tcp};
 pub use skysense_detect::{Found, Object as DetectionObject, RotatedBox};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};
 pub use skysense_model::{Calendar as EncodedCalendar, Checkpointing, Interpolation, Precision as TrainingPrecision};
+pub use tasks::{ChangeScores, ChipScores, TaskScores, ValueScores};
 pub use tensors::{TensorCheck, check_weights};
 pub use trained::Trained;

@@ -6,19 +6,16 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use rand::RngExt;
-use skysense_contract::{Calendar, Class, GeoContext, Input, Modality, Package};
+use skysense_contract::{Calendar, GeoContext, Head as HeadRecord, Input, Modality, Package};
 use skysense_model::{
-    Calendar as ModelCalendar, GeoContextConfig, ModelError, PRESETS, Precision, SegmentationHead,
-    SegmentationHeadConfig, SkySense, SkySenseConfig, Tape, Tokens, checkpoint,
+    Calendar as ModelCalendar, GeoContextConfig, Head, ModelError, PRESETS, Precision, SkySense, SkySenseConfig, Tape,
+    Tokens, checkpoint,
 };
 
-use crate::TrainError;
 use crate::batch::Batch;
 use crate::random::{Purpose, rng};
 use crate::setup::Setup;
-
-/// Channels of the head's hidden map; our choice.
-const HIDDEN: usize = 64;
+use crate::{TrainError, tasks};
 
 /// Prefix of the head's parameters in `weights.safetensors`.
 pub(crate) const HEAD: &str = "head";
@@ -30,7 +27,7 @@ const GEO_CONTEXT: &str = "geo_context.";
 #[derive(Module, Debug)]
 pub(crate) struct Network {
     pub(crate) encoder: SkySense,
-    pub(crate) head: SegmentationHead,
+    pub(crate) head: Head,
 }
 
 /// Burn's generator is one for the process: whoever seeds it must draw before another does.
@@ -60,11 +57,6 @@ impl ModuleVisitor for Draw {
 /// Names of the presets.
 pub(crate) fn preset_names() -> Vec<String> {
     PRESETS.iter().map(ToString::to_string).collect()
-}
-
-/// The head that goes on an encoder.
-pub(crate) fn segmentation_head(encoder: &SkySenseConfig, classes: usize) -> SegmentationHeadConfig {
-    SegmentationHeadConfig { channels: encoder.channels(), hidden: HIDDEN, classes }
 }
 
 impl From<ModelError> for TrainError {
@@ -145,18 +137,22 @@ pub(crate) fn load_encoder(encoder: SkySense, package: &Package) -> Result<(SkyS
 
 impl Network {
     /// A network with random weights for the inputs of a run.
-    pub(crate) fn random(setup: &Setup, classes: usize, seed: u64, device: &Device) -> Result<Self, TrainError> {
+    pub(crate) fn random(setup: &Setup, head: &HeadRecord, seed: u64, device: &Device) -> Result<Self, TrainError> {
         let config = encoder_config(setup)?;
-        let head = segmentation_head(&config, classes);
+        let head = tasks::head(head, config.channels());
         seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
             Ok(drawn(Self { encoder: config.init(device)?, head: head.init(device) }))
         })
     }
 
     /// The weights of a package; its head's too where the classes are the same.
-    pub(crate) fn load(self, package: &Package, classes: &[Class]) -> Result<Self, TrainError> {
+    pub(crate) fn load(self, package: &Package, head: &HeadRecord) -> Result<Self, TrainError> {
         let (encoder, tensors) = load_encoder(self.encoder, package)?;
-        let same = package.contract().head.as_ref().is_some_and(|head| head.classes == classes);
+        let same = package
+            .contract()
+            .head
+            .as_ref()
+            .is_some_and(|own| (own.task, own.kind, &own.classes) == (head.task, head.kind, &head.classes));
         // Loading puts plain tensors in place of the parameters' own; they learn only when told to.
         let learning = |head| Self { encoder, head }.set_require_grad(true);
         if !same {
@@ -168,19 +164,24 @@ impl Network {
         Ok(learning(head))
     }
 
-    /// Batch → logits `[batch, class, height, width]`, in single precision.
-    pub(crate) fn logits(&self, batch: &Batch) -> Tensor<4> {
-        self.logits_on(&Tape::off(), batch, Precision::F32, false)
+    /// Batch → what the head gives, `[batch, class, height, width]`, in single precision.
+    pub(crate) fn outputs(&self, batch: &Batch) -> Tensor<4> {
+        Precision::F32.cast(self.head.forward(self.features_on(&Tape::off(), batch, Precision::F32, false)))
     }
 
-    /// As [`Network::logits`] with all blocks on a tape, computed in a precision; with a frozen encoder no gradient goes
-    /// into it, and nothing of it is kept.
-    pub(crate) fn logits_on(&self, tape: &Tape, batch: &Batch, precision: Precision, frozen: bool) -> Tensor<4> {
-        let features = match frozen {
+    /// What the head reads, with all blocks on a tape, computed in a precision; with a frozen encoder no gradient goes into
+    /// it, and nothing of it is kept. Where a batch has an earlier time, its features come first along the channels.
+    pub(crate) fn features_on(&self, tape: &Tape, batch: &Batch, precision: Precision, frozen: bool) -> Tensor<4> {
+        let of = |batch: &Batch| match frozen {
             true => features(&self.encoder.clone().no_grad(), tape, batch, precision).detach(),
             false => features(&self.encoder, tape, batch, precision),
         };
-        Precision::F32.cast(self.head.forward(features))
+        let now = of(batch);
+        if batch.before.is_empty() {
+            return now;
+        }
+        let before = Batch { stacks: batch.before.clone(), before: BTreeMap::new(), regions: batch.regions.clone() };
+        Tensor::cat(vec![of(&before), now], 1)
     }
 }
 

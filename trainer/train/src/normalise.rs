@@ -155,7 +155,7 @@ mod tests {
             datetimes: vec![0, 1, 2],
         };
         let sample =
-            Sample { series: BTreeMap::from([(Modality::S2, series)]), labels: vec![1], origin: [0, 0], centre: None };
+            Sample { series: BTreeMap::from([(Modality::S2, series)]), labels: vec![1].into(), ..Sample::default() };
         let found = measured(&[sample], &offers(&["B02", "B03"]));
         assert_eq!(found[&Modality::S2], (vec![2.0, 10.0], vec![1.0, 1.0]));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skysense_contract::{Contract, Head, Modality, Offer};
+use skysense_contract::{Contract, Modality, Offer};
 
 use crate::setup::setup;
 use crate::{FinetuneConfig, TrainError};
@@ -15,6 +15,5 @@ use crate::{FinetuneConfig, TrainError};
 pub fn planned_contract(offers: &BTreeMap<Modality, Offer>, config: &FinetuneConfig) -> Result<Contract, TrainError> {
     config.check()?;
     let setup = setup(&[], offers, &config.recipe)?.with_prototypes(config.prototypes);
-    let head = Head { task: "segmentation".into(), classes: config.classes.clone(), detector: None };
-    setup.contract(&config.name, &config.licence, Some(head))
+    setup.contract(&config.name, &config.licence, Some(config.head_record()))
 }

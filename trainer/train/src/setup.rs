@@ -203,9 +203,10 @@ impl Setup {
     /// It is made on the CPU, so that a seed gives the same weights on every device.
     pub(crate) fn network(&self, config: &FinetuneConfig, device: &Device) -> Result<Network, TrainError> {
         let cpu = Device::flex().autodiff();
-        let network = Network::random(self, config.classes.len(), config.recipe.seed, &cpu)?;
+        let head = config.head_record();
+        let network = Network::random(self, &head, config.recipe.seed, &cpu)?;
         let network = match &self.package {
-            Some(package) => network.load(package, &config.classes)?,
+            Some(package) => network.load(package, &head)?,
             None => network,
         };
         Ok(if *device == cpu { network } else { network.fork(device) })

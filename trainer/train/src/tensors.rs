@@ -11,7 +11,8 @@ use skysense_model::reduce::PATCH_EMBEDDING;
 
 use crate::TrainError;
 use crate::alone::AloneSizes;
-use crate::network::{HEAD, fit, segmentation_head};
+use crate::network::{HEAD, fit};
+use crate::tasks;
 
 /// Precisions whose packages keep the whole checkpoint.
 const WHOLE: [&str; 3] = ["f32", "fp16", "bf16"];
@@ -72,7 +73,7 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
             let config = architecture(package)?;
             wanted.extend(parameters(&config.init(&device)?, ""));
             if let Some(head) = &contract.head {
-                wanted.extend(parameters(&segmentation_head(&config, head.classes.len()).init(&device), HEAD));
+                wanted.extend(parameters(&tasks::head(head, config.channels()).init(&device), HEAD));
             }
         }
     }

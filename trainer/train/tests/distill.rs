@@ -20,7 +20,7 @@ use skysense_train::{
 /// A radar series beside the optical one: a level for each crop, and noise.
 fn with_radar(mut samples: Vec<Sample>) -> Vec<Sample> {
     for (index, sample) in samples.iter_mut().enumerate() {
-        let level = |place: usize| f32::from(sample.labels[place % (SIZE * SIZE)]) * 3.0 - 18.0;
+        let level = |place: usize| f32::from(sample.labels.classes()[place % (SIZE * SIZE)]) * 3.0 - 18.0;
         let noise = |place: usize| ((place * 31 + index * 17) % 7) as f32 * 0.2;
         let pixels = (0..2 * SIZE * SIZE).map(|place| level(place) + noise(place)).collect();
         let series = SampleSeries { pixels, valid: vec![1; 2 * SIZE * SIZE], datetimes: vec![0, 86_400_000 * 200] };

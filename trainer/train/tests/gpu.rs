@@ -121,12 +121,12 @@ fn samples() -> Vec<Sample> {
             valid: vec![1; 2 * SIZE * SIZE],
             datetimes: vec![100 * 86_400_000, 200 * 86_400_000],
         };
-        let labels = (0..SIZE * SIZE).map(|place| class(place) as u8 + 1).collect();
+        let labels = (0..SIZE * SIZE).map(|place| class(place) as u8 + 1).collect::<Vec<u8>>().into();
         Sample {
             series: BTreeMap::from([(Modality::S2, series)]),
             labels,
             origin: [(SIZE * index) as i64, 0],
-            centre: None,
+            ..Sample::default()
         }
     };
     (0..2).map(sample).collect()

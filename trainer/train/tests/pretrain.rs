@@ -382,9 +382,15 @@ fn labelled() -> (Vec<skysense_train::Sample>, BTreeMap<Modality, Offer>) {
         let s2 = SampleSeries { pixels, valid: vec![1; 3 * side * side], datetimes: vec![0, 86_400_000, 172_800_000] };
         let radar = (0..2 * side * side).map(|at| crop(at % (side * side)) as f32 - 15.0).collect();
         let s1 = SampleSeries { pixels: radar, valid: vec![1; 2 * side * side], datetimes: vec![0, 86_400_000] };
-        let labels = (0..side * side).map(|at| crop(at) as u8 + 1).collect();
+        let labels = (0..side * side).map(|at| crop(at) as u8 + 1).collect::<Vec<u8>>().into();
         let series = BTreeMap::from([(Modality::S2, s2), (Modality::S1, s1)]);
-        skysense_train::Sample { series, labels, origin: [(side * index) as i64, 0], centre: Some([14.6, 48.2]) }
+        skysense_train::Sample {
+            series,
+            labels,
+            origin: [(side * index) as i64, 0],
+            centre: Some([14.6, 48.2]),
+            ..Default::default()
+        }
     };
     let mut offers = offers();
     offers.values_mut().for_each(|offer| offer.size = side);

@@ -31,7 +31,7 @@ fn seasons(count: usize) -> Vec<Sample> {
         series.valid.fill(1);
         for (at, pixel) in series.pixels.iter_mut().enumerate() {
             let (date, band, place) = (at / (2 * SIZE * SIZE), at / (SIZE * SIZE) % 2, at % (SIZE * SIZE));
-            let high = band == 1 && usize::from(sample.labels[place]) == date + 1;
+            let high = band == 1 && usize::from(sample.labels.classes()[place]) == date + 1;
             *pixel = if high { 2500.0 } else { 800.0 } + 3.0 * noise(index * 99_991 + at);
         }
     }
@@ -51,9 +51,10 @@ fn quarters(samples: &[Sample]) -> Vec<Sample> {
         series.valid = (0..series.valid.len()).filter(inside).map(|at| series.valid[at]).collect();
         Sample {
             series: BTreeMap::from([(Modality::S2, series)]),
-            labels: (0..SIZE * SIZE).filter(inside).map(|at| sample.labels[at]).collect(),
+            labels: (0..SIZE * SIZE).filter(inside).map(|at| sample.labels.classes()[at]).collect::<Vec<u8>>().into(),
             origin: [sample.origin[0] + left as i64, sample.origin[1] + top as i64],
             centre: sample.centre,
+            ..Sample::default()
         }
     };
     let places = [(0, 0), (half, 0), (0, half), (half, half)];

@@ -20,6 +20,9 @@ use serde_json::{Value, json};
 /// Workflows that take the model for all modalities, with chips of 16 pixels; the others take the one that maps.
 const ALL_MODALITIES: &[&str] = &["examples/real/treesat.yaml", "workflows/library/features.yaml"];
 
+/// Workflows whose truth the plain scene does not have.
+const QUANTITIES: &[&str] = &["examples/finetune-change/workflow.yaml", "examples/finetune-regression/workflow.yaml"];
+
 /// What trains on whole real images: planned here, run by `./x quickstart --real`.
 const PLANNED_ONLY: &[&str] = &["examples/real/slovenia.yaml", "examples/real/terramesh.yaml"];
 
@@ -135,6 +138,8 @@ fn every_yaml_file_is_linted() {
 /// A simulated scene, and models trained on it for moments: not to be good, to be there.
 struct Ground {
     catalog: String,
+    /// Of a scene with the year after, in which fields were built over, and with the share of green ground.
+    quantities: String,
     hr_bbox: String,
 }
 
@@ -145,7 +150,12 @@ fn ground() -> Ground {
     let more = ["--dates", "4", "--radar-dates", "4", "--cloud", "0.05", "--season", "100,280", "--year", "2021"];
     let report = with_examples(&[&simulate[..], &more].concat()).exits(0).json();
     let numbers: Vec<String> = report["hr_bbox"].as_array().expect("a box").iter().map(Value::to_string).collect();
-    Ground { catalog: format!("{scene}/catalog.json"), hr_bbox: numbers.join(",") }
+    let later = work("later").display().to_string();
+    let simulate = ["simulate", "scene", "--out", &later, "--size", "64", "--replace", "--json", "--changed", "0.4"];
+    let more = ["--cover", "--dates", "3", "--radar-dates", "0", "--cloud", "0.05", "--year", "2021"];
+    with_examples(&[&simulate[..], &more].concat()).exits(0);
+    let quantities = format!("{later}/catalog.json");
+    Ground { catalog: format!("{scene}/catalog.json"), quantities, hr_bbox: numbers.join(",") }
 }
 
 /// The catalog of real images, where there is one.
@@ -163,6 +173,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
     for (name, param) in parsed["params"].as_object().into_iter().flatten() {
         let value = match name.as_str() {
             "catalog" if real => real_catalog()?,
+            "catalog" if QUANTITIES.contains(&file) => ground.quantities.clone(),
             // A search in an API is a search in a catalog to all but `stac.search`, which has tests of its own.
             "catalog" | "api" => ground.catalog.clone(),
             "bbox" if !real => ground.hr_bbox.clone(),
@@ -278,10 +289,13 @@ fn every_workflow_of_a_document_is_right() {
 #[test]
 fn what_init_writes_is_a_workflow_of_the_library() {
     let folder = tempfile::tempdir().expect("a folder");
-    for task in ["map", "features"] {
+    let library = ["map", "features"].map(|task| (task, format!("workflows/library/{task}.yaml")));
+    let tasks = ["segmentation", "regression", "classification", "multi-label", "change"];
+    let examples = tasks.map(|task| (task, format!("examples/finetune-{task}/workflow.yaml")));
+    for (task, source) in library.into_iter().chain(examples) {
         let file = folder.path().join(format!("{task}.yaml")).display().to_string();
         assert!(skysense(&["init", task, "--output", &file]).status.success());
-        assert_eq!(std::fs::read_to_string(&file).expect("written"), text(&format!("workflows/library/{task}.yaml")));
+        assert_eq!(std::fs::read_to_string(&file).expect("written"), text(&source));
     }
 }
 

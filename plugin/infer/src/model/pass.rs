@@ -1,6 +1,6 @@
 //! Chips through the graphs of a model.
 
-use skysense_contract::{Dtype, GeoContext, Modality, Module};
+use skysense_contract::{Dtype, GeoContext, Head, Modality, Module, Task};
 
 use super::Model;
 use super::graphs::tensor;
@@ -22,18 +22,55 @@ impl Model {
         Ok(maps)
     }
 
-    /// Probabilities of the head's classes, `[chip, class, height, width]`, in the order of the contract.
+    /// What the head says, `[chip, channel, height, width]`: probabilities of its classes in the order of the contract, or
+    /// values of its quantity.
     ///
     /// # Errors
     /// As [`Self::features`], and a contract error when the package has no head.
-    pub fn segment(&self, chips: &[ChipInput<'_>]) -> Result<Maps, InferError> {
-        let mut maps = self.logits(chips)?;
-        let area = maps.size * maps.size;
-        for chip in 0..maps.chips {
-            if maps.chip_valid(chip).contains(&1) {
-                let length = maps.channels * area;
-                softmax(&mut maps.values[chip * length..(chip + 1) * length], area);
+    pub fn predict(&self, chips: &[ChipInput<'_>]) -> Result<Maps, InferError> {
+        Ok(self.answered(self.logits(chips)?))
+    }
+
+    /// As [`Self::predict`] for a head that compares two times, each earlier chip with the later one at its place. Valid is
+    /// what was seen at both.
+    ///
+    /// # Errors
+    /// As [`Self::predict`], and lists of different lengths.
+    pub fn compare(&self, before: &[ChipInput<'_>], after: &[ChipInput<'_>]) -> Result<Maps, InferError> {
+        Ok(self.answered(self.compared(before, after)?))
+    }
+
+    /// Logits as what they mean.
+    fn answered(&self, mut maps: Maps) -> Maps {
+        let (area, length) = (maps.size * maps.size, maps.channels * maps.size * maps.size);
+        if let Some(head) = &self.package().contract().head {
+            for chip in 0..maps.chips {
+                if maps.chip_valid(chip).contains(&1) {
+                    answer(head, &mut maps.values[chip * length..(chip + 1) * length], area);
+                }
             }
+        }
+        maps
+    }
+
+    /// What a head that compares gives before it becomes probabilities.
+    pub(crate) fn compared(&self, before: &[ChipInput<'_>], after: &[ChipInput<'_>]) -> Result<Maps, InferError> {
+        let contract = self.package().contract();
+        self.package().graph(Module::Head)?;
+        if before.len() != after.len() {
+            return Err(InferError::Pairs { before: before.len(), after: after.len() });
+        }
+        let (before, after) = (self.features(before)?, self.features(after)?);
+        let mut maps = Maps::new(contract.head.as_ref().map_or(0, Head::channels), contract.chip_size);
+        for chip in 0..before.chips {
+            let both = [before.chip(chip), after.chip(chip)].concat();
+            let valid: Vec<u8> =
+                before.chip_valid(chip).iter().zip(after.chip_valid(chip)).map(|(one, other)| one & other).collect();
+            let mut values = self.head(1, &both)?;
+            if !valid.contains(&1) {
+                values.fill(0.0);
+            }
+            maps.push(&values, &valid);
         }
         Ok(maps)
     }
@@ -42,8 +79,7 @@ impl Model {
     pub(crate) fn logits(&self, chips: &[ChipInput<'_>]) -> Result<Maps, InferError> {
         let contract = self.package().contract();
         self.package().graph(Module::Head)?;
-        let classes = contract.head.as_ref().map_or(0, |head| head.classes.len());
-        let mut maps = Maps::new(classes, contract.chip_size);
+        let mut maps = Maps::new(contract.head.as_ref().map_or(0, Head::channels), contract.chip_size);
         for (group, members) in chips.chunks(self.batch).enumerate() {
             self.group(group * self.batch, members, true, &mut maps)?;
         }
@@ -179,9 +215,26 @@ impl Model {
     fn head(&self, batch: usize, features: &[f32]) -> Result<Vec<f32>, InferError> {
         let contract = self.package().contract();
         let (size, of) = (contract.chip_size, Module::Head);
-        let classes = contract.head.as_ref().map_or(0, |head| head.classes.len());
-        let inputs = vec![("features", tensor(of, vec![batch, contract.channels, size, size], features)?)];
-        self.with(of, |graph| graph.run(inputs, &[batch, classes, size, size], <[f32]>::to_vec))
+        let channels = contract.head.as_ref().map_or(0, Head::channels);
+        let width = features.len() / (batch * size * size);
+        let inputs = vec![("features", tensor(of, vec![batch, width, size, size], features)?)];
+        self.with(of, |graph| graph.run(inputs, &[batch, channels, size, size], <[f32]>::to_vec))
+    }
+}
+
+/// Logits of `[channel, area]` as what they mean, in place.
+fn answer(head: &Head, values: &mut [f32], area: usize) {
+    if let Some(temperature) = head.temperature {
+        values.iter_mut().for_each(|value| *value = (f64::from(*value) / temperature) as f32);
+    }
+    match (head.task, &head.quantity) {
+        (Task::Regression, Some(quantity)) => {
+            values.iter_mut().for_each(|value| *value = (f64::from(*value) * quantity.std + quantity.mean) as f32);
+        }
+        // The contract is refused where a regression has no quantity.
+        (Task::Regression, None) => {}
+        (Task::MultiLabel, _) => values.iter_mut().for_each(|value| *value = 1.0 / (1.0 + (-*value).exp())),
+        _ => softmax(values, area),
     }
 }
 
@@ -201,6 +254,22 @@ fn softmax(values: &mut [f32], area: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logits_become_what_the_task_means() {
+        let head = |task| Head::of(task, Vec::new());
+        let mut values = [0.0, 2.0_f32.ln()];
+        answer(&head(Task::MultiLabel), &mut values, 1);
+        assert!((values[0] - 0.5).abs() < 1e-6 && (values[1] - 2.0 / 3.0).abs() < 1e-6, "{values:?}");
+        let quantity = skysense_contract::Quantity { mean: 10.0, std: 2.0, ..skysense_contract::Quantity::unnamed() };
+        let mut values = [-1.0, 0.5];
+        answer(&Head { quantity: Some(quantity), ..head(Task::Regression) }, &mut values, 2);
+        assert_eq!(values, [8.0, 11.0]);
+        // Twice as undecided: the odds of 4 to 1 become 2 to 1.
+        let mut values = [4.0_f32.ln(), 0.0];
+        answer(&Head { temperature: Some(2.0), ..head(Task::Segmentation) }, &mut values, 1);
+        assert!((values[0] - 2.0 / 3.0).abs() < 1e-6, "{values:?}");
+    }
 
     #[test]
     fn softmax_runs_over_classes_and_sums_to_one() {

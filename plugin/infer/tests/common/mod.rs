@@ -11,8 +11,8 @@ use skysense_contract::{
 };
 use skysense_infer::{ChipInput, Options, Pixels, Series};
 use skysense_model::{
-    GeoContextConfig, Inputs, Normalisation, PixelType, SegmentationHead, SegmentationHeadConfig, SkySense, checkpoint,
-    export_fusion, export_geo_context, export_head, export_hr, export_series, preset,
+    GeoContextConfig, Head as ModelHead, HeadConfig, Inputs, Normalisation, PixelType, SegmentationHeadConfig,
+    SkySense, checkpoint, export_fusion, export_geo_context, export_head, export_hr, export_series, preset,
 };
 
 pub const SIZE: usize = 16;
@@ -22,7 +22,7 @@ pub const DATES: usize = 4;
 /// The model in Burn.
 pub struct Tiny {
     pub encoder: SkySense,
-    pub head: SegmentationHead,
+    pub head: ModelHead,
     pub geo_context: Option<GeoContext>,
 }
 
@@ -48,7 +48,8 @@ impl Tiny {
             channels: config.fusion.channels,
             width: context.width,
         });
-        let head = SegmentationHeadConfig { channels: config.channels(), hidden: 32, classes: CLASSES };
+        let head =
+            HeadConfig::Light(SegmentationHeadConfig { channels: config.channels(), hidden: 32, classes: CLASSES });
         Self { encoder: config.init(&device).unwrap(), head: head.init(&device), geo_context }
     }
 
@@ -145,11 +146,7 @@ fn contract(channels: usize) -> Contract {
         encoders: BTreeMap::new(),
         calendar: Calendar::S2Only,
         geo_context: None,
-        head: Some(Head {
-            task: "segmentation".into(),
-            classes: (1..=CLASSES as u8).map(class).collect(),
-            detector: None,
-        }),
+        head: Some(Head::of(skysense_contract::Task::Segmentation, (1..=CLASSES as u8).map(class).collect())),
         graphs: BTreeMap::new(),
         probe: Probe { path: String::new(), sha256: String::new(), absolute: 0.0, relative: 0.0 },
         licence: "Apache-2.0".into(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skysense_abi::{Fault, Host, NodeError, PlanInputs};
 use skysense_contract::{BandRule, Binding, Contract, ContractError, Dtype, Modality, Offer, Package, Unit};
-use skysense_edges::{ChipFacts, ClassFacts, MapFacts, ModalityFacts, ModelFacts};
+use skysense_edges::{ChipFacts, ClassFacts, MapFacts, ModalityFacts, ModelFacts, QuantityFacts};
 
 use crate::errors;
 use crate::settings::path;
@@ -22,6 +22,9 @@ pub(crate) struct Settings {
     /// `all`: the chips must have all bands of the model. `subset`: the model's patch embedding takes the
     /// bands that are there and is rescaled; what was left out stands in the output.
     pub(crate) bands: BandsSetting,
+    /// Whether each chip is looked at flipped too, across, down and both, and what is said of it is the mean: four times the
+    /// work.
+    pub(crate) flips: bool,
     /// `auto`, `cpu`, `cuda` or `cuda:1`. A device that is named and not there is an error. Not part of the
     /// workflow's hash.
     #[schemars(extend("x-skysense-execution" = true))]
@@ -79,12 +82,50 @@ pub(crate) struct Fit {
 /// # Errors
 /// Nothing is connected, or something that is not chips.
 pub(crate) fn chip_facts(inputs: &PlanInputs) -> Result<ChipFacts, Vec<Fault>> {
-    serde_json::from_value(inputs.require("chips")?.facts.clone()).map_err(|error| {
+    named_chips(inputs, "chips")
+}
+
+/// The same of any port.
+///
+/// # Errors
+/// As [`chip_facts`].
+pub(crate) fn named_chips(inputs: &PlanInputs, port: &str) -> Result<ChipFacts, Vec<Fault>> {
+    serde_json::from_value(inputs.require(port)?.facts.clone()).map_err(|error| {
         vec![
             Fault::new("", "facts.invalid", format!("the facts of the chips cannot be read: {error}"))
                 .hint("connect raster.chips"),
         ]
     })
+}
+
+/// Chips of an earlier time, where they lie as the later ones do: the same grid, chip by chip, bands and units.
+///
+/// # Errors
+/// Every way in which they do not.
+pub(crate) fn paired(chips: &ChipFacts, before: &ChipFacts) -> Result<ChipFacts, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut apart = |what: &str, now: String, then: String| {
+        if now != then {
+            let message = format!("chips of the two times differ in {what}: {now} after, {then} before");
+            let hint = "give both raster.chips the same grid, size, overlap and sensors, and each its own dates";
+            faults.push(Fault::new("", "chips.pairs", message).hint(hint));
+        }
+    };
+    let grid = |facts: &ChipFacts| {
+        let grid = &facts.geobox;
+        format!("{}, {:?}, {} × {}", grid.crs, grid.transform, grid.width, grid.height)
+    };
+    let bands = |facts: &ChipFacts| {
+        let all =
+            facts.modalities.iter().map(|(name, m)| format!("{name} {} {:?} {}", m.unit, m.dtype, m.bands.join(" ")));
+        all.collect::<Vec<_>>().join("; ")
+    };
+    apart("their grid", grid(chips), grid(before));
+    let sides = |facts: &ChipFacts| format!("{} px with an overlap of {}", facts.chip_size, facts.overlap);
+    apart("their size", sides(chips), sides(before));
+    apart("the number of periods", chips.periods.len().to_string(), before.periods.len().to_string());
+    apart("their bands", bands(chips), bands(before));
+    if faults.is_empty() { Ok(before.clone()) } else { Err(faults) }
 }
 
 /// Reads contract and facts, and holds them against each other.
@@ -124,7 +165,10 @@ pub(crate) fn fit(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Resu
             )
         }
     };
-    let offers = offers(&chips)?;
+    let mut offers = offers(&chips)?;
+    if inputs.get("before").is_some() {
+        most_dates(&mut offers, &named_chips(inputs, "before")?)?;
+    }
     let binding = contract.bind(&offers, settings.bands.rule()).map_err(|error| model_fault(&error))?;
     if let Some(device) = &settings.device {
         let _known: skysense_infer::Device = device.parse().map_err(|error: skysense_infer::InferError| {
@@ -146,6 +190,19 @@ fn model_fault(error: &ContractError) -> Vec<Fault> {
 /// Facts with a modality or unit that no model knows.
 pub(crate) fn offers(chips: &ChipFacts) -> Result<BTreeMap<Modality, Offer>, Vec<Fault>> {
     modality_offers(&chips.modalities, chips.chip_size)
+}
+
+/// As many dates as either of two times has.
+///
+/// # Errors
+/// As [`offers`].
+pub(crate) fn most_dates(offers: &mut BTreeMap<Modality, Offer>, before: &ChipFacts) -> Result<(), Vec<Fault>> {
+    for (modality, other) in self::offers(before)? {
+        if let Some(offer) = offers.get_mut(&modality) {
+            offer.dates = offer.dates.max(other.dates);
+        }
+    }
+    Ok(())
 }
 
 /// As [`offers`], of modalities and the side of a chip on the 10 m grid.
@@ -215,6 +272,12 @@ pub(crate) fn map_facts(fit: &Fit, channels: usize) -> MapFacts {
         classes: head
             .map(|class| ClassFacts { value: class.value, name: class.name.clone(), color: class.color.clone() })
             .collect(),
+        task: contract.head.as_ref().map_or("features", |head| head.task.name()).into(),
+        quantity: contract
+            .head
+            .as_ref()
+            .and_then(|head| head.quantity.as_ref())
+            .map(|quantity| QuantityFacts { name: quantity.name.clone(), unit: quantity.unit.clone() }),
         margin: contract.margin,
         absent_bands: fit.binding.modalities().filter_map(absent).collect(),
     }

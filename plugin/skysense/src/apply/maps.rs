@@ -1,20 +1,23 @@
 //! Chips in, maps out: batches through ONNX Runtime.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use serde::Deserialize;
 use skysense_abi::{BatchStream, DeviceLease, Host, Level, NodeError, NodePlan, RunInput, RunInputs};
-use skysense_contract::{GeoContext, Modality};
+use skysense_contract::{GeoContext, Modality, Offer};
 use skysense_edges::{
-    ChipBatch, ChipFacts, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
+    ChipBatch, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
 };
 use skysense_grid::GeoBox;
 use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Series};
 
-use super::fit::{ModelState, Settings, planned_offers};
+use super::fit::{ModelState, Settings, most_dates, planned_offers};
+use super::flips;
+use super::rows::Rows;
 use crate::errors;
 use crate::settings::planned;
 
@@ -26,8 +29,8 @@ pub(crate) const BATCH: usize = 8;
 pub(crate) enum Task {
     /// Feature maps: those of the model, or of one encoder.
     Features(Option<Modality>),
-    /// Probabilities of classes.
-    Probabilities,
+    /// What the head says: probabilities of classes, or values of a quantity.
+    Answers,
 }
 
 impl Task {
@@ -35,9 +38,16 @@ impl Task {
     pub(crate) fn schema(self, channels: usize, side: usize) -> SchemaRef {
         match self {
             Self::Features(_) => feature_schema(channels, side),
-            Self::Probabilities => prediction_schema(channels, side),
+            Self::Answers => prediction_schema(channels, side),
         }
     }
+}
+
+/// What a run must know again.
+#[derive(Deserialize)]
+struct State {
+    model: ModelState,
+    before: Option<ChipFacts>,
 }
 
 struct Applied {
@@ -45,6 +55,10 @@ struct Applied {
     model: Model,
     grid: GeoBox,
     chips: RunInput,
+    /// Those of the earlier time, where the model compares two.
+    before: Option<Rows>,
+    /// Whether each chip is looked at flipped too.
+    flips: bool,
     ready: VecDeque<RecordBatch>,
     /// Rows of one output batch.
     batch: usize,
@@ -68,19 +82,24 @@ pub(crate) fn run(
     mut inputs: RunInputs,
     host: Host,
 ) -> Result<BatchStream, NodeError> {
-    let state: ModelState = planned(plan.state)?;
+    let state: State = planned(plan.state)?;
+    let (state, before) = (state.model, state.before);
     let facts: MapFacts = planned(plan.facts)?;
     let folder = match &state.path {
         Some(path) => path.clone(),
         None => model_path(inputs.require("model")?)?,
     };
     let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
+    let mut offers = planned_offers(&facts.chips)?;
+    if let Some(before) = &before {
+        most_dates(&mut offers, before).map_err(|faults| errors::joined("facts.invalid", &faults))?;
+    }
     let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
     let encoder = match task {
         Task::Features(encoder) => encoder,
-        Task::Probabilities => None,
+        Task::Answers => None,
     };
-    let options = options(settings, &package, &facts.chips, (&state, device.name(), encoder), &host)?;
+    let options = options(settings, &package, &offers, (&state, device.name(), encoder), &host)?;
     let batch = settings.batch.unwrap_or(BATCH).max(1);
     let model = Model::load(package, options).map_err(|error| errors::infer(&error))?;
     let record = model.record();
@@ -98,6 +117,8 @@ pub(crate) fn run(
         model,
         grid: facts.chips.geobox,
         chips: inputs.require("chips")?,
+        before: before.map(|_| inputs.require("before").map(Rows::new)).transpose()?,
+        flips: settings.flips,
         ready: VecDeque::new(),
         batch,
         done: 0,
@@ -116,12 +137,11 @@ pub(crate) fn run(
 pub(crate) fn options(
     settings: &Settings,
     package: &skysense_contract::Package,
-    chips: &ChipFacts,
+    offers: &BTreeMap<Modality, Offer>,
     (state, device, encoder): (&ModelState, &str, Option<Modality>),
     host: &Host,
 ) -> Result<Options, NodeError> {
-    let offers = planned_offers(chips)?;
-    let binding = package.contract().bind(&offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
+    let binding = package.contract().bind(offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
     Ok(Options {
         device: device.parse().map_err(|error| errors::infer(&error))?,
         threads: settings.threads.unwrap_or_else(|| host.about().threads),
@@ -168,16 +188,32 @@ impl Applied {
         while from < chips.len() {
             self.host.check_cancelled()?;
             let rows = from..(from + self.batch).min(chips.len());
-            let context = self.model.package().contract().geo_context.as_ref();
+            let context = self.model.package().contract().geo_context.clone();
+            let context = context.as_ref();
             let inputs: Vec<ChipInput<'_>> =
                 rows.clone().map(|row| chip_input(&chips, row, &self.grid, context)).collect::<Result<_, _>>()?;
             self.warn(&chips, rows.clone())?;
-            let maps = match self.task {
-                Task::Features(_) => self.model.features(&inputs),
-                Task::Probabilities => self.model.segment(&inputs),
+            let earlier = match &mut self.before {
+                Some(before) => before.beside(&chips, rows.clone())?,
+                None => Vec::new(),
             };
-            let maps = maps
-                .map_err(|error| errors::infer(&error).at("chip", chips.chip(from)).at("period", chips.period(from)))?;
+            let before: Vec<ChipInput<'_>> = earlier
+                .iter()
+                .map(|(chips, row)| chip_input(chips, *row, &self.grid, context))
+                .collect::<Result<_, _>>()?;
+            let size = self.model.package().contract().chip_size;
+            let maps = match (self.task, self.before.is_some(), self.flips) {
+                (Task::Features(_), ..) => self.model.features(&inputs).map_err(|error| errors::infer(&error)),
+                (Task::Answers, true, false) => {
+                    self.model.compare(&before, &inputs).map_err(|error| errors::infer(&error))
+                }
+                (Task::Answers, false, false) => self.model.predict(&inputs).map_err(|error| errors::infer(&error)),
+                (Task::Answers, true, true) => {
+                    flips::mean(&[&before, &inputs], size, |lists| self.model.compare(&lists[0], &lists[1]))
+                }
+                (Task::Answers, false, true) => flips::mean(&[&inputs], size, |lists| self.model.predict(&lists[0])),
+            };
+            let maps = maps.map_err(|error| error.at("chip", chips.chip(from)).at("period", chips.period(from)))?;
             self.ready.push_back(self.rows(&chips, from, &maps)?);
             self.done += rows.len() as u64;
             self.host.progress(self.done, Some(self.total), "chips");
@@ -210,7 +246,7 @@ impl Applied {
     fn rows(&self, chips: &ChipBatch, from: usize, maps: &Maps) -> Result<RecordBatch, NodeError> {
         let mut builder = match self.task {
             Task::Features(_) => MapBuilder::features(maps.channels, maps.size),
-            Task::Probabilities => MapBuilder::predictions(maps.channels, maps.size),
+            Task::Answers => MapBuilder::predictions(maps.channels, maps.size),
         };
         for index in 0..maps.chips {
             let row = MapRow {

@@ -1,14 +1,18 @@
 //! A model applied to chips: what `skysense.embed` and `skysense.segment` share.
 
 mod fit;
+mod flips;
 mod maps;
 mod plan;
+mod rows;
 
 pub(crate) use fit::{
-    BandsSetting, ModelState, Settings, chip_facts, fit, map_facts, modality_offers, offers, planned_offers,
+    BandsSetting, ModelState, Settings, chip_facts, fit, map_facts, modality_offers, most_dates, named_chips, offers,
+    paired, planned_offers,
 };
 pub(crate) use maps::{Task, centre, chip_input, model_path, options, run};
 pub(crate) use plan::plan;
+pub(crate) use rows::Rows;
 
 /// What holds for both nodes, for their documentation.
 macro_rules! limits {

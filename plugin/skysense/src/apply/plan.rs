@@ -4,7 +4,7 @@ use serde_json::json;
 use skysense_abi::{Fault, Host, NodePlan, PlanInputs};
 use skysense_contract::Modality;
 
-use super::fit::{Fit, Settings, fit, plan_facts};
+use super::fit::{Fit, Settings, fit, named_chips, paired, plan_facts};
 use super::maps::{BATCH, Task};
 
 /// The plan of a node that applies a model to chips.
@@ -13,6 +13,22 @@ use super::maps::{BATCH, Task};
 /// A model that cannot be read, one without a head where probabilities are asked for, and every misfit of the chips.
 pub(crate) fn plan(task: Task, settings: &Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
     let fit = fit(settings, inputs, host)?;
+    let before = match inputs.get("before") {
+        Some(_) => Some(paired(&fit.chips, &named_chips(inputs, "before")?)?),
+        None => None,
+    };
+    let compares = fit.contract.head.as_ref().is_some_and(|head| head.task.compares());
+    if task == Task::Answers && compares != before.is_some() {
+        let name = &fit.contract.name;
+        let (message, hint) = match compares {
+            true => (
+                format!("model {name} compares two times, and chips of one are there"),
+                "connect the chips of the earlier time to the port `before`",
+            ),
+            false => (format!("model {name} looks at one time, and chips of two are there"), "leave `before` out"),
+        };
+        return Err(Fault::new("", "chips.times", message).hint(hint).into());
+    }
     let contract = &fit.contract;
     let channels = match (task, &contract.head) {
         (_, Some(head)) if head.detector.is_some() => {
@@ -21,8 +37,8 @@ pub(crate) fn plan(task: Task, settings: &Settings, inputs: &PlanInputs, host: &
         }
         (Task::Features(None), _) => contract.channels,
         (Task::Features(Some(modality)), _) => encoder_channels(&fit, modality)?,
-        (Task::Probabilities, Some(head)) => head.classes.len(),
-        (Task::Probabilities, None) => {
+        (Task::Answers, Some(head)) => head.channels(),
+        (Task::Answers, None) => {
             let message = format!("model {} has no head: it gives features only", contract.name);
             return Err(Fault::new("/model", "model.headless", message)
                 .hint(match contract.graphs.contains_key(&skysense_contract::Module::Fusion) {
@@ -37,7 +53,7 @@ pub(crate) fn plan(task: Task, settings: &Settings, inputs: &PlanInputs, host: &
     let bytes = (batch * side * side * (4 * channels + 1)) as u64;
     Ok(NodePlan::new(task.schema(channels, side))
         .facts(plan_facts(&fit, channels))
-        .state(json!(fit.state))
+        .state(json!({"model": fit.state, "before": before}))
         .memory(fit.working_bytes(batch), bytes)
         .cost("model_chips", fit.chips.chips() as f64, ""))
 }

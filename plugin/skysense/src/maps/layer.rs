@@ -25,6 +25,8 @@ pub(crate) enum Output {
     Probability,
     /// How undecided the model is: 0 where one class is certain, 1 where all are equal.
     Entropy,
+    /// The value of a quantity, of a model that gives one.
+    Value,
 }
 
 /// Type in which features are stored.
@@ -47,6 +49,8 @@ pub(crate) enum Layer {
     Probability { classes: Vec<ClassFacts> },
     /// See [`Output::Entropy`].
     Entropy,
+    /// See [`Output::Value`].
+    Value { name: String, unit: String },
     /// Feature maps.
     Features { channels: usize, dtype: FeatureType },
 }
@@ -54,27 +58,41 @@ pub(crate) enum Layer {
 /// The layers of an edge: those asked for of a prediction, or the features.
 ///
 /// # Errors
-/// In words: no value is left for pixels without data.
+/// In words: no value is left for pixels without data, or an output that the task does not give.
 pub(crate) fn layers(
     facts: &MapFacts,
-    outputs: &[Output],
+    outputs: Option<&[Output]>,
     dtype: FeatureType,
     features: bool,
 ) -> std::result::Result<Vec<Layer>, String> {
     if features {
         return Ok(vec![Layer::Features { channels: facts.channels, dtype }]);
     }
-    let mut outputs = outputs.to_vec();
+    let any = facts.task == "multi_label";
+    let usual = match (&facts.quantity, any) {
+        (Some(_), _) => Output::Value,
+        (None, true) => Output::Probability,
+        (None, false) => Output::Class,
+    };
+    let mut outputs = outputs.map_or_else(|| vec![usual], <[Output]>::to_vec);
     outputs.sort();
     outputs.dedup();
-    let layer = |output| match output {
-        Output::Class => {
+    let layer = |output| match (output, &facts.quantity) {
+        (Output::Value, Some(quantity)) => {
+            Ok(Layer::Value { name: quantity.name.clone(), unit: quantity.unit.clone() })
+        }
+        (Output::Value, None) => Err(format!("{} gives no value, expected class, probability or entropy", facts.task)),
+        (_, Some(quantity)) => Err(format!("the model gives values of {}, expected value", quantity.name)),
+        (Output::Class | Output::Entropy, None) if any => {
+            Err("a chip may have any of these classes, so none is the one: expected probability".into())
+        }
+        (Output::Class, None) => {
             let free = (0..=255_u8).rev().find(|value| facts.classes.iter().all(|class| class.value != *value));
             let nodata = free.ok_or("all 256 values of a byte are classes: none is left for pixels without data")?;
             Ok(Layer::Class { classes: facts.classes.clone(), nodata })
         }
-        Output::Probability => Ok(Layer::Probability { classes: facts.classes.clone() }),
-        Output::Entropy => Ok(Layer::Entropy),
+        (Output::Probability, None) => Ok(Layer::Probability { classes: facts.classes.clone() }),
+        (Output::Entropy, None) => Ok(Layer::Entropy),
     };
     outputs.into_iter().map(layer).collect()
 }
@@ -86,6 +104,7 @@ impl Layer {
             Self::Class { .. } => "class",
             Self::Probability { .. } => "probability",
             Self::Entropy => "entropy",
+            Self::Value { .. } => "value",
             Self::Features { .. } => "features",
         }
     }
@@ -96,6 +115,7 @@ impl Layer {
             Self::Class { .. } => "Class of the highest probability",
             Self::Probability { .. } => "Probability of each class",
             Self::Entropy => "Entropy of the probabilities, 0 to 1",
+            Self::Value { .. } => "Value that the model gives",
             Self::Features { .. } => "Features of the model",
         }
     }
@@ -105,6 +125,7 @@ impl Layer {
         match self {
             Self::Class { .. } | Self::Entropy => 1,
             Self::Probability { classes } => classes.len(),
+            Self::Value { .. } => 4,
             Self::Features { channels, dtype: FeatureType::Float32 } => 4 * channels,
             Self::Features { channels, dtype: FeatureType::Int16 } => 2 * channels,
         }
@@ -138,6 +159,11 @@ impl Layer {
                 vec![quantised("entropy".into(), "entropy of the probabilities over its largest value".into())],
                 Some(f64::from(NODATA)),
             ),
+            Self::Value { name, unit } => {
+                let unit = Some(unit.clone()).filter(|unit| !unit.is_empty());
+                let band = BandSpec { unit, ..BandSpec::named(name) };
+                CogSpec::values(geobox, DType::Float32, vec![band], Some(f64::NAN))
+            }
             Self::Features { channels, dtype } => {
                 let name = |channel: usize| format!("feature_{channel}");
                 match dtype {
@@ -183,7 +209,7 @@ impl Layer {
             ),
             Self::Entropy => writer.write_rows(rows.y, &bytes(&|p| quantise(entropy(pixel(p), channels)), NODATA)),
             Self::Probability { .. } => writer.write_rows(rows.y, &stored(rows, NODATA, quantise)),
-            Self::Features { dtype: FeatureType::Float32, .. } => {
+            Self::Value { .. } | Self::Features { dtype: FeatureType::Float32, .. } => {
                 writer.write_rows(rows.y, &stored(rows, f32::NAN, |value| value))
             }
             Self::Features { dtype: FeatureType::Int16, .. } => {
@@ -279,9 +305,22 @@ mod tests {
         }))
         .unwrap();
         facts.classes = vec![class(0), class(255)];
-        let found = layers(&facts, &[Output::Class], FeatureType::Float32, false).unwrap();
+        let found = layers(&facts, Some(&[Output::Class]), FeatureType::Float32, false).unwrap();
         assert!(matches!(found[0], Layer::Class { nodata: 254, .. }));
+        let names = |facts: &MapFacts, outputs| -> std::result::Result<Vec<&str>, String> {
+            Ok(layers(facts, outputs, FeatureType::Float32, false)?.iter().map(Layer::name).collect())
+        };
+        assert_eq!(names(&facts, None).unwrap(), ["class"]);
+        facts.task = "multi_label".into();
+        assert_eq!(names(&facts, None).unwrap(), ["probability"]);
+        assert!(names(&facts, Some(&[Output::Class])).unwrap_err().contains("any of these"));
+        let unit = "t/ha".to_owned();
+        let quantity = Some(skysense_edges::QuantityFacts { name: "biomass".into(), unit });
+        let values = MapFacts { task: "regression".into(), classes: vec![], quantity, ..facts.clone() };
+        assert_eq!(names(&values, None).unwrap(), ["value"]);
+        assert!(names(&values, Some(&[Output::Entropy])).unwrap_err().contains("expected value"));
+        facts.task = "segmentation".into();
         facts.classes = (0..=255).map(class).collect();
-        assert!(layers(&facts, &[Output::Class], FeatureType::Float32, false).is_err());
+        assert!(layers(&facts, Some(&[Output::Class]), FeatureType::Float32, false).is_err());
     }
 }

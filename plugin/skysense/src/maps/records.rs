@@ -141,10 +141,18 @@ fn model(facts: &MapFacts, package: &Path, weights_sha256: &str) -> ModelRecord 
         name: facts.model.name.clone(),
         href: record.display().to_string(),
         architecture: format!("SkySense {}", facts.model.preset),
-        tasks: vec![if facts.classes.is_empty() { "feature-extraction" } else { "semantic-segmentation" }.into()],
+        tasks: vec![task(facts).into()],
         weights_sha256: weights_sha256.to_owned(),
         licence: facts.model.licence.clone(),
     }
+}
+
+/// What the model did, in the words of the machine learning model extension.
+fn task(facts: &MapFacts) -> &'static str {
+    let named = skysense_contract::Task::ALL.into_iter().find(|task| task.name() == facts.task);
+    // Features of a model with a head are features still.
+    let given = named.filter(|_| !facts.classes.is_empty() || facts.quantity.is_some());
+    given.map_or("feature-extraction", skysense_contract::Task::mlm)
 }
 
 fn properties(

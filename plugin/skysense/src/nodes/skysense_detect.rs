@@ -10,7 +10,7 @@ use skysense_edges::{ChipBatch, ObjectBuilder, ObjectFacts, ObjectRow, object_sc
 use skysense_grid::{GeoBox, Window};
 use skysense_infer::{Detector, Found, MergeRule, merged};
 
-use crate::apply::{ModelState, Settings, chip_input, fit, limits, map_facts, model_path, options};
+use crate::apply::{ModelState, Settings, chip_input, fit, limits, map_facts, model_path, options, planned_offers};
 use crate::errors;
 use crate::settings::planned;
 
@@ -54,6 +54,10 @@ impl Node for SkysenseDetect {
     }
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
+        if settings.flips {
+            let message = "flips is true, and boxes of flipped chips are not brought together";
+            return Err(Fault::new("/flips", "settings.invalid", message).hint("leave it out").into());
+        }
         let fit = fit(&settings, inputs, host)?;
         let contract = &fit.contract;
         let Some(detector) = contract.head.as_ref().and_then(|head| head.detector.as_ref()) else {
@@ -90,7 +94,8 @@ impl Node for SkysenseDetect {
         };
         let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
         let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
-        let options = options(&settings, &package, &facts.chips, (&state, device.name(), None), &host)?;
+        let offers = planned_offers(&facts.chips)?;
+        let options = options(&settings, &package, &offers, (&state, device.name(), None), &host)?;
         let detector = Detector::load(package, options).map_err(|error| errors::infer(&error))?;
         let record = detector.record();
         host.log(

@@ -52,7 +52,10 @@ pub(crate) struct Settings {
 impl Settings {
     fn split(self) -> (Task, apply::Settings) {
         let Self { model, modality, bands, device, batch, threads } = self;
-        (Task::Features(modality.map(Into::into)), apply::Settings { model, bands, device, batch, threads })
+        (
+            Task::Features(modality.map(Into::into)),
+            apply::Settings { model, bands, flips: false, device, batch, threads },
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-//! `skysense.finetune`: trains a model with a segmentation head on labelled chips.
+//! `skysense.finetune`: trains a model for a task on labelled chips.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
 use skysense_catalog::{Access, Exists};
-use skysense_contract::Class;
+use skysense_contract::{Class, HeadKind, Quantity, Task};
 use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
 use skysense_train::{
@@ -20,24 +20,29 @@ use skysense_train::{
 };
 
 use crate::allocator::Keeping;
-use crate::apply::{chip_facts, offers, planned_offers};
+use crate::apply::{chip_facts, most_dates, named_chips, offers, paired, planned_offers};
 use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
     CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, ObjectSource, ObjectsSetting, Place, Precision,
-    Teller, calendar, classes, compute, cpu, detection_samples, hr_scale, label_sources, object_classes,
-    object_sources, placed, sample_bytes, samples, taken, tell_detector, train_together, training_chips, unused,
+    Teller, Truth, calendar, compute, cpu, detection_samples, hr_scale, labelled, object_classes, object_sources,
+    placed, sample_bytes, taken, task_classes, task_sources, tell_detector, train_together, training_chips, unused,
 };
 
 const DOC: &str = "\
-Trains a SkySense model for segmentation on chips and a label raster, and writes it as a model package: ONNX \
-graphs, weights, contract and a probe. Chips and labels are paired by place; classes are those that the label \
-item names. The plan gives the contract, so the nodes behind know bands, chip size and classes before anything \
+Trains a SkySense model for a task on chips and label rasters, and writes it as a model package: ONNX graphs, weights, \
+contract and a probe. Chips and labels are paired by place; classes are those that the label item names. The plan gives the contract, so the nodes behind know bands, chip size and classes before anything \
 is trained. A run that was killed goes on from its checkpoint to the same weights.
 
+## Tasks
+`segmentation`: a class for each pixel. `regression`: a number for each pixel, of a raster of numbers. `classification`: \
+one class for each chip, the commonest of its labelled pixels; `multi_label`: any classes, those that have `chip_share` of \
+them. `change`: a class for each pixel from chips of two times, of which the lowest value means no change; the port \
+`before` brings the earlier ones.
+
 ## Columns
-In: `chip`, and `item` with the labels. Out: `model`, one row.
+In: `chip`, for change those of an earlier time too, and `item` with the labels. Out: `model`, one row.
 
 ## Several processes
 Under `skysense run --processes`, `torchrun` or Slurm each process takes its share of every batch, and gradients are added \
@@ -62,8 +67,17 @@ model:
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// What the model learns.
+    /// What is learned. The package's contract has it as the kind of its head.
+    #[schemars(with = "String", extend("enum" = Task::ALL.map(Task::name)))]
     task: Task,
+    /// What is put on the features: `light`, or for segmentation and regression `uper`, UPerNet on a pyramid of them.
+    #[schemars(with = "String", extend("enum" = ["light", "uper"]))]
+    head: HeadKind,
+    /// Name of what a regression learns; left out, that of the label asset.
+    quantity: Option<String>,
+    /// Share of a chip's labelled pixels from which on it has a class, of `multi_label`.
+    #[schemars(range(min = 0, max = 1))]
+    chip_share: f64,
     /// Architecture to train from nothing, such as `tiny`.
     preset: String,
     /// Folder of a model package to start from, in place of a preset.
@@ -97,6 +111,9 @@ pub(crate) struct Settings {
     learning_rate: Option<f64>,
     /// `equal` favours the overall accuracy, `balanced` rare classes.
     class_weights: Weights,
+    /// Whether probabilities are calibrated: what the head gives is divided by the temperature that suits the blocks that
+    /// validate. Classes stay as they are.
+    calibrate: bool,
     /// Whether only the head learns.
     frozen: bool,
     /// Whether prototypes by region of the package at `start` are used, where it has some. They stay as they are; what is
@@ -124,6 +141,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             task: Task::Segmentation,
+            head: HeadKind::Light,
+            quantity: None,
+            chip_share: 0.1,
             preset: "tiny".into(),
             start: None,
             calendar: None,
@@ -139,6 +159,7 @@ impl Default for Settings {
             batch: 4,
             learning_rate: None,
             class_weights: Weights::Equal,
+            calibrate: false,
             frozen: false,
             prototypes: true,
             device: cpu(),
@@ -150,18 +171,6 @@ impl Default for Settings {
             licence: "proprietary".into(),
         }
     }
-}
-
-/// What a model learns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Task {
-    /// The class of each pixel.
-    Segmentation,
-    /// Objects as upright boxes.
-    Detection,
-    /// Objects as rotated boxes.
-    OrientedDetection,
 }
 
 /// How classes are weighed.
@@ -178,6 +187,8 @@ pub(crate) enum Weights {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
     chips: ChipFacts,
+    /// Those of the earlier time, where the task compares two.
+    before: Option<ChipFacts>,
     labels: Vec<LabelSource>,
     classes: Vec<Class>,
 }
@@ -198,8 +209,9 @@ impl Node for SkysenseFinetune {
     type Settings = Settings;
 
     fn describe() -> NodeDoc {
-        NodeDoc::new("Trains a model with a segmentation head on labelled chips")
+        NodeDoc::new("Trains a model for a task on labelled chips")
             .input("chips", &["chip"], "the chips to learn from")
+            .optional_input("before", &["chip"], "chips of an earlier time, for change")
             .input("labels", &["item"], "items with a label raster, or with a file of objects")
             .optional_input("images", &["item"], "the images that files of objects name, where they tell pixels")
             .output("model")
@@ -210,14 +222,16 @@ impl Node for SkysenseFinetune {
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
         let chips = chip_facts(inputs)?;
-        if settings.task != Task::Segmentation {
+        if settings.task.of_objects() {
             return plan_detector(&settings, chips, inputs, host);
         }
         let labels = inputs.require("labels")?;
         let facts: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
         let access = Access::new(facts.allow_paths.into_iter().map(PathBuf::from));
-        let sources = label_sources(&item_rows(labels)?, settings.label_asset.as_deref(), &access)?;
-        let classes = classes(&sources, &settings.ignore)?;
+        let before = earlier(&settings, &chips, inputs)?;
+        let rows = item_rows(labels)?;
+        let sources = task_sources(&rows, settings.label_asset.as_deref(), &access, settings.task)?;
+        let classes = task_classes(&sources, &settings.ignore, settings.task)?;
         let reader = LabelReader::open(&sources, &classes).map_err(Fault::from)?;
         if !reader.touches(&chips.geobox) {
             let items: Vec<&str> = sources.iter().map(|source| source.item.as_str()).take(3).collect();
@@ -225,8 +239,12 @@ impl Node for SkysenseFinetune {
             return Err(Fault::new("", "label.outside", message).hint("search labels of the chips' area").into());
         }
         let samples = training_chips(&chips, settings.holdout.as_ref());
-        let config = config(&settings, &classes, samples, host)?;
-        let contract = planned_contract(&offers(&chips)?, &config).map_err(|error| {
+        let config = config(&settings, (&classes, &sources), samples, host)?;
+        let mut offers = offers(&chips)?;
+        if let Some(before) = &before {
+            most_dates(&mut offers, before)?;
+        }
+        let contract = planned_contract(&offers, &config).map_err(|error| {
             let field = match &error {
                 TrainError::Preset { .. } => "/preset".to_owned(),
                 TrainError::Setting { setting, .. } if !setting.contains(',') => format!("/{setting}"),
@@ -243,28 +261,51 @@ impl Node for SkysenseFinetune {
                 let strip = chips.geobox.window(&strip).ok()?;
                 skysense_raster::footprint(&strip).ok().map(|outline| outline.bbox)
             });
-        let working = sample_bytes(&chips, samples, settings.batch);
+        let times = if before.is_some() { 2 } else { 1 };
+        let working = times * sample_bytes(&chips, samples, settings.batch);
         let facts = json!({"contract": contract, "path": out, "holdout": held});
         Ok(NodePlan::new(model_schema())
             .facts(facts)
             .cost("training_chips", samples as f64, "")
             .cost("training_steps", config.recipe.steps as f64, "")
             .memory(working, 1 << 20)
-            .state(json!(State { chips, labels: sources, classes })))
+            .state(json!(State { chips, before, labels: sources, classes })))
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
-        if settings.task != Task::Segmentation {
+        if settings.task.of_objects() {
             let (state, chips) = (planned(plan.state)?, inputs.require("chips")?);
             return Ok(Box::new(std::iter::once_with(move || detector(&settings, &state, chips, &host))));
         }
-        let (state, chips) = (planned(plan.state)?, inputs.require("chips")?);
+        let (state, chips) = (planned(plan.state)?, (inputs.require("chips")?, inputs.take("before")));
         Ok(Box::new(std::iter::once_with(move || train(&settings, &state, chips, &host))))
     }
 }
 
+/// Chips of the earlier time, where the task compares two.
+fn earlier(settings: &Settings, chips: &ChipFacts, inputs: &PlanInputs) -> Result<Option<ChipFacts>, Vec<Fault>> {
+    match (settings.task.compares(), inputs.get("before").is_some()) {
+        (true, true) => Ok(Some(paired(chips, &named_chips(inputs, "before")?)?)),
+        (false, false) => Ok(None),
+        (true, false) => {
+            let message = "change compares two times, and chips of one are there";
+            let hint = "connect the chips of the earlier time to the port `before`";
+            Err(Fault::new("/task", "chips.times", message).hint(hint).into())
+        }
+        (false, true) => {
+            let message = format!("{} looks at one time, and chips of two are there", settings.task);
+            Err(Fault::new("/task", "chips.times", message).hint("leave `before` out, or set `task: change`").into())
+        }
+    }
+}
+
 /// The settings of training.
-fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -> Result<FinetuneConfig, Vec<Fault>> {
+fn config(
+    settings: &Settings,
+    (classes, sources): (&[Class], &[LabelSource]),
+    samples: usize,
+    host: &Host,
+) -> Result<FinetuneConfig, Vec<Fault>> {
     if settings.steps.is_some() && settings.epochs.is_some() {
         return Err(Fault::new("/epochs", "settings.invalid", "steps and epochs are both given: keep one").into());
     }
@@ -278,6 +319,14 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
     }
     let ignored = unused(classes).map_err(|message| vec![Fault::new("/ignore", "label.classes", message)])?;
     let mut config = FinetuneConfig::new(&settings.name, classes.to_vec());
+    config.task = settings.task;
+    config.head = settings.head;
+    if settings.task == Task::Regression {
+        let named = settings.quantity.clone().or_else(|| sources.first().map(|source| source.asset.clone()));
+        let unit = sources.iter().find_map(|source| source.unit.clone()).unwrap_or_default();
+        let unnamed = Quantity::unnamed();
+        config.quantity = Some(Quantity { name: named.unwrap_or_else(|| unnamed.name.clone()), unit, ..unnamed });
+    }
     config.recipe.start = match &settings.start {
         Some(start) => Start::Package(path(&host.about().base, start)),
         None => Start::Preset(settings.preset.clone()),
@@ -295,6 +344,7 @@ fn config(settings: &Settings, classes: &[Class], samples: usize, host: &Host) -
         Weights::Equal => ClassWeights::Equal,
         Weights::Balanced => ClassWeights::MedianFrequency,
     };
+    config.calibrate = settings.calibrate;
     config.frozen = settings.frozen;
     config.prototypes = settings.prototypes;
     config.compute = compute(&settings.device, settings.precision, settings.checkpointing)?;
@@ -350,7 +400,7 @@ fn detect_config(
     samples: usize,
     host: &Host,
 ) -> Result<DetectConfig, Vec<Fault>> {
-    let common = config(settings, classes, samples, host)?;
+    let common = config(settings, (classes, &[]), samples, host)?;
     let rotated = settings.task == Task::OrientedDetection;
     Ok(DetectConfig {
         recipe: common.recipe,
@@ -392,19 +442,28 @@ fn detector(
     })
 }
 
-fn train(settings: &Settings, state: &State, chips: RunInput, host: &Host) -> Result<RecordBatch, NodeError> {
+fn train(
+    settings: &Settings,
+    state: &State,
+    chips: (RunInput, Option<RunInput>),
+    host: &Host,
+) -> Result<RecordBatch, NodeError> {
     train_together(settings.out.as_deref(), host, |together, target| {
         let labels = LabelReader::open(&state.labels, &state.classes)?;
-        let samples = samples(chips, &state.chips, &labels, settings.holdout.as_ref(), host)?;
+        let truth = Truth { task: settings.task, share: settings.chip_share };
+        let samples = labelled(chips, &state.chips, (&labels, truth), settings.holdout.as_ref(), host)?;
         host.count("training_samples", samples.len() as u64);
         if samples.is_empty() {
             return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout")
                 .hint("make the holdout smaller, or check that labels and chips lie at the same place"));
         }
-        let config = config(settings, &state.classes, samples.len(), host);
+        let config = config(settings, (&state.classes, &state.labels), samples.len(), host);
         let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
         config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
-        let offers = planned_offers(&state.chips)?;
+        let mut offers = planned_offers(&state.chips)?;
+        if let Some(before) = &state.before {
+            most_dates(&mut offers, before).map_err(|faults| errors::joined("facts.invalid", &faults))?;
+        }
         let keeping = Keeping::new();
         let trained = finetune(&samples, &offers, &config, &mut Teller(host, together.group()));
         let trained = trained.map_err(|error| errors::train(&error))?;
@@ -419,22 +478,12 @@ fn train(settings: &Settings, state: &State, chips: RunInput, host: &Host) -> Re
 }
 
 fn tell(trained: &Trained, host: &Host) {
-    let percent = |share: f64| (1000.0 * share).round() / 10.0;
-    let validation = trained.validation.as_ref().map_or_else(String::new, |scores| {
-        format!(
-            ", {} % on {} pixels of blocks that were not learned from",
-            percent(scores.overall_accuracy),
-            scores.pixels
-        )
-    });
-    let training = percent(trained.training.overall_accuracy);
-    host.log(
-        Level::Info,
-        format!(
-            "{} steps: {training} % of {} training pixels are right{validation}",
-            trained.steps, trained.training.pixels
-        ),
-    );
+    let validation = trained
+        .validation
+        .as_ref()
+        .map_or_else(String::new, |scores| format!("; in blocks that were not learned from {}", scores.headline()));
+    let training = trained.training.headline();
+    host.log(Level::Info, format!("{} steps: where it learned {training}{validation}", trained.steps));
     let scores = BTreeMap::from([("training", Some(&trained.training)), ("validation", trained.validation.as_ref())]);
     host.report("decision", &json!({"what": "training", "value": scores, "why": format!("{} steps", trained.steps)}));
 }

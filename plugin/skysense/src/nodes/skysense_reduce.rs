@@ -152,7 +152,7 @@ fn see(
         for row in 0..batch.len() {
             host.check_cancelled()?;
             let input = chip_input(&batch, row, &facts.geobox, context)?;
-            let run = if headed { model.segment(&[input]) } else { model.features(&[input]) };
+            let run = if headed { model.predict(&[input]) } else { model.features(&[input]) };
             let _maps = run.map_err(|error| errors::infer(&error).at("chip", batch.chip(row)))?;
             count += 1;
             host.progress(count as u64, Some(most.min(facts.chips()) as u64), "chips");

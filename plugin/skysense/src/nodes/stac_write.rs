@@ -61,9 +61,10 @@ pub(crate) struct Settings {
     /// Licence as an SPDX expression, or `other`.
     #[serde(default = "other")]
     license: String,
-    /// What is written of a prediction.
-    #[serde(default = "class_only")]
-    outputs: Vec<Output>,
+    /// What is written of a prediction; left out, the class, of a quantity its value, and of classes of which a chip may have
+    /// any their probabilities.
+    #[serde(default)]
+    outputs: Option<Vec<Output>>,
     /// Type in which features are stored.
     #[serde(default)]
     dtype: FeatureType,
@@ -77,10 +78,6 @@ const FEATURE: &str = "feature";
 
 fn other() -> String {
     "other".into()
-}
-
-fn class_only() -> Vec<Output> {
-    vec![Output::Class]
 }
 
 /// The node.
@@ -166,14 +163,14 @@ impl Job {
         })?;
         let features = kind == FEATURE;
         let mut faults = Vec::new();
-        if !features && settings.outputs.is_empty() {
+        if !features && settings.outputs.as_ref().is_some_and(Vec::is_empty) {
             faults.push(Fault::new(
                 "/outputs",
                 "settings.invalid",
-                "outputs is empty, expected class, probability or entropy",
+                "outputs is empty, expected class, probability, entropy or value",
             ));
         }
-        let layers = layers(&facts, &settings.outputs, settings.dtype, features);
+        let layers = layers(&facts, settings.outputs.as_deref(), settings.dtype, features);
         if let Err(message) = &layers {
             faults.push(Fault::new("/outputs", "settings.invalid", message));
         }

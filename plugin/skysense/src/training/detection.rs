@@ -92,9 +92,8 @@ pub(crate) fn detection_samples(
             let objects = in_chip(placed, &image, class, rotated).map_err(grid)?;
             let image = Sample {
                 series: BTreeMap::from([(Modality::Hr, series)]),
-                labels: Vec::new(),
                 origin: [window.x, window.y],
-                centre: None,
+                ..Sample::default()
             };
             samples.push(DetectionSample { image, objects });
         }

@@ -63,6 +63,30 @@ impl LabelReader {
         self.ignored
     }
 
+    /// The value of each pixel, `[height, width]`, not a number where there is none: the mean of what lies under it, so that
+    /// finer rasters are not read at single points. Where items overlap the first one that has a value wins.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn values(&self, grid: &GeoBox, window: &Window) -> Result<Vec<f32>, NodeError> {
+        let dst = grid.window(window).map_err(|error| NodeError::from_error("plan.invalid", &error))?;
+        let mut out = vec![f32::NAN; window.area()];
+        for (label, source, header) in &self.open {
+            if out.iter().all(|value| !value.is_nan()) {
+                break;
+            }
+            let read = |signed: &Source| raster::read(signed, header, &dst, Resampling::Average);
+            let pixels = self.signing.read(&label.root, source, read).map_err(|error| at(label, error))?;
+            for ((out, &value), &valid) in out.iter_mut().zip(&pixels.values).zip(&pixels.valid) {
+                if out.is_nan() && valid != 0 && value.is_finite() {
+                    *out = value as f32;
+                }
+            }
+        }
+        outside(grid, window, &mut out, f32::NAN);
+        Ok(out)
+    }
+
     /// The class value of each pixel, `[height, width]`; [`LabelReader::ignored`] where there is no label.
     /// Labels are taken from the nearest pixel; where items overlap the first one that has a label wins.
     ///
@@ -86,14 +110,18 @@ impl LabelReader {
                 }
             }
         }
-        // Padding of an area smaller than a chip is not learned from.
-        for (at, out) in out.iter_mut().enumerate() {
-            let (x, y) = (window.x + (at % window.width) as i64, window.y + (at / window.width) as i64);
-            if x >= grid.width as i64 || y >= grid.height as i64 {
-                *out = self.ignored;
-            }
-        }
+        outside(grid, window, &mut out, self.ignored);
         Ok(out)
+    }
+}
+
+/// Padding of an area smaller than a chip is not learned from.
+fn outside<T: Copy>(grid: &GeoBox, window: &Window, values: &mut [T], none: T) {
+    for (at, value) in values.iter_mut().enumerate() {
+        let (x, y) = (window.x + (at % window.width) as i64, window.y + (at / window.width) as i64);
+        if x >= grid.width as i64 || y >= grid.height as i64 {
+            *value = none;
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::Fault;
 use skysense_catalog::{Access, Item, Root};
-use skysense_contract::Class;
+use skysense_contract::{Class, Task};
 use skysense_edges::ItemRow;
 
 use crate::chips::item;
@@ -19,6 +19,9 @@ pub(super) const COLORS: [&str; 16] = [
 /// A raster of labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LabelSource {
+    /// Unit of its values, where it says one.
+    #[serde(default)]
+    pub(crate) unit: Option<String>,
     pub(crate) item: String,
     pub(crate) asset: String,
     /// As GDAL opens it, without a signature.
@@ -40,12 +43,25 @@ pub(crate) fn label_sources(
     asset: Option<&str>,
     access: &Access,
 ) -> Result<Vec<LabelSource>, Vec<Fault>> {
+    task_sources(rows, asset, access, Task::Segmentation)
+}
+
+/// The same for a task: values of a regression need no classes.
+///
+/// # Errors
+/// As [`label_sources`].
+pub(crate) fn task_sources(
+    rows: &[ItemRow],
+    asset: Option<&str>,
+    access: &Access,
+    task: Task,
+) -> Result<Vec<LabelSource>, Vec<Fault>> {
     let mut sources = Vec::new();
     let mut faults = Vec::new();
     for row in rows {
         match item(row)
             .map_err(|reason| Fault::new("", "label.item", format!("item {}: {reason}", row.id)))
-            .and_then(|item| source(&item, asset, access))
+            .and_then(|item| source(&item, asset, access, task))
         {
             Ok(source) => sources.push(source),
             Err(fault) => faults.push(fault),
@@ -60,7 +76,7 @@ pub(crate) fn label_sources(
     if faults.is_empty() { Ok(sources) } else { Err(faults) }
 }
 
-fn source(item: &Item, wanted: Option<&str>, access: &Access) -> Result<LabelSource, Fault> {
+fn source(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Result<LabelSource, Fault> {
     let assets = item.value().get("assets").and_then(Value::as_object);
     let rasters: Vec<_> =
         item.assets().into_iter().filter(|asset| access.raster(item.root(), &asset.href).is_ok()).collect();
@@ -94,7 +110,7 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access) -> Result<LabelSou
         }
     };
     let classes = classes_of(&json(&chosen.key));
-    if classes.is_empty() {
+    if classes.is_empty() && task.fewest_classes().is_some() {
         let message = format!(
             "item {}, asset {}: no classification:classes, so nobody knows what its values mean",
             item.id(),
@@ -112,8 +128,10 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access) -> Result<LabelSou
         }
     };
     let nodata = chosen.bands.first().and_then(|band| band.nodata);
+    let unit = json(&chosen.key)["unit"].as_str().map(str::to_owned);
     let no_data = |class: &Class| nodata == Some(f64::from(class.value));
     Ok(LabelSource {
+        unit,
         item: item.id().into(),
         asset: chosen.key.clone(),
         href,
@@ -153,6 +171,15 @@ fn classes_of(asset: &Value) -> Vec<Class> {
 /// # Errors
 /// Items that give one value two names, and fewer than two classes.
 pub(crate) fn classes(sources: &[LabelSource], ignore: &[u8]) -> Result<Vec<Class>, Vec<Fault>> {
+    task_classes(sources, ignore, Task::Segmentation)
+}
+
+/// The same for a task, which may do with fewer, or with none.
+///
+/// # Errors
+/// As [`classes`].
+pub(crate) fn task_classes(sources: &[LabelSource], ignore: &[u8], task: Task) -> Result<Vec<Class>, Vec<Fault>> {
+    let Some(fewest) = task.fewest_classes() else { return Ok(Vec::new()) };
     let mut classes: Vec<Class> = Vec::new();
     for source in sources {
         for class in source.classes.iter().filter(|class| !ignore.contains(&class.value)) {
@@ -170,8 +197,8 @@ pub(crate) fn classes(sources: &[LabelSource], ignore: &[u8]) -> Result<Vec<Clas
         }
     }
     classes.sort_by_key(|class| class.value);
-    if classes.len() < 2 {
-        let message = format!("{} class is left to learn; at least two are needed", classes.len());
+    if classes.len() < fewest {
+        let message = format!("{} classes are left to learn; {task} needs {fewest} or more", classes.len());
         return Err(Fault::new("/ignore", "label.classes", message).into());
     }
     Ok(classes)
@@ -201,6 +228,7 @@ mod tests {
     fn legends_that_contradict_are_refused() {
         let class = |value, name: &str| Class { value, name: name.into(), color: "000000".into() };
         let source = |item: &str, classes| LabelSource {
+            unit: None,
             item: item.into(),
             asset: "a".into(),
             href: "a.tif".into(),

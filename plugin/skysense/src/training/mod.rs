@@ -16,12 +16,13 @@ mod records;
 mod samples;
 mod shard_places;
 mod together;
+mod truth;
 
 pub(crate) use checkpoints::keep_checkpoints;
 pub(crate) use detection::{ObjectsSetting, detection_samples, hr_scale, placed, tell as tell_detector};
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
-pub(crate) use labels::{LabelSource, classes, label_sources};
+pub(crate) use labels::{LabelSource, classes, label_sources, task_classes, task_sources};
 pub(crate) use objects::{ObjectSource, in_chip, object_classes, object_sources};
 pub(crate) use options::{CalendarSetting, Checkpointing, Precision, calendar, compute, cpu};
 pub(crate) use package::{Place, Teller, model_row, taken};
@@ -32,6 +33,7 @@ pub(crate) use pretrain_settings::{
 };
 pub(crate) use probe::{PlannedProbe, ProbeSetting};
 pub(crate) use records::{Records, show};
-pub(crate) use samples::{sample_bytes, samples, unlabelled};
+pub(crate) use samples::{labelled, sample_bytes, samples, unlabelled};
 pub use shard_places::ShardPlaces;
 pub(crate) use together::{lost, train_together};
+pub(crate) use truth::Truth;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use skysense_abi::{Host, NodeError, RunInput};
-use skysense_contract::Modality;
+use skysense_contract::{Modality, Task};
 use skysense_edges::{ChipBatch, ChipFacts, ModalityFacts};
 use skysense_grid::Window;
-use skysense_train::{Sample, SampleSeries};
+use skysense_train::{Labels, Sample, SampleSeries};
 
-use super::{Holdout, LabelReader};
-use crate::apply::centre;
+use super::{Holdout, LabelReader, Truth};
+use crate::apply::{Rows, centre};
 use crate::errors;
 
 /// Pairs chips with labels by place. Chips that touch the holdout, or that have no label or no pixels, give no
@@ -24,10 +24,22 @@ pub(crate) fn samples(
     holdout: Option<&Holdout>,
     host: &Host,
 ) -> Result<Vec<Sample>, NodeError> {
-    gather(chips, facts, holdout, host, |window| {
-        let values = labels.read(&facts.geobox, window)?;
-        Ok(values.iter().any(|&value| value != labels.ignored()).then_some(values))
-    })
+    let truth = Truth { task: Task::Segmentation, share: 0.0 };
+    labelled((chips, None), facts, (labels, truth), holdout, host)
+}
+
+/// The same for a task, with chips of an earlier time where it compares two.
+///
+/// # Errors
+/// As [`samples`], and chips of two times that are no pairs.
+pub(crate) fn labelled(
+    chips: (RunInput, Option<RunInput>),
+    facts: &ChipFacts,
+    (labels, truth): (&LabelReader, Truth),
+    holdout: Option<&Holdout>,
+    host: &Host,
+) -> Result<Vec<Sample>, NodeError> {
+    gather(chips, facts, holdout, host, |window| truth.of(labels, &facts.geobox, window))
 }
 
 /// Chips without labels. Chips that touch the holdout, or that have no pixels, give no sample.
@@ -40,34 +52,45 @@ pub(crate) fn unlabelled(
     holdout: Option<&Holdout>,
     host: &Host,
 ) -> Result<Vec<Sample>, NodeError> {
-    gather(chips, facts, holdout, host, |window| Ok(Some(vec![0; window.area()])))
+    gather((chips, None), facts, holdout, host, |window| Ok(Some(vec![0; window.area()].into())))
 }
 
 /// Samples of the chips whose window `labels` gives something for.
 fn gather(
-    chips: RunInput,
+    (chips, before): (RunInput, Option<RunInput>),
     facts: &ChipFacts,
     holdout: Option<&Holdout>,
     host: &Host,
-    labels: impl Fn(&Window) -> Result<Option<Vec<u8>>, NodeError>,
+    labels: impl Fn(&Window) -> Result<Option<Labels>, NodeError>,
 ) -> Result<Vec<Sample>, NodeError> {
     let mut samples = Vec::new();
+    let mut earlier = before.map(Rows::new);
     for batch in chips {
         host.check_cancelled()?;
         let chips = ChipBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?;
         for row in 0..chips.len() {
             let window = chips.window(row).map_err(|error| errors::edge(&error))?;
+            let before = match &mut earlier {
+                Some(earlier) => earlier.beside(&chips, row..row + 1)?.first().map(|(chips, row)| series(chips, *row)),
+                None => None,
+            };
             if holdout.is_some_and(|holdout| !holdout.trains(&facts.geobox, &window)) {
                 continue;
             }
             let series = series(&chips, row);
-            if series.is_empty() {
+            if series.is_empty() || before.as_ref().is_some_and(BTreeMap::is_empty) {
                 continue;
             }
             if let Some(labels) = labels(&window)? {
                 // Only prototypes ask for it: a grid without longitude and latitude is none for those alone.
                 let centre = centre(&chips, row, &facts.geobox).ok();
-                samples.push(Sample { series, labels, origin: [window.x, window.y], centre });
+                samples.push(Sample {
+                    series,
+                    before: before.unwrap_or_default(),
+                    labels,
+                    origin: [window.x, window.y],
+                    centre,
+                });
             }
         }
     }

@@ -26,5 +26,6 @@ mod published;
 mod reduced;
 mod regions;
 mod same_bytes;
+mod tasks;
 mod unfinished;
 mod verify;

@@ -179,6 +179,11 @@ fn dotted(path: &[String]) -> String {
     published(&parts.join("."))
 }
 
+/// What a part adds to the path of its parameters: which of an enum's variants a module is stands in no name.
+fn entered(name: &str, container: &str) -> String {
+    if container.starts_with("Enum:") { String::new() } else { name.to_string() }
+}
+
 /// The shape in files.
 fn outer(name: &str, mut shape: Vec<usize>) -> Vec<usize> {
     if name.ends_with(POINTWISE) {
@@ -193,8 +198,8 @@ struct Shapes {
 }
 
 impl ModuleVisitor for Shapes {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(entered(name, container));
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
@@ -216,8 +221,8 @@ struct Collect {
 }
 
 impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(entered(name, container));
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
@@ -259,8 +264,8 @@ struct Fill<'a> {
 }
 
 impl ModuleMapper for Fill<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(entered(name, container));
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {

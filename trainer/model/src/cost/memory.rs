@@ -13,7 +13,7 @@ use super::{Chip, parameters};
 use crate::encoder::SkySenseConfig;
 use crate::fusion::FusionConfig;
 use crate::geo_context::GeoContextConfig;
-use crate::head::SegmentationHeadConfig;
+use crate::heads::SegmentationHeadConfig;
 use crate::precision::Precision;
 use crate::swin::SwinV2Config;
 use crate::tape::Checkpointing;

@@ -4,7 +4,7 @@ use crate::calendar::Calendar;
 use crate::encoder::SkySenseConfig;
 use crate::fusion::FusionConfig;
 use crate::geo_context::GeoContextConfig;
-use crate::head::SegmentationHeadConfig;
+use crate::heads::SegmentationHeadConfig;
 use crate::swin::SwinV2Config;
 use crate::up_head::UpHeadConfig;
 use crate::vit::VitConfig;

@@ -11,6 +11,10 @@ pub(crate) fn drop_modalities(sample: &mut Prepared, chance: f64, rng: &mut ChaC
         let drop = rng.random_bool(chance);
         if drop && sample.series.len() > 1 {
             sample.series.remove(&modality);
+            // Two times are compared by what is there of both.
+            if sample.before.len() > 1 {
+                sample.before.remove(&modality);
+            }
         }
     }
 }

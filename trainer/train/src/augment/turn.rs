@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::dataset::Prepared;
+use crate::dataset::{Prepared, Truth};
 
 /// One of the eight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,12 @@ impl Turn {
     pub(crate) fn apply(self, mut sample: Prepared) -> Prepared {
         for series in sample.series.values_mut() {
             series.pixels = self.planes(&series.pixels, series.side);
+        }
+        for series in sample.before.values_mut() {
+            series.pixels = self.planes(&series.pixels, series.side);
+        }
+        if let Truth::Values(values) = &mut sample.truth {
+            *values = self.planes(values, sample.size);
         }
         sample.targets = self.planes(&sample.targets, sample.size);
         sample

@@ -5,7 +5,8 @@ use skysense_contract::Modality;
 use skysense_model::{Checkpointing, GeoContextConfig, Precision, SegmentationHeadConfig, SkySenseConfig, preset};
 
 use crate::TrainError;
-use crate::network::{preset_names, segmentation_head};
+use crate::network::preset_names;
+use crate::tasks::segmentation_head;
 
 /// Largest values, so that no count leaves the range of its type.
 pub(super) const MOST: Limits = Limits {

@@ -1,7 +1,7 @@
 //! Settings of a detector's training.
 
 use serde::Serialize;
-use skysense_contract::Class;
+use skysense_contract::{Class, Task};
 
 use crate::{Compute, Recipe, TrainError};
 
@@ -40,9 +40,9 @@ impl DetectConfig {
         }
     }
 
-    /// Name of the task.
-    pub fn task(&self) -> &'static str {
-        if self.rotated { "oriented_detection" } else { "detection" }
+    /// The task.
+    pub fn task(&self) -> Task {
+        if self.rotated { Task::OrientedDetection } else { Task::Detection }
     }
 
     pub(crate) fn check(&self) -> Result<(), TrainError> {

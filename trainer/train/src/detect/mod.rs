@@ -48,8 +48,7 @@ pub(crate) fn stated_sizes(package: &Package) -> Result<DetectorConfig, TrainErr
 /// The contract without what comes with the run.
 fn contract(setup: &Setup, config: &DetectConfig) -> Result<Contract, TrainError> {
     let sizes = network::sizes(setup, config)?;
-    let head =
-        Head { task: config.task().into(), classes: config.classes.clone(), detector: Some(sizes.detector.clone()) };
+    let head = Head { detector: Some(sizes.detector.clone()), ..Head::of(config.task(), config.classes.clone()) };
     let contract = setup.contract(&config.name, &config.licence, Some(head))?;
     let encoders = BTreeMap::from([(Modality::Hr, sizes.channels)]);
     Ok(Contract { channels: sizes.channels, encoders, ..contract })

@@ -29,7 +29,7 @@ pub fn export_student(distilled: &Distilled, folder: &Path, context: &MlmContext
     let files = weights(encoder, None, writer.folder(), SHARD)?;
     writer.weights_written(&files)?;
     let sample = &distilled.probe;
-    let batch = stack(&[sample], &setup.inputs, &[1.0], false, &Device::flex());
+    let batch = stack(&[sample], &setup.inputs, &Device::flex());
     let output = encoder.fusion.forward(tokens(encoder, &Tape::off(), &batch, Precision::F32));
     writer.probe(&probe_file(sample, &setup.inputs, output)?, TOLERANCE, TOLERANCE)?;
     let mut contract = setup.contract(&distilled.config.name, &plan.licence, None)?;

@@ -169,7 +169,7 @@ impl Learner for Run<'_> {
                 return None;
             }
             let samples: Vec<&Prepared> = part.samples.iter().collect();
-            let batch = stack(&samples, &self.plan.student.inputs, &[1.0], false, &self.device);
+            let batch = stack(&samples, &self.plan.student.inputs, &self.device);
             let found = student.features(tape, &batch, &self.plan.levels, config.compute.precision);
             Some(self.loss(found, part.targets, &weights))
         };
@@ -244,7 +244,7 @@ impl Run<'_> {
                 continue;
             }
             let Some(features) = self.teacher.features(index)? else { continue };
-            let batch = stack(&[sample], &self.plan.student.inputs, &[1.0], true, &Device::flex());
+            let batch = stack(&[sample], &self.plan.student.inputs, &Device::flex());
             let lesson = [Lesson { sample, drawn: None, features: &features }];
             for (level, predicted) in student.features(&Tape::off(), &batch, &self.plan.levels, Precision::F32) {
                 if let Some(target) = target(&lesson, level, self.teacher.channels(level), true) {

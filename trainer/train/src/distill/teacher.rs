@@ -142,7 +142,7 @@ impl<'a> Teacher<'a> {
         if sample.series.is_empty() {
             return Ok(None);
         }
-        let batch = stack(&[&sample], &self.setup.inputs, &[1.0], false, &self.device);
+        let batch = stack(&[&sample], &self.setup.inputs, &self.device);
         let tokens = tokens(&self.encoder, &Tape::off(), &batch, Precision::F32);
         let mut maps = BTreeMap::new();
         for (modality, place) in batch.places() {

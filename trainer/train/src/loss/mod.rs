@@ -1,20 +1,24 @@
 //! Losses: one file each, with formula and source.
 
 mod alignment;
+mod binary_cross_entropy;
 mod class_weights;
 mod cross_entropy;
 mod feature;
 mod granularity;
+mod huber;
 #[cfg(test)]
 pub(crate) mod reference;
 mod self_distillation;
 mod sinkhorn;
 
 pub use alignment::alignment;
+pub use binary_cross_entropy::binary_cross_entropy;
 pub use class_weights::{ClassWeights, median_frequency};
 pub use cross_entropy::cross_entropy;
 pub use feature::feature_loss;
 pub use granularity::{Grain, Granularity, Levels, Objects};
 pub(crate) use granularity::{column_shares, unit};
+pub use huber::huber;
 pub use self_distillation::{Temperatures, moved_centre, self_distillation, summed, targets};
 pub use sinkhorn::Sinkhorn;

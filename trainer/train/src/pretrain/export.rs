@@ -47,7 +47,7 @@ pub fn export_pretrained(trained: &Pretrained, folder: &Path, context: &MlmConte
     writer.weights_written(&files)?;
     let (view, region) = &trained.probe;
     let device = Device::flex();
-    let batch = stack(&[&view.sample], &setup.inputs, &[1.0], false, &device);
+    let batch = stack(&[&view.sample], &setup.inputs, &device);
     let fused = encoder.fusion.forward(tokens(encoder, &Tape::off(), &batch, Precision::F32));
     let output = match &encoder.geo_context {
         Some(context) => {

@@ -163,7 +163,7 @@ impl<'a> Part<'a> {
             return Ok((sums, None));
         }
         let inner = device.clone().inner();
-        let teachers = stack(&samples(&self.teachers), inputs, &[1.0], false, &inner);
+        let teachers = stack(&samples(&self.teachers), inputs, &inner);
         let regions = |device: &Device| {
             let data = TensorData::new(self.regions.clone(), [self.regions.len()]);
             Tensor::<1, Int>::from_data(data, device)
@@ -175,7 +175,7 @@ impl<'a> Part<'a> {
         // Of the alignment every process has the gradient of all of it, and a share of its value.
         let mut elsewhere = 0.0;
         for (index, set) in self.sets.iter().enumerate() {
-            let batch = stack(&samples(&set.students), inputs, &[1.0], false, device);
+            let batch = stack(&samples(&set.students), inputs, device);
             let region = regions(device);
             // Small views lie in the region of their place.
             let views = set.students.len();

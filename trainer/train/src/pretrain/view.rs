@@ -10,7 +10,7 @@ use skysense_contract::{Input, Modality};
 use super::Place;
 use super::augment::{Crops, Photometric};
 use crate::augment::{Turn, drop_modalities};
-use crate::dataset::{Bands, Prepared, Target, prepare_series};
+use crate::dataset::{Bands, Prepared, Target, Truth, prepare_series};
 use crate::{Augmentation, SampleSeries};
 
 /// Days that a disturbed date may fall on, from 0: 31 December of a leap year is the last.
@@ -161,7 +161,8 @@ impl Viewer {
             }
         }
         let targets = vec![Target { class: Some(0), validates: false }; size * size];
-        let mut sample = Prepared { series, targets, size, region: None };
+        let mut sample =
+            Prepared { series, before: BTreeMap::new(), targets, truth: Truth::Pixels, size, region: None };
         drop_modalities(&mut sample, self.augmentation.modality_dropout, rng);
         shown.retain(|modality, _| sample.series.contains_key(modality));
         let ground = ground(corner, size, self.of);

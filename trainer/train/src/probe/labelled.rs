@@ -82,8 +82,7 @@ impl ProbeView<'_> {
         let encoder = encoder.clone().no_grad();
         for group in seen.chunks(BATCH) {
             let samples: Vec<&Prepared> = group.iter().map(|sample| &self.ready[*sample]).collect();
-            let weights = vec![1.0; self.probe.classes.len()];
-            let batch = stack(&samples, &self.inputs, &weights, false, &Device::flex());
+            let batch = stack(&samples, &self.inputs, &Device::flex());
             let maps = features(&encoder, &Tape::off(), &batch, Precision::F32);
             if maps.dims()[1..] != [width, size, size] {
                 let found = format!("{:?}", &maps.dims()[1..]);

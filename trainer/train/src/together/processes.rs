@@ -30,7 +30,9 @@ pub(crate) const STEPS: usize = 20;
 fn samples() -> Vec<Sample> {
     let mut samples = fields::samples(6);
     for (index, sample) in samples.iter_mut().enumerate().filter(|(index, _)| index % 2 == 0) {
-        sample.labels.iter_mut().skip(40 + 30 * index).for_each(|label| *label = 0);
+        let mut labels = sample.labels.classes().to_vec();
+        labels.iter_mut().skip(40 + 30 * index).for_each(|label| *label = 0);
+        sample.labels = labels.into();
     }
     samples
 }
@@ -152,8 +154,8 @@ fn train(group: Arc<dyn Group>, checkpoints: Option<PathBuf>, stop: Option<usize
     config.recipe.checkpoint = checkpoints;
     let told = &mut Told { group, stop, step: 0 };
     let trained = finetune(&samples(), &fields::offers(), &config, told).map_err(|error| error.to_string())?;
-    let batch = crate::batch::stack(&[&trained.probe], &trained.setup.inputs, &[1.0; 3], false, &Device::flex());
-    let outputs = trained.network.logits(&batch).into_data().iter::<f32>().collect();
+    let batch = crate::batch::stack(&[&trained.probe], &trained.setup.inputs, &Device::flex());
+    let outputs = trained.network.outputs(&batch).into_data().iter::<f32>().collect();
     let weights = weights(&trained.network).0;
     Ok(Found { gradients: Vec::new(), losses: trained.losses, weights, outputs })
 }

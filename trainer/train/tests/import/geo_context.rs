@@ -116,8 +116,8 @@ fn training_goes_on_with_prototypes_or_without() {
     let sample = |centre: Option<[f64; 2]>| {
         let pixels = (0..10 * 256).map(|place| (800 + place * 37 % 2000) as f32).collect();
         let series = SampleSeries { pixels, valid: vec![1; 256], datetimes: vec![86_400_000] };
-        let labels = (0..256).map(|place| 1 + (place / 128) as u8).collect();
-        Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [0, 0], centre }
+        let labels = (0..256).map(|place| 1 + (place / 128) as u8).collect::<Vec<u8>>().into();
+        Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, centre, ..Sample::default() }
     };
     let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
     let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);

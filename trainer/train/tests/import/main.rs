@@ -248,8 +248,8 @@ fn an_imported_model_of_its_own_sizes_learns() {
     let offer = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16 };
     let pixels = (0..2 * 10 * 256).map(|place| (800 + place * 37 % 2000) as f32).collect();
     let series = SampleSeries { pixels, valid: vec![1; 512], datetimes: vec![86_400_000; 2] };
-    let labels = (0..256).map(|place| 1 + (place / 128) as u8).collect();
-    let sample = Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, origin: [0, 0], centre: None };
+    let labels = (0..256).map(|place| 1 + (place / 128) as u8).collect::<Vec<u8>>().into();
+    let sample = Sample { series: BTreeMap::from([(Modality::S2, series)]), labels, ..Sample::default() };
     let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
     let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
     (tuning.recipe.steps, tuning.recipe.batch, tuning.recipe.block, tuning.frozen) = (2, 1, 8, true);

@@ -189,9 +189,9 @@ fn samples(count: usize) -> Vec<Sample> {
             (Modality::S2, series(10, CHIP.dates_s2, CHIP.size)),
             (Modality::S1, series(2, CHIP.dates_s1, CHIP.size)),
         ]),
-        labels: (0..CHIP.size * CHIP.size).map(|place| (place % CLASSES) as u8 + 1).collect(),
+        labels: (0..CHIP.size * CHIP.size).map(|place| (place % CLASSES) as u8 + 1).collect::<Vec<u8>>().into(),
         origin: [(CHIP.size * index) as i64, 0],
-        centre: None,
+        ..Sample::default()
     };
     (0..count).map(sample).collect()
 }

@@ -30,12 +30,12 @@ pub(crate) fn samples(count: usize) -> Vec<Sample> {
         }
         let datetimes = dates.iter().map(|day| day * 86_400_000).collect();
         let series = SampleSeries { pixels, valid, datetimes };
-        let labels = (0..SIZE * SIZE).map(|place| class(place) as u8 + 1).collect();
+        let labels = (0..SIZE * SIZE).map(|place| class(place) as u8 + 1).collect::<Vec<u8>>().into();
         Sample {
             series: BTreeMap::from([(Modality::S2, series)]),
             labels,
             origin: [(SIZE * index) as i64, 0],
-            centre: None,
+            ..Sample::default()
         }
     };
     (0..count).map(sample).collect()

@@ -72,9 +72,8 @@ fn sample(index: usize, rotated: bool) -> DetectionSample {
     let series = SampleSeries { pixels, valid: vec![1; SIDE * SIDE], datetimes: vec![0] };
     let image = Sample {
         series: BTreeMap::from([(Modality::Hr, series)]),
-        labels: Vec::new(),
         origin: [4 * (index % 4) as i64, 4 * (index / 4) as i64],
-        centre: None,
+        ..Sample::default()
     };
     DetectionSample { image, objects }
 }

@@ -33,6 +33,23 @@ enum Task {
     Map,
     /// Features of the encoder
     Features,
+    /// Learn a class for each pixel, and map it
+    Segmentation,
+    /// Learn a number for each pixel, and map it
+    Regression,
+    /// Learn one class for each chip
+    Classification,
+    /// Learn any classes for each chip
+    MultiLabel,
+    /// Learn what changed between two times, and map it
+    Change,
+}
+
+/// The workflow of an example, which the tests of the project run.
+macro_rules! example {
+    ($name:literal) => {
+        include_str!(concat!("../../../../examples/finetune-", $name, "/workflow.yaml"))
+    };
 }
 
 impl Task {
@@ -40,6 +57,19 @@ impl Task {
         match self {
             Task::Map => include_str!("../../../library/map.yaml"),
             Task::Features => include_str!("../../../library/features.yaml"),
+            Task::Segmentation => example!("segmentation"),
+            Task::Regression => example!("regression"),
+            Task::Classification => example!("classification"),
+            Task::MultiLabel => example!("multi-label"),
+            Task::Change => example!("change"),
+        }
+    }
+
+    /// Params without which the workflow cannot be planned.
+    fn params(self) -> &'static str {
+        match self {
+            Task::Map | Task::Features => "-p catalog=… -p model=…",
+            _ => "-p catalog=…",
         }
     }
 }
@@ -61,7 +91,7 @@ impl Subcommand for Init {
         })?;
         let file = self.output.display();
         context.answer(&json!({"file": self.output}), || {
-            format!("{file}\nnext: skysense check {file}; skysense plan {file} -p catalog=… -p model=…")
+            format!("{file}\nnext: skysense check {file}; skysense plan {file} {}", self.task.params())
         })?;
         Ok(Exit::Ok)
     }

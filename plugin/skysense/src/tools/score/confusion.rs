@@ -1,13 +1,20 @@
-//! Counts of truth against prediction, and the scores that follow.
+//! Class values of maps as what `skysense-metric` counts: any values, and pixels that a map says nothing of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+/// Place of pixels that a map says nothing of, behind all class values.
+const NOTHING: usize = 256;
+
 /// How often each pair of true and given class occurs.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Confusion {
-    counts: BTreeMap<(u8, Option<u8>), usize>,
+#[derive(Debug, Clone)]
+pub(crate) struct Confusion(skysense_metric::Confusion);
+
+impl Default for Confusion {
+    fn default() -> Self {
+        Self(skysense_metric::Confusion::new(NOTHING + 1))
+    }
 }
 
 /// Scores of one method.
@@ -45,47 +52,40 @@ pub(crate) struct ClassScore {
 impl Confusion {
     /// Counts a pixel; a map without a value there is wrong.
     pub(crate) fn add(&mut self, truth: u8, given: Option<u8>) {
-        *self.counts.entry((truth, given)).or_default() += 1;
+        self.0.add(usize::from(truth), given.map_or(NOTHING, usize::from));
     }
 
     /// The scores; names are of class values.
     pub(crate) fn scores(&self, names: &BTreeMap<u8, String>) -> Scores {
-        let sum = |keep: &dyn Fn(u8, Option<u8>) -> bool| -> f64 {
-            let kept = self.counts.iter().filter(|((truth, given), _)| keep(*truth, *given));
-            kept.map(|(_, &count)| count).sum::<usize>() as f64
+        let counts = &self.0;
+        // Where nothing can be said of a share, the answer has always had 0.
+        let class = |value: u8| {
+            let at = usize::from(value);
+            (counts.in_truth(at) > 0).then(|| ClassScore {
+                value,
+                name: names.get(&value).cloned().unwrap_or_else(|| format!("class {value}")),
+                pixels: counts.in_truth(at) as usize,
+                iou: counts.iou(at).unwrap_or(0.0),
+                precision: counts.precision(at).unwrap_or(0.0),
+                recall: counts.recall(at).unwrap_or(0.0),
+            })
         };
-        let total = sum(&|_, _| true).max(1.0);
-        let truths: BTreeSet<u8> = self.counts.keys().map(|(truth, _)| *truth).collect();
-        let all: BTreeSet<u8> =
-            truths.iter().copied().chain(self.counts.keys().filter_map(|(_, given)| *given)).collect();
-        let accuracy = sum(&|truth, given| Some(truth) == given) / total;
-        let mut chance = 0.0;
-        let mut ious = Vec::new();
-        let mut classes = Vec::new();
-        for value in all {
-            let right = sum(&|truth, given| truth == value && given == Some(value));
-            let (of_truth, of_map) = (sum(&|truth, _| truth == value), sum(&|_, given| given == Some(value)));
-            chance += of_truth / total * (of_map / total);
-            let iou = right / (of_truth + of_map - right).max(1.0);
-            ious.push(iou);
-            if truths.contains(&value) {
-                classes.push(ClassScore {
-                    value,
-                    name: names.get(&value).cloned().unwrap_or_else(|| format!("class {value}")),
-                    pixels: of_truth as usize,
-                    iou,
-                    precision: right / of_map.max(1.0),
-                    recall: right / of_truth.max(1.0),
-                });
-            }
-        }
+        // A map that says nothing is wrong, and not of one class more.
+        let ious: Vec<f64> = (0..NOTHING).filter_map(|at| counts.iou(at)).collect();
+        let pairs = (0..=255_u8).flat_map(|truth| (0..=NOTHING).map(move |given| (truth, given)));
+        let counted = pairs.filter_map(|(truth, given)| {
+            let count = counts.count(usize::from(truth), given);
+            (count > 0).then(|| (truth, u8::try_from(given).ok(), count as usize))
+        });
+        // What is given nothing comes first, as it sorts.
+        let mut confusion: Vec<_> = counted.collect();
+        confusion.sort_unstable();
         Scores {
-            accuracy,
+            accuracy: counts.overall_accuracy().unwrap_or(0.0),
             mean_iou: ious.iter().sum::<f64>() / ious.len().max(1) as f64,
-            // Where chance alone is always right there is nothing beyond it.
-            kappa: if chance < 1.0 { (accuracy - chance) / (1.0 - chance) } else { 0.0 },
-            classes,
-            confusion: self.counts.iter().map(|(&(truth, given), &count)| (truth, given, count)).collect(),
+            kappa: counts.kappa().unwrap_or(0.0),
+            classes: (0..=255).filter_map(class).collect(),
+            confusion,
         }
     }
 }

@@ -67,6 +67,11 @@ impl SegmentationHead {
         graph.op("Conv", &[&hidden, &weight, &bias], &[("kernel_shape", Attribute::Ints(vec![1, 1]))])
     }
 
+    /// Channels of the features.
+    pub fn channels(&self) -> usize {
+        self.neighbours_weight.dims()[1]
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes_bias.dims()[0]
