@@ -9,5 +9,6 @@ mkdir -p "$out"
 
 "$skysense" simulate scene --out "$out/scene" --replace --size "${SKYSENSE_SIZE:-192}" --dates 6 --radar-dates 0 --cover --cloud 0.1 --seed 7
 "$skysense" run "$here/workflow.yaml" -p catalog="$out/scene/catalog.json" -p package="$out/model" -p out="$out/map" \
+    -p report="$out/report.html" \
     -p steps="${SKYSENSE_STEPS:-300}" --json >"$out/run.json"
 "$skysense" model card "$out/model"

@@ -42,6 +42,16 @@ impl ChipSchema {
     }
 }
 
+/// Number and period of each row of a `chip` edge, whatever its modalities: chips that are named, and need not be carried.
+///
+/// # Errors
+/// A batch of another kind, or without these columns.
+pub fn named_chips(records: &RecordBatch) -> Result<Vec<(u32, String)>> {
+    conform(records, &ChipSchema { modalities: Vec::new() }.arrow())?;
+    let (chips, periods) = (number(KIND, records, "chip")?, text(KIND, records, "period")?);
+    Ok((0..chips.len()).map(|row| (chips.value(row), periods.value(row).to_owned())).collect())
+}
+
 /// A validated batch of chips.
 #[derive(Debug, Clone)]
 pub struct ChipBatch {

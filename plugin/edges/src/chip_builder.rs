@@ -141,6 +141,24 @@ mod tests {
     }
 
     #[test]
+    fn chips_can_be_named_without_pixels() {
+        let mut builder = ChipBuilder::new(ChipSchema { modalities: Vec::new() });
+        let row = |chip, period: &str| ChipRow {
+            chip,
+            period: period.into(),
+            window: Window::full(2, 2),
+            series: BTreeMap::new(),
+        };
+        builder.push(row(7, "2021-04")).unwrap();
+        builder.push(row(0, "all")).unwrap();
+        let named = [(7, "2021-04".to_owned()), (0, "all".to_owned())];
+        assert_eq!(crate::named_chips(&builder.finish().unwrap()).unwrap(), named);
+        assert_eq!(crate::named_chips(&records()).unwrap().len(), 3, "and chips with pixels name themselves");
+        let maps = crate::MapBuilder::features(1, 2).finish().unwrap();
+        assert!(crate::named_chips(&maps).is_err());
+    }
+
+    #[test]
     fn several_items_make_one_date() {
         let records = records();
         let chips = ChipBatch::try_new(&records).unwrap();

@@ -47,7 +47,7 @@ mod series_builder;
 mod source;
 mod tensor;
 
-pub use chip::{ChipBatch, ChipSchema};
+pub use chip::{ChipBatch, ChipSchema, named_chips};
 pub use chip_builder::{ChipBuilder, ChipRow};
 pub use dataset::{DatasetBatch, DatasetBuilder, dataset_schema};
 pub use error::{EdgeError, Result};

@@ -9,12 +9,12 @@
 
 #[path = "../../skysense/src/allocator.rs"]
 mod allocator;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/mod.rs"]
 mod support;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -30,6 +30,7 @@ use skysense_model::{
 use skysense_train::{AdamW, Parts, Recipe};
 
 use allocator::Keeping;
+use peer::{argument, threads};
 use support::warm_median;
 
 const ROUNDS: usize = 3;
@@ -105,16 +106,6 @@ where
         let median = warm_median(RUNS, run);
         [median, (cores() - before) / (RUNS + 1) as f64]
     })
-}
-
-/// What stands behind an argument.
-fn argument(name: &str) -> Option<String> {
-    std::env::args().skip_while(|argument| argument != name).nth(1)
-}
-
-/// Threads of either side: two where none are asked for.
-fn threads() -> usize {
-    argument("--threads").map_or(2, |threads| threads.parse().expect("a number of threads"))
 }
 
 fn square<const D: usize>(x: Tensor<D>) -> Tensor<1> {
@@ -214,35 +205,8 @@ fn cases(
 }
 
 fn theirs(python: &Path, peer: &Value) -> [f64; 3] {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../trainer/benches/peer/encoders.py");
-    let mut child = Command::new(python)
-        .arg(script)
-        .arg(threads().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python starts");
-    child.stdin.take().expect("piped").write_all(peer.to_string().as_bytes()).expect("the peer reads");
-    let output = child.wait_with_output().expect("the peer ends");
-    assert!(output.status.success(), "the peer failed");
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let answer = peer::run(python, "encoders.py", peer);
     ["forward_ms", "step_ms", "step_core_ms"].map(|name| answer[name].as_f64().expect("milliseconds"))
-}
-
-/// A Python with PyTorch.
-fn environment() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("torch");
-    let python = folder.join("bin/python");
-    let run = |program: &Path, arguments: &[&str]| {
-        Command::new(program).args(arguments).status().is_ok_and(|status| status.success())
-    };
-    if !run(&python, &["-c", "import torch"]) {
-        let requirements = concat!(env!("CARGO_MANIFEST_DIR"), "/../../trainer/benches/peer/requirements.txt");
-        let made = run(Path::new("python3"), &["-m", "venv", &folder.to_string_lossy()])
-            && run(&python, &["-m", "pip", "install", "--quiet", "-r", requirements]);
-        assert!(made, "no PyTorch to compare with: pass --python");
-    }
-    python
 }
 
 fn main() {
@@ -257,7 +221,7 @@ fn main() {
         println!("{:?} ms", (case.expect("hr, s2, s1 or fusion").ours)());
         return;
     }
-    let python = argument("--python").map_or_else(environment, PathBuf::from);
+    let python = argument("--python").map_or_else(peer::environment, PathBuf::from);
     for name in presets {
         let (mut all_ours, mut all_theirs) = ([0.0; 2], [0.0; 2]);
         for case in cases_of(name) {

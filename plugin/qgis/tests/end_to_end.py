@@ -150,6 +150,24 @@ def simulated(bench: Bench) -> tuple[str, str]:
     return catalog, model
 
 
+def as_file(bench: Bench) -> None:
+    """The workflow that an algorithm left beside its result is a raster itself, with the pixels of the result."""
+    step("a workflow as a raster, through GDAL")
+    printed = bench.command("gdal", "path")
+    bench.environment["GDAL_DRIVER_PATH"] = printed["folder"]
+    workflow, result = bench.work / "map.skysense.yaml", only(bench.work / "map", "*/class.tif")
+    done = bench.process("run", "gdal:translate", f"--INPUT={workflow}", "--OUTPUT=live.tif")
+    assert done.returncode == 0, done.stdout + done.stderr
+    sums = [bench.start("gdalinfo", "-checksum", str(file)).stdout for file in (bench.work / "live.tif", result)]
+    checksums = [[line for line in text.splitlines() if "Checksum=" in line] for text in sums]
+    assert checksums[0] and checksums[0] == checksums[1], sums
+    broken = bench.work / "broken.skysense.yaml"
+    broken.write_text(workflow.read_text().replace("raster.chips", "raster.chisp"))
+    done = bench.process("run", "gdal:translate", f"--INPUT={broken}", "--OUTPUT=none.tif")
+    assert "raster.chisp" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert not (bench.work / "none.tif").exists()
+
+
 def broken(bench: Bench, catalog: str, model: str) -> None:
     """Errors are sentences, and the exit is not 0."""
     step("what goes wrong is told")
@@ -288,6 +306,7 @@ def main() -> None:
         bench = Bench(Path(folder).resolve())
         installed(bench)
         catalog, model = simulated(bench)
+        as_file(bench)
         broken(bench, catalog, model)
         ended(bench, catalog)
         data = os.environ.get("SKYSENSE_REAL_DATA")

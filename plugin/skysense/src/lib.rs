@@ -27,6 +27,7 @@ mod chips;
 mod credentials;
 mod data;
 mod errors;
+mod evaluate;
 mod maps;
 mod nodes;
 mod objects;

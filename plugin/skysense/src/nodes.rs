@@ -11,6 +11,7 @@ mod sample_locations;
 mod skysense_detect;
 mod skysense_distill;
 mod skysense_embed;
+mod skysense_evaluate;
 mod skysense_finetune;
 mod skysense_pretrain;
 mod skysense_reduce;
@@ -35,6 +36,7 @@ pub const NODES: &[NodeEntry] = &[
     node::<skysense_embed::SkysenseEmbed>(),
     node::<skysense_segment::SkysenseSegment>(),
     node::<skysense_detect::SkysenseDetect>(),
+    node::<skysense_evaluate::SkysenseEvaluate>(),
     node::<metrics_read::MetricsRead>(),
     node::<stac_write::StacWrite>(),
     node::<objects_evaluate::ObjectsEvaluate>(),

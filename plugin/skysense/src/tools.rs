@@ -16,6 +16,8 @@ mod model_reduce;
 mod model_verify;
 mod package;
 mod picture;
+mod raster_close;
+mod raster_tile;
 mod score;
 mod simulate;
 mod stac_items;
@@ -31,10 +33,12 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<simulate::SimulateScene>(),
     tool::<score::MapScore>(),
     tool::<picture::MapPicture>(),
+    tool::<raster_tile::RasterTile>(),
     tool::<metrics_plot::MetricsPlot>(),
     tool::<doctor::Doctor>(),
     tool::<stac_items::StacItems>(),
     tool::<stac_sensors::StacSensors>(),
+    tool::<raster_close::RasterClose>(),
     tool::<verify_item::VerifyItem>(),
     tool::<model_inspect::ModelInspect>(),
     tool::<model_verify::ModelVerify>(),

@@ -96,7 +96,23 @@ impl ChipGrid {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
-    fn stride(&self) -> usize {
+    /// The chips that share a pixel with a window, row by row.
+    pub fn touching(&self, window: &Window) -> impl Iterator<Item = Chip> + '_ {
+        let size = self.size as i64;
+        let along = |count: usize, side: usize, first: i64, end: i64| -> Vec<usize> {
+            (0..count).filter(|&at| self.start(at, side) < end && first < self.start(at, side) + size).collect()
+        };
+        let rows = along(self.rows(), self.geobox.height, window.y, window.bottom());
+        let columns = along(self.columns(), self.geobox.width, window.x, window.right());
+        rows.into_iter().flat_map(move |row| {
+            let chips: Vec<Chip> =
+                columns.iter().filter_map(|column| self.get(row * self.columns() + column)).collect();
+            chips
+        })
+    }
+
+    /// Pixels from one chip to the next.
+    pub fn stride(&self) -> usize {
         self.size - self.overlap
     }
 
@@ -134,6 +150,19 @@ mod tests {
             }
             assert!(seen.iter().all(|&s| s), "{width} x {height}");
         }
+    }
+
+    #[test]
+    fn a_window_is_touched_by_the_chips_that_share_a_pixel_with_it() {
+        let chips = grid(101, 100, 32, 8);
+        for (x, y, width, height) in [(0, 0, 1, 1), (23, 24, 1, 9), (31, 0, 40, 3), (90, 95, 11, 5), (0, 0, 101, 100)] {
+            let window = Window { x, y, width, height };
+            let shares = |chip: &Chip| chip.window.intersection(&window).is_some();
+            let wanted: Vec<Chip> = chips.iter().filter(shares).collect();
+            assert_eq!(chips.touching(&window).collect::<Vec<_>>(), wanted, "{window:?}");
+            assert!(!wanted.is_empty());
+        }
+        assert_eq!(chips.touching(&Window { x: 101, y: 0, width: 5, height: 5 }).count(), 0);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Overlapping chips in, finished rows out.
 
-use skysense_grid::{ChipGrid, Window};
+use std::ops::Range;
+
+use skysense_grid::{Chip, ChipGrid, Window};
 
 use crate::{RasterError, Result};
 
@@ -27,27 +29,21 @@ pub struct Rows {
 #[derive(Debug)]
 pub struct Blender {
     grid: ChipGrid,
-    channels: usize,
     /// Weight of a row or column of a chip.
     taper: Vec<f32>,
     /// Row of chips that is being filled.
     row: usize,
     /// Number of the least chip that may come next.
     next: usize,
-    /// `[channel, size, width]`, from the first row of pixels of the row of chips.
-    sums: Vec<f32>,
-    /// `[size, width]`.
-    weights: Vec<f32>,
+    /// From the first row of pixels of the row of chips, as high as a chip.
+    sums: Sums,
 }
 
 impl Blender {
     /// A blender for chips of `channels` values per pixel.
     pub fn new(grid: ChipGrid, channels: usize) -> Self {
-        let (size, overlap) = (grid.size(), grid.overlap());
-        let ramp = |edge: usize| if edge < overlap { (edge + 1) as f32 / (overlap + 1) as f32 } else { 1.0 };
-        let taper = (0..size).map(|at| ramp(at).min(ramp(size - 1 - at))).collect();
-        let pixels = size * grid.geobox().width;
-        Self { channels, taper, row: 0, next: 0, sums: vec![0.0; channels * pixels], weights: vec![0.0; pixels], grid }
+        let window = Window { x: 0, y: 0, width: grid.geobox().width, height: grid.size() };
+        Self { taper: taper(&grid), row: 0, next: 0, sums: Sums::new(window, 0..channels), grid }
     }
 
     /// Bytes that a blender holds, and one row of chips that it hands out.
@@ -61,32 +57,14 @@ impl Blender {
     /// # Errors
     /// A window that is no chip of the grid, a chip that comes again or out of order, or another shape.
     pub fn push(&mut self, window: &Window, values: &[f32], valid: &[u8]) -> Result<Option<Rows>> {
-        let size = self.grid.size();
-        let fault = |chip: usize, problem: String| Err(RasterError::Blend { chip, problem });
         let Some(chip) = self.find(window) else {
-            return fault(self.next, format!("window {window:?} is no chip of the grid"));
+            let problem = format!("window {window:?} is no chip of the grid");
+            return Err(RasterError::Blend { chip: self.next, problem });
         };
         let row = chip / self.grid.columns();
-        if chip < self.next {
-            return fault(
-                chip,
-                format!(
-                    "it came after chip {}: chips must come in row-major order, each once",
-                    self.next.saturating_sub(1)
-                ),
-            );
-        }
-        if valid.len() != size * size || values.len() != self.channels * size * size {
-            let problem = format!(
-                "{} values and {} validities, expected {} channels x {size} x {size}",
-                values.len(),
-                valid.len(),
-                self.channels
-            );
-            return fault(chip, problem);
-        }
+        check(chip, self.next, (self.grid.size(), self.sums.channels.len()), values, valid)?;
         let finished = if row > self.row { Some(self.advance(row)) } else { None };
-        self.add(window, values, valid);
+        self.sums.add(&self.taper, window, values, valid);
         self.next = chip + 1;
         Ok(finished)
     }
@@ -100,7 +78,7 @@ impl Blender {
     /// Number of the chip with this window.
     fn find(&self, window: &Window) -> Option<usize> {
         let along = |start: i64, side: usize, count: usize| {
-            let stride = (self.grid.size() - self.grid.overlap()) as i64;
+            let stride = self.grid.stride() as i64;
             let last = side.saturating_sub(self.grid.size()) as i64;
             if start == last {
                 Some(count - 1)
@@ -120,56 +98,134 @@ impl Blender {
         self.grid.get(row * self.grid.columns()).map_or(0, |chip| chip.window.y.max(0) as usize)
     }
 
-    fn add(&mut self, window: &Window, values: &[f32], valid: &[u8]) {
-        let (size, width, height) = (self.grid.size(), self.grid.geobox().width, self.grid.geobox().height);
-        let left = window.x as usize;
-        // A chip that reaches beyond a grid smaller than itself is cut.
-        let columns = size.min(width - left);
-        let rows = size.min(height - window.y as usize);
-        for row in 0..rows {
-            for column in 0..columns {
-                let from = row * size + column;
-                if valid[from] == 0 {
-                    continue;
-                }
-                let weight = self.taper[row] * self.taper[column];
-                let to = row * width + left + column;
-                self.weights[to] += weight;
-                for channel in 0..self.channels {
-                    self.sums[channel * size * width + to] += weight * values[channel * size * size + from];
-                }
-            }
-        }
-    }
-
     /// Hands out the rows above a later row of chips and makes room for it.
     fn advance(&mut self, row: usize) -> Rows {
         let count = self.top(row) - self.top(self.row);
         let rows = self.take(count);
-        let (size, width) = (self.grid.size(), self.grid.geobox().width);
-        let kept = size.saturating_sub(count) * width;
-        let shift = |plane: &mut [f32]| {
-            let from = plane.len() - kept;
-            plane.copy_within(from.., 0);
-            plane[kept..].fill(0.0);
-        };
-        self.sums.chunks_exact_mut(size * width).for_each(shift);
-        shift(&mut self.weights);
+        self.sums.shift(count);
         self.row = row;
         rows
     }
 
     /// The first `height` rows that are held, and invalid ones below where whole rows of chips were left out.
     fn take(&mut self, height: usize) -> Rows {
-        let (size, width) = (self.grid.size(), self.grid.geobox().width);
-        let held = height.min(size) * width;
-        let mut values = vec![0.0; self.channels * height * width];
+        self.sums.rows(height)
+    }
+}
+
+/// Blends the chips that touch one window of a grid: its pixels are those that a [`Blender`] gives there, bit for bit.
+#[derive(Debug)]
+pub struct Patch {
+    size: usize,
+    taper: Vec<f32>,
+    next: usize,
+    /// Channels of a chip, of which some are blended.
+    of: usize,
+    sums: Sums,
+}
+
+impl Patch {
+    /// A window within the grid, for some of the `of` channels of its chips.
+    pub fn new(grid: &ChipGrid, window: Window, channels: Range<usize>, of: usize) -> Self {
+        Self { size: grid.size(), taper: taper(grid), next: 0, of, sums: Sums::new(window, channels) }
+    }
+
+    /// Adds a chip; chips come in row-major order, and hold all channels.
+    ///
+    /// # Errors
+    /// A chip that comes again or out of order, or another shape.
+    pub fn push(&mut self, chip: &Chip, values: &[f32], valid: &[u8]) -> Result<()> {
+        check(chip.index, self.next, (self.size, self.of), values, valid)?;
+        let area = self.size * self.size;
+        let channels = self.sums.channels.start * area..self.sums.channels.end * area;
+        self.sums.add(&self.taper, &chip.window, &values[channels], valid);
+        self.next = chip.index + 1;
+        Ok(())
+    }
+
+    /// The window: `y` of the rows is its first row, and their width is its own.
+    pub fn finish(self) -> Rows {
+        self.sums.rows(self.sums.window.height)
+    }
+}
+
+/// Weight of a row or column of a chip.
+fn taper(grid: &ChipGrid) -> Vec<f32> {
+    let (size, overlap) = (grid.size(), grid.overlap());
+    let ramp = |edge: usize| if edge < overlap { (edge + 1) as f32 / (overlap + 1) as f32 } else { 1.0 };
+    (0..size).map(|at| ramp(at).min(ramp(size - 1 - at))).collect()
+}
+
+/// Refuses a chip out of order, or of another shape than `size` and `channels`.
+fn check(chip: usize, next: usize, (size, channels): (usize, usize), values: &[f32], valid: &[u8]) -> Result<()> {
+    let fault = |problem: String| Err(RasterError::Blend { chip, problem });
+    if chip < next {
+        return fault(format!(
+            "it came after chip {}: chips must come in row-major order, each once",
+            next.saturating_sub(1)
+        ));
+    }
+    if valid.len() != size * size || values.len() != channels * size * size {
+        return fault(format!(
+            "{} values and {} validities, expected {channels} channels x {size} x {size}",
+            values.len(),
+            valid.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Weighted sums over a window. Whatever window a pixel is part of, the same is added to it in the same order.
+#[derive(Debug)]
+struct Sums {
+    window: Window,
+    channels: Range<usize>,
+    /// `[channel, height, width]`.
+    values: Vec<f32>,
+    /// `[height, width]`.
+    weights: Vec<f32>,
+}
+
+impl Sums {
+    fn new(window: Window, channels: Range<usize>) -> Self {
+        let area = window.area();
+        Self { values: vec![0.0; channels.len() * area], weights: vec![0.0; area], window, channels }
+    }
+
+    /// Adds the part of a chip that lies in the window; a chip that reaches beyond is cut.
+    fn add(&mut self, taper: &[f32], chip: &Window, values: &[f32], valid: &[u8]) {
+        let Some(part) = self.window.intersection(chip) else { return };
+        let (size, area) = (chip.width, self.window.area());
+        for y in part.y..part.bottom() {
+            let row = (y - chip.y) as usize;
+            let line = (y - self.window.y) as usize * self.window.width;
+            for x in part.x..part.right() {
+                let column = (x - chip.x) as usize;
+                let from = row * size + column;
+                if valid[from] == 0 {
+                    continue;
+                }
+                let weight = taper[row] * taper[column];
+                let to = line + (x - self.window.x) as usize;
+                self.weights[to] += weight;
+                for channel in 0..self.channels.len() {
+                    self.values[channel * area + to] += weight * values[channel * size * size + from];
+                }
+            }
+        }
+    }
+
+    /// The first `height` rows, and invalid ones below those that are held.
+    fn rows(&self, height: usize) -> Rows {
+        let (width, area) = (self.window.width, self.window.area());
+        let held = height.min(self.window.height) * width;
+        let mut values = vec![0.0; self.channels.len() * height * width];
         let mut valid = vec![0; height * width];
         for (valid, weight) in valid.iter_mut().zip(&self.weights[..held]) {
             *valid = u8::from(*weight > 0.0);
         }
-        for channel in 0..self.channels {
-            let sums = &self.sums[channel * size * width..][..held];
+        for channel in 0..self.channels.len() {
+            let sums = &self.values[channel * area..][..held];
             let out = &mut values[channel * height * width..][..held];
             for ((out, sum), weight) in out.iter_mut().zip(sums).zip(&self.weights) {
                 if *weight > 0.0 {
@@ -177,7 +233,21 @@ impl Blender {
                 }
             }
         }
-        Rows { y: self.top(self.row), height, width, values, valid }
+        Rows { y: self.window.y.max(0) as usize, height, width, values, valid }
+    }
+
+    /// Moves the window down.
+    fn shift(&mut self, rows: usize) {
+        let (width, area) = (self.window.width, self.window.area());
+        let kept = self.window.height.saturating_sub(rows) * width;
+        let shift = |plane: &mut [f32]| {
+            let from = plane.len() - kept;
+            plane.copy_within(from.., 0);
+            plane[kept..].fill(0.0);
+        };
+        self.values.chunks_exact_mut(area).for_each(shift);
+        shift(&mut self.weights);
+        self.window.y += rows as i64;
     }
 }
 
@@ -243,6 +313,66 @@ mod tests {
         let (values, _) = blended(&grid, |chip, _, _| chip as f32, |_| true);
         let row = &values[8 * 28..9 * 28];
         assert_eq!(&row[11..17], [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+    }
+
+    #[test]
+    fn a_window_holds_the_pixels_of_the_whole_bit_for_bit() {
+        // Values that do not add up to the same in another order, and holes.
+        let value = |chip: usize, x: i64, y: i64, channel: usize| {
+            ((chip * 31 + channel * 7) as f32).sin() / (1 + x + 3 * y) as f32
+        };
+        for (width, height, size, overlap) in [(101, 83, 32, 8), (64, 100, 32, 15), (20, 10, 32, 8)] {
+            let grid = grid(width, height, size, overlap);
+            let channels = 3;
+            let cut = |chip: &Chip| {
+                let w = chip.window;
+                let at = move |p: usize| (w.x + (p % size) as i64, w.y + (p / size) as i64);
+                let values: Vec<f32> = (0..channels)
+                    .flat_map(|c| (0..size * size).map(move |p| (c, at(p))))
+                    .map(|(c, (x, y))| value(chip.index, x, y, c))
+                    .collect();
+                let valid: Vec<u8> =
+                    (0..size * size).map(|p| u8::from((at(p).0 + at(p).1 + chip.index as i64) % 5 != 0)).collect();
+                (values, valid)
+            };
+            let mut whole = (vec![0.0; channels * width * height], vec![0; width * height]);
+            let mut blender = Blender::new(grid.clone(), channels);
+            let mut all = Vec::new();
+            for chip in grid.iter() {
+                let (values, valid) = cut(&chip);
+                all.extend(blender.push(&chip.window, &values, &valid).unwrap());
+            }
+            all.push(blender.finish());
+            for rows in &all {
+                let part = rows.height * width;
+                whole.1[rows.y * width..][..part].copy_from_slice(&rows.valid);
+                for c in 0..channels {
+                    whole.0[(c * height + rows.y) * width..][..part].copy_from_slice(&rows.values[c * part..][..part]);
+                }
+            }
+            for (x, y, w, h) in
+                [(0, 0, width, height), (7, 3, 5, 6), (width - 1, height - 1, 1, 1), (3, 0, width - 9, height)]
+            {
+                let window = Window { x: x as i64, y: y as i64, width: w, height: h };
+                for range in [0..channels, 1..2] {
+                    let mut patch = Patch::new(&grid, window, range.clone(), channels);
+                    for chip in grid.touching(&window) {
+                        let (values, valid) = cut(&chip);
+                        patch.push(&chip, &values, &valid).unwrap();
+                    }
+                    let rows = patch.finish();
+                    assert_eq!((rows.y, rows.width, rows.height), (y, w, h));
+                    for (p, valid) in rows.valid.iter().enumerate() {
+                        let at = (y + p / w) * width + x + p % w;
+                        assert_eq!(*valid, whole.1[at]);
+                        for (place, c) in range.clone().enumerate() {
+                            let (found, wanted) = (rows.values[place * w * h + p], whole.0[c * width * height + at]);
+                            assert_eq!(found.to_bits(), wanted.to_bits(), "{window:?} channel {c} pixel {p}");
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

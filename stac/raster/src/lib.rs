@@ -31,7 +31,7 @@ mod setup;
 mod source;
 mod warped;
 
-pub use blend::{Blender, Rows};
+pub use blend::{Blender, Patch, Rows};
 pub use cog::{BandSpec, BandStatistics, CogInfo, CogSpec, CogWriter, Compression, Content, checksum};
 pub use crs::{centre_lon_lat, is_geographic, transform_bounds, transform_point};
 pub use dtype::{DType, Sample};

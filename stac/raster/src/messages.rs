@@ -1,6 +1,7 @@
 //! GDAL's messages, kept per thread while one of our calls runs, with credentials cut out.
 
 use std::cell::RefCell;
+use std::ffi::{CStr, c_char};
 
 use gdal::errors::CplErrType;
 use skysense_address::redact_queries;
@@ -34,12 +35,41 @@ impl Messages {
     }
 }
 
-/// Runs `call` and collects what GDAL says in this thread meanwhile.
+/// Runs `call` and collects what GDAL says in this thread meanwhile, whoever else in the process listens to GDAL.
 pub(crate) fn capture<T>(call: impl FnOnce() -> T) -> (T, Messages) {
     let outer = CAPTURED.with(|slot| slot.borrow_mut().replace(Messages::default()));
+    let listening = Listening::begin();
     let result = call();
+    drop(listening);
     let messages = CAPTURED.with(|slot| std::mem::replace(&mut *slot.borrow_mut(), outer));
     (result, messages.unwrap_or_default())
+}
+
+/// While it lives, GDAL tells [`handle`] what it has to say in this thread.
+struct Listening;
+
+impl Listening {
+    fn begin() -> Self {
+        // SAFETY: the handler is a plain function that lives for ever; GDAL keeps a stack of them for each thread.
+        unsafe { gdal_sys::CPLPushErrorHandler(Some(told)) };
+        Self
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // SAFETY: takes off what `begin` put on, in the same thread: a call is not moved while it runs.
+        unsafe { gdal_sys::CPLPopErrorHandler() };
+    }
+}
+
+unsafe extern "C" fn told(class: gdal_sys::CPLErr::Type, number: gdal_sys::CPLErrorNum, text: *const c_char) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: GDAL lends a text that ends with a zero byte.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    handle(CplErrType::from(class), number as i32, &text);
 }
 
 /// The error handler that `setup` installs.

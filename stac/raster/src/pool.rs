@@ -82,6 +82,8 @@ pub(crate) fn open(source: &Source) -> Result<Lease> {
     let options = DatasetOptions {
         open_flags: GdalOpenFlags::GDAL_OF_RASTER
             | GdalOpenFlags::GDAL_OF_READONLY
+            // Ours alone: not listed among the open datasets of the program that we may be part of.
+            | GdalOpenFlags::GDAL_OF_INTERNAL
             | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
         allowed_drivers: Some(&DRIVERS),
         open_options: None,

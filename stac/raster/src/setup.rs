@@ -1,5 +1,10 @@
 //! GDAL's settings, made once for the process, and what was found.
+//!
+//! Where another program had set GDAL up before we came (QGIS, `gdal_translate`, Python), GDAL is that program's: then
+//! our settings hold for the threads that read for us, and its block cache, error handlers and options stay as they are.
+//! Whoever calls us there does it from threads of its own.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
@@ -10,6 +15,15 @@ use crate::{RasterError, Result};
 
 /// Formats that a catalog may name. No VRT and nothing else that points on to further files.
 pub(crate) const DRIVERS: [&str; 5] = ["GTiff", "JP2OpenJPEG", "PNG", "JPEG", "netCDF"];
+
+/// What is ours to say, whatever the environment says.
+const OURS: [(&str, &str); 4] = [
+    ("GDAL_PAM_ENABLED", "NO"),
+    ("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR"),
+    ("GTIFF_IGNORE_READ_ERRORS", "NO"),
+    // Our own code is the pool of threads.
+    ("GDAL_NUM_THREADS", "1"),
+];
 
 /// How GDAL shall behave in this process.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +53,8 @@ impl Default for Options {
 static ONCE: Once = Once::new();
 static CURRENT: Mutex<Option<Options>> = Mutex::new(None);
 
-/// Sets GDAL up for the process. Later calls change the cache sizes and leave the rest.
+/// Sets GDAL up for the process. Later calls change the cache sizes and leave the rest. In another program's process
+/// nothing is set but what concerns our threads.
 ///
 /// Reading and writing call this with the defaults where nobody did before. Settings for HTTP that stand
 /// in the environment (`GDAL_HTTP_TIMEOUT`, …) are kept; the block cache and sidecar files are ours to say.
@@ -48,11 +63,12 @@ static CURRENT: Mutex<Option<Options>> = Mutex::new(None);
 /// A setting that GDAL refuses.
 pub fn setup(options: &Options) -> Result<()> {
     let mut problem = None;
-    ONCE.call_once(|| problem = configure(options).err());
-    let fault =
-        |error: gdal::errors::GdalError| RasterError::Gdal { call: "CPLSetConfigOption", message: error.to_string() };
+    ONCE.call_once(|| problem = begin(options).err());
     if let Some(error) = problem {
-        return Err(fault(error));
+        return Err(refused(&error));
+    }
+    if is_guest() {
+        return settle();
     }
     let bytes = i64::try_from(options.cache_bytes).unwrap_or(i64::MAX);
     // SAFETY: a plain setter guarded by GDAL's own lock.
@@ -63,7 +79,41 @@ pub fn setup(options: &Options) -> Result<()> {
 
 /// Sets up with the defaults unless it was done.
 pub(crate) fn ensure() -> Result<()> {
-    if ONCE.is_completed() { Ok(()) } else { setup(&Options::default()) }
+    match (ONCE.is_completed(), is_guest()) {
+        (false, _) => setup(&Options::default()),
+        (true, true) => settle(),
+        (true, false) => Ok(()),
+    }
+}
+
+fn refused(error: &gdal::errors::GdalError) -> RasterError {
+    RasterError::Gdal { call: "CPLSetConfigOption", message: error.to_string() }
+}
+
+/// Whether GDAL is another program's. Asked first before we register a driver.
+fn is_guest() -> bool {
+    static GUEST: OnceLock<bool> = OnceLock::new();
+    // SAFETY: a plain getter guarded by GDAL's own lock.
+    *GUEST.get_or_init(|| unsafe { gdal_sys::GDALGetDriverCount() } > 0)
+}
+
+/// Settings that a result may depend on, for this thread alone, once.
+fn settle() -> Result<()> {
+    thread_local! {
+        static SETTLED: Cell<bool> = const { Cell::new(false) };
+    }
+    if SETTLED.replace(true) {
+        return Ok(());
+    }
+    let set =
+        |key, value: &str| gdal::config::set_thread_local_config_option(key, value).map_err(|error| refused(&error));
+    OURS.into_iter().try_for_each(|(key, value)| set(key, value))?;
+    let unset = where_unset(&Options::default()).map_err(|error| refused(&error))?;
+    unset.iter().try_for_each(|(key, value)| set(key, value))
+}
+
+fn begin(options: &Options) -> gdal::errors::Result<()> {
+    if is_guest() { Ok(()) } else { configure(options) }
 }
 
 /// How many files stay open.
@@ -94,19 +144,19 @@ fn configure(options: &Options) -> gdal::errors::Result<()> {
     // SAFETY: a plain setter; grids are never fetched, so the same input gives the same coordinates everywhere.
     unsafe { gdal_sys::OSRSetPROJEnableNetwork(0) };
     let remote_cache = options.remote_cache_bytes.to_string();
-    let (timeout, retries) = (options.timeout_seconds.to_string(), options.retries.to_string());
-    let ours = [
-        ("GDAL_PAM_ENABLED", "NO"),
-        ("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR"),
-        ("CPL_VSIL_CURL_CACHE_SIZE", remote_cache.as_str()),
-        ("GTIFF_IGNORE_READ_ERRORS", "NO"),
-        // Our own code is the pool of threads.
-        ("GDAL_NUM_THREADS", "1"),
-    ];
-    for (key, value) in ours {
+    for (key, value) in OURS.into_iter().chain([("CPL_VSIL_CURL_CACHE_SIZE", remote_cache.as_str())]) {
         gdal::config::set_config_option(key, value)?;
     }
-    let where_unset = [
+    for (key, value) in where_unset(options)? {
+        gdal::config::set_config_option(key, &value)?;
+    }
+    Ok(())
+}
+
+/// Settings for HTTP that nobody made.
+fn where_unset(options: &Options) -> gdal::errors::Result<Vec<(&'static str, String)>> {
+    let (timeout, retries) = (options.timeout_seconds.to_string(), options.retries.to_string());
+    let all = [
         ("GDAL_HTTP_TIMEOUT", timeout.as_str()),
         ("GDAL_HTTP_CONNECTTIMEOUT", "15"),
         ("GDAL_HTTP_LOW_SPEED_TIME", "30"),
@@ -119,12 +169,13 @@ fn configure(options: &Options) -> gdal::errors::Result<()> {
         ("GDAL_HTTP_USERAGENT", concat!("skysense/", env!("CARGO_PKG_VERSION"))),
         ("GDAL_INGESTED_BYTES_AT_OPEN", "32768"),
     ];
-    for (key, value) in where_unset {
+    let mut unset = Vec::new();
+    for (key, value) in all {
         if gdal::config::get_config_option(key, "")?.is_empty() {
-            gdal::config::set_config_option(key, value)?;
+            unset.push((key, value.to_owned()));
         }
     }
-    Ok(())
+    Ok(unset)
 }
 
 /// What `doctor` says about this crate.

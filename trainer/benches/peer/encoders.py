@@ -206,4 +206,5 @@ def main(threads):
     print(json.dumps({"parameters": parameters, **times}))
 
 
-main(int(sys.argv[1]))
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -75,7 +75,7 @@ impl Tape {
     pub(crate) fn block<M, F, const I: usize, const O: usize>(&self, module: &M, x: Tensor<I>, forward: F) -> Tensor<O>
     where
         M: Module + 'static,
-        F: Fn(&M, Tensor<I>, &Draws) -> Tensor<O> + 'static,
+        F: Fn(&M, Tensor<I>, &Draws) -> Tensor<O> + Send + 'static,
     {
         let seed = self.seed.map(|seed| block_seed(seed, self.count.get()));
         self.count.set(self.count.get() + 1);
@@ -128,8 +128,8 @@ fn draws(seed: Option<u64>) -> Draws {
     seed.map_or_else(Draws::of_device, Draws::seeded)
 }
 
-/// A block that is run again.
-trait Block {
+/// A block that is run again, maybe on another thread.
+trait Block: Send {
     /// Gradients of what the block reads, and of what led there from earlier blocks; `None` where nothing of the loss
     /// comes from this block.
     fn backward(self: Box<Self>, outputs: &mut [Gradients]) -> Option<Gradients>;
@@ -146,7 +146,7 @@ struct Recorded<M, F, const I: usize, const O: usize> {
 impl<M, F, const I: usize, const O: usize> Block for Recorded<M, F, I, O>
 where
     M: Module,
-    F: Fn(&M, Tensor<I>, &Draws) -> Tensor<O>,
+    F: Fn(&M, Tensor<I>, &Draws) -> Tensor<O> + Send,
 {
     fn backward(self: Box<Self>, outputs: &mut [Gradients]) -> Option<Gradients> {
         let Self { module, input, output, forward, seed } = *self;

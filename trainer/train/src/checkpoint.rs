@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) scale: LossScale,
     /// Losses of the steps done.
     pub(crate) losses: Vec<f32>,
+    /// Places that were left out so far because they could not be read.
+    pub(crate) skipped: usize,
 }
 
 const STATE: &str = "state.json";
@@ -141,7 +143,14 @@ mod tests {
     use super::*;
 
     fn state(step: usize) -> State {
-        State { identity: "a".into(), step, steps: 10, scale: LossScale::default(), losses: vec![0.5; step] }
+        State {
+            identity: "a".into(),
+            step,
+            steps: 10,
+            scale: LossScale::default(),
+            losses: vec![0.5; step],
+            skipped: 0,
+        }
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub trait Hooks {
         let _ = (place, why);
     }
 
+    /// Called in pretraining before the first step of a run that goes on, where places were left out before.
+    fn skipped_before(&mut self, places: usize) {
+        let _ = places;
+    }
+
     /// Asked before every step; `true` writes a checkpoint (where there is a folder for it) and ends the run.
     fn cancelled(&self) -> bool {
         false

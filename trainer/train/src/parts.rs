@@ -100,16 +100,37 @@ impl Parts {
         P: Send,
         F: Fn(M, usize, P) -> Result<(f32, GradientsParams), TrainError> + Sync,
     {
+        let round = round.into_iter().map(|(at, part)| (at, self.own(network), part)).collect();
+        self.side_by_side(round, |(at, network, part)| pass(network, at, part))
+    }
+
+    /// A network for one part. It has parameters of its own over the same values: recorded on those of another, the
+    /// passes of parts would be one graph, which one thread at a time may touch.
+    pub(crate) fn own<M: Module>(&self, network: &M) -> M {
+        network.clone().fork(&self.device)
+    }
+
+    /// What `work` gives for each part, in their order. As many parts run at once as there are threads for; what they give
+    /// does not depend on how many.
+    pub(crate) fn each<P: Send, R: Send>(&self, parts: Vec<P>, work: impl Fn(P) -> R + Sync) -> Vec<R> {
+        let (mut parts, mut all) = (parts.into_iter(), Vec::new());
+        loop {
+            let round: Vec<P> = parts.by_ref().take(self.pools.len()).collect();
+            if round.is_empty() {
+                return all;
+            }
+            all.extend(self.side_by_side(round, &work));
+        }
+    }
+
+    /// As [`Parts::each`], of no more parts than there are pools.
+    fn side_by_side<P: Send, R: Send>(&self, round: Vec<P>, work: impl Fn(P) -> R + Sync) -> Vec<R> {
+        let work = &work;
         thread::scope(|scope| {
             let started: Vec<_> = round
                 .into_iter()
                 .zip(&self.pools)
-                .map(|((at, part), pool)| {
-                    // Parameters of its own over the same values: recorded on those of another, the passes would be
-                    // one graph, which one thread at a time may touch.
-                    let network = network.clone().fork(&self.device);
-                    scope.spawn(move || pool.install(|| pass(network, at, part)))
-                })
+                .map(|(part, pool)| scope.spawn(move || pool.install(|| work(part))))
                 .collect();
             started.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
         })

@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     View,
     /// Which places are measured.
     Measured,
+    /// Views of one place that nothing is learned from.
+    Validation,
 }
 
 /// The generator of a purpose at a step.
@@ -32,6 +34,7 @@ pub(crate) fn rng(seed: u64, purpose: Purpose, step: usize) -> ChaCha8Rng {
         Purpose::Projection => 5,
         Purpose::View => 6,
         Purpose::Measured => 7,
+        Purpose::Validation => 8,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((purpose << 48) | step as u64);

@@ -32,8 +32,14 @@ pub(crate) trait Learner: Sync {
         adamw(network, recipe.weight_decay, recipe.clip)
     }
 
-    /// Tells what is more than the loss of the step that was just taken.
-    fn tell(&self, state: &State, hooks: &mut dyn Hooks) {
+    /// Hears where the run begins, or goes on from.
+    fn begins(&self, state: &State, hooks: &mut dyn Hooks) {
+        let _ = (state, hooks);
+    }
+
+    /// Tells what is more than the loss of the step that was just taken, and keeps in the state what a run that goes on
+    /// must know of it.
+    fn tell(&self, state: &mut State, hooks: &mut dyn Hooks) {
         let _ = (state, hooks);
     }
 
@@ -81,6 +87,7 @@ pub(crate) fn run<L: Learner>(
         steps: recipe.steps,
         scale: LossScale::new(learner.precision()),
         losses: Vec::new(),
+        skipped: 0,
     };
     if let Some((path, found)) = checkpoints.as_ref().and_then(|c| c.latest(identity).transpose()).transpose()? {
         (network, optimiser) = load(network, &path, |network| learner.optimiser(network, recipe))?;
@@ -89,6 +96,7 @@ pub(crate) fn run<L: Learner>(
     }
     (network, optimiser, state) =
         shared(&*group, |network| learner.optimiser(network, recipe), (network, optimiser, state))?;
+    learner.begins(&state, hooks);
     // A step runs on one of the threads that share its work: called from another, each of its hundreds of operations
     // would wait for a thread to wake, and its caller to wake again. A pool of this run alone: a thread that waits
     // takes up other work of its pool, and a step must not wait for one of another run that was begun in its midst.
@@ -122,7 +130,7 @@ pub(crate) fn run<L: Learner>(
             state.steps = steps.try_into().map_or(recipe.steps, |steps| u64::from_le_bytes(steps) as usize);
         }
         hooks.progress(&Progress { step: state.step, steps: state.steps, loss, learning_rate: rate });
-        learner.tell(&state, hooks);
+        learner.tell(&mut state, hooks);
         if let Some(checkpoints) = &checkpoints
             && (state.step.is_multiple_of(recipe.every.max(1)) || state.step == state.steps)
         {

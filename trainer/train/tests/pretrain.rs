@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use fields::{weights, with};
 use skysense_contract::{Contract, Division, Dtype, GeoContext, MlmContext, Modality, Offer, Package, Unit};
 use skysense_train::pretrain::{
-    HeadSizes, HeldPlaces, Measures, Place, Places, PretrainConfig, Pretrained, PrototypeUpdate, Prototypes, Side,
-    export_pretrained, planned_pretrained, pretrain, pretrain_cost,
+    Assumed, HeadSizes, HeldPlaces, Measures, Place, Places, PretrainConfig, Pretrained, PrototypeUpdate, Prototypes,
+    Side, Targets, Validation, export_pretrained, planned_pretrained, pretrain, pretrain_cost,
 };
 use skysense_train::{
     Checkpointing, DistillConfig, Hooks, NoHooks, Progress, SampleSeries, Start, TrainError, check_weights, distill,
@@ -97,6 +97,7 @@ fn config(steps: usize) -> PretrainConfig {
 struct Heard {
     measures: Vec<Measures>,
     skipped: Vec<(String, String)>,
+    before: usize,
     stop: Option<usize>,
     step: usize,
 }
@@ -112,6 +113,10 @@ impl Hooks for Heard {
 
     fn skipped(&mut self, place: &str, why: &str) {
         self.skipped.push((place.into(), why.into()));
+    }
+
+    fn skipped_before(&mut self, places: usize) {
+        self.before = places;
     }
 
     fn cancelled(&self) -> bool {
@@ -241,19 +246,74 @@ fn terms_that_are_left_out_are_not_there_and_others_are() {
 }
 
 #[test]
-fn parts_of_a_step_add_up_to_it() {
-    // Without what parts do not share: the alignment compares the places of a part with each other.
-    let of = |accumulate| {
-        with(config(3), |c| {
-            (c.accumulate, c.alignment.weight, c.recipe.augmentation.modality_dropout) = (accumulate, 0.0, 0.0)
-        })
-    };
-    let ((whole, a), (parts, b)) = (trained(&of(1)), trained(&of(4)));
-    for (whole, parts) in whole.losses.iter().zip(&parts.losses) {
-        assert!((whole - parts).abs() < 1e-3 * whole.abs(), "{whole} became {parts}");
+fn parts_and_rounds_of_a_step_add_up_to_it() {
+    for targets in [Targets::Centred, Targets::Balanced { iterations: 3 }] {
+        // Without what parts do not share: which modalities a view lacks is drawn for each view, and is the same in all.
+        let of = |parts, accumulate| {
+            with(config(3), |c| (c.recipe.parts, c.accumulate, c.targets) = (parts, accumulate, targets))
+        };
+        let (whole, a) = trained(&of(1, 1));
+        let norm = |heard: &Heard| heard.measures[0].values["gradient_norm"];
+        let alignment = |heard: &Heard| heard.measures[0].values["loss.alignment"];
+        for (parts, accumulate) in [(2, 1), (3, 1), (1, 4), (2, 2)] {
+            let (parted, b) = trained(&of(parts, accumulate));
+            let told = format!("{parts} parts in {accumulate} rounds, {targets:?}");
+            assert!((alignment(&a) - alignment(&b)).abs() < 1e-5, "{told}: the alignment is of the whole step");
+            for (whole, parted) in whole.losses.iter().zip(&parted.losses) {
+                assert!((whole - parted).abs() < 1e-4 * whole.abs(), "{told}: {whole} became {parted}");
+            }
+            assert!((norm(&a) - norm(&b)).abs() < 1e-4 * norm(&a), "{told}: {} became {}", norm(&a), norm(&b));
+        }
     }
-    let norm = |heard: &Heard| heard.measures[0].values["gradient_norm"];
-    assert!((norm(&a) - norm(&b)).abs() < 1e-3 * norm(&a), "{} became {}", norm(&a), norm(&b));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |threads: usize, targets: Targets| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let config = with(config(3), |c| (c.recipe.parts, c.targets) = (3, targets));
+        let (trained, _) = pool.install(|| self::trained(&config));
+        let package = written(&trained, &folder.path().join(format!("{threads}-{}", targets == Targets::Centred)));
+        (trained.losses.clone(), weights(&package))
+    };
+    for targets in [Targets::Centred, Targets::Balanced { iterations: 3 }] {
+        let first = run(4, targets);
+        for threads in [1, 2, 3] {
+            assert!(first == run(threads, targets), "{threads} threads, {targets:?}");
+        }
+    }
+}
+
+#[test]
+fn balanced_targets_spread_over_the_outputs() {
+    let spread = |targets| {
+        let (_, heard) = trained(&with(config(2), |c| (c.targets, c.levels.pixel) = (targets, 1.0)));
+        heard.measures[0].values["teacher_spread.s2"]
+    };
+    let (before, after) = (spread(Targets::Centred), spread(Targets::Balanced { iterations: 50 }));
+    assert!(after > 0.99 && after > before, "{before} became {after}");
+}
+
+#[test]
+fn places_that_validate_are_measured_and_nothing_is_learned_from_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = with(config(5), |c| c.validation = Validation { every: 3, places: 3 });
+    let (plain, _) = trained(&config);
+    let others = HeldPlaces::new((20..24).map(place).collect(), offers(), SIZE);
+    let mut heard = Heard::default();
+    let validated = pretrain(&places(8).validated_by(others), &config, &mut heard).unwrap();
+    let steps = |name: &str| -> Vec<usize> {
+        heard.measures.iter().filter(|one| one.values.contains_key(name)).map(|one| one.step).collect()
+    };
+    for name in ["validation.loss", "validation.loss.pixel", "validation.loss.alignment"] {
+        assert_eq!(steps(name), [1, 3, 5], "{name}");
+        assert!(heard.measures[0].values[name] > 0.0);
+    }
+    assert_eq!(validated.losses, plain.losses);
+    let [a, b] =
+        [("plain", &plain), ("validated", &validated)].map(|(name, of)| written(of, &folder.path().join(name)));
+    assert!(weights(&a) == weights(&b), "what is measured changes no weight");
 }
 
 /// Places of which some cannot be read.
@@ -294,8 +354,24 @@ fn a_place_that_cannot_be_read_is_left_out_counted_and_named() {
     assert!(heard.skipped.iter().all(|(_, why)| why.contains("shard-7.arrow")), "{:?}", heard.skipped);
     assert!(heard.skipped.iter().any(|(place, _)| place == "5"));
     assert_eq!(heard.measures[3].values["skipped"], 4.0);
+    assert_eq!(trained.skipped, 4);
     let none = pretrain(&Broken(places(4), vec![0, 1, 2, 3]), &config(4), &mut NoHooks).unwrap_err().to_string();
     assert!(none.contains("shard-7.arrow"), "{none}");
+}
+
+#[test]
+fn places_left_out_before_a_kill_are_counted_by_the_run_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = with(config(6), |c| c.recipe.checkpoint = Some(folder.path().join("checkpoints")));
+    let broken = || Broken(places(8), vec![2, 5]);
+    let mut stop = Heard { stop: Some(3), ..Heard::default() };
+    drop(pretrain(&broken(), &config, &mut stop).unwrap_err());
+    let before = stop.skipped.len();
+    assert!(before >= 2, "an epoch and a half: {before}");
+    let mut heard = Heard::default();
+    let resumed = pretrain(&broken(), &config, &mut heard).unwrap();
+    assert_eq!((heard.before, heard.skipped.len() + before), (before, 6), "three epochs, two places each");
+    assert_eq!((resumed.skipped, heard.measures[2].values["skipped"]), (6, 6.0));
 }
 
 #[test]
@@ -411,17 +487,29 @@ fn the_papers_run_is_counted() {
     let s1 =
         Offer { bands: vec!["VV".into(), "VH".into()], unit: Unit::Decibel, dtype: Dtype::F32, dates: 13, size: 64 };
     let offers = BTreeMap::from([(Modality::Hr, hr), (Modality::S2, s2), (Modality::S1, s1)]);
-    let cost = pretrain_cost(&offers, 64, &PretrainConfig::paper("paper"), 120.0).unwrap();
+    let assumed = Assumed { tflops: 120.0, devices: 80 };
+    let cost = pretrain_cost(&offers, 64, &PretrainConfig::paper("paper"), assumed).unwrap();
     assert_eq!(cost.samples, 875_000 * 240);
     // 2048² × 3 bytes with a byte of validity each, and the two series.
     assert_eq!(cost.place_bytes, 2048 * 2048 * 4 + 65 * 4096 * 21 + 13 * 4096 * 9);
     assert!(cost.parameters > 2_000_000_000, "{cost:?}");
-    let expected = cost.flop / 120e12 / 86_400.0;
-    assert!((cost.device_days - expected).abs() < 1e-6 * expected);
-    let tiny = pretrain_cost(&self::offers(), SIZE, &config(10), 0.1).unwrap();
-    let twice = pretrain_cost(&self::offers(), SIZE, &config(20), 0.1).unwrap();
-    assert!((twice.flop / tiny.flop - 2.0).abs() < 1e-9);
-    assert!(pretrain_cost(&self::offers(), SIZE, &config(10), f64::NAN).is_err());
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-6 * expected, "{found}: {expected}");
+    near(cost.device_days, cost.flop / 120e12 / 86_400.0);
+    near(cost.wall_days, cost.device_days / 80.0);
+    near(cost.read_bytes, 210_000_000.0 * cost.place_bytes as f64);
+    near(cost.sent_bytes, 2.0 * 79.0 / 80.0 * cost.gradient_bytes as f64 * 875_000.0);
+    // Three places a device: what they take is a third of what nine would, and weights stay.
+    let fewer = Assumed { tflops: 120.0, devices: 27 };
+    let fewer = pretrain_cost(&offers, 64, &PretrainConfig::paper("paper"), fewer).unwrap();
+    assert_eq!(fewer.weight_bytes, cost.weight_bytes);
+    assert!(fewer.activation_bytes > 2 * cost.activation_bytes && fewer.flop == cost.flop);
+    let one = Assumed { tflops: 0.1, devices: 1 };
+    let tiny = pretrain_cost(&self::offers(), SIZE, &config(10), one).unwrap();
+    let twice = pretrain_cost(&self::offers(), SIZE, &config(20), one).unwrap();
+    assert!((twice.flop / tiny.flop - 2.0).abs() < 1e-9 && tiny.sent_bytes == 0.0);
+    for wrong in [Assumed { tflops: f64::NAN, ..one }, Assumed { devices: 0, ..one }, Assumed { devices: 5, ..one }] {
+        assert!(pretrain_cost(&self::offers(), SIZE, &config(10), wrong).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]

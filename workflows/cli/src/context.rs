@@ -53,9 +53,9 @@ impl Context {
         })
     }
 
-    /// The node types of all plugins.
+    /// The node types of all plugins, and the types of triggers.
     pub(crate) fn types(&self) -> &NodeTypes {
-        self.types.get_or_init(|| self.plugins().node_types())
+        self.types.get_or_init(|| self.plugins().node_types().with_triggers(skysense_serve::trigger_types()))
     }
 
     /// Reads and checks a workflow. Params may stay without a value where `open` says so.

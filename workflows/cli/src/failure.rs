@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use serde_json::{Map, Value, json};
 use skysense_abi::NodeError;
 use skysense_engine::{EngineError, Faults};
+use skysense_serve::ServeError;
 
 use crate::{exit::Exit, output};
 
@@ -193,5 +194,26 @@ impl From<EngineError> for Failure {
             return Self::of(exit, What::Faults((*fault).into()));
         }
         Self::of(exit, What::Error(Box::new(error.into())))
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        let exit = match error {
+            ServeError::Engine(error) => return error.into(),
+            ServeError::Workflows(faults) => return (*faults).into(),
+            ServeError::Missing { .. } => Exit::Usage,
+            ServeError::Catalog(_) | ServeError::Request(_) => Exit::Data,
+            ServeError::File { what, path, source } => return Self::file(what, &path, &source),
+            _ => Exit::Resources,
+        };
+        let failure = Self::new(exit, error.to_string());
+        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+        let failure = causes.fold(failure, |failure, cause| failure.because(cause));
+        match error {
+            ServeError::Locked { .. } => failure.hint("end that service, or name another state with --state"),
+            ServeError::Newer { .. } => failure.hint("a newer state needs a newer skysense"),
+            _ => failure,
+        }
     }
 }

@@ -34,6 +34,21 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "skysense-shards",
         &["gdal", "gdal-sys", "ort", "burn", "stac", "skysense-engine", "skysense-catalog", "skysense-raster"],
     ),
+    ("skysense-maps", &["ort", "burn", "stac", "skysense-abi", "skysense-engine", "skysense-catalog"]),
+    // Every program that uses GDAL loads it: what computes is loaded once a workflow is opened.
+    (
+        "skysense-gdal",
+        &[
+            "ort",
+            "burn",
+            "stac",
+            "skysense-catalog",
+            "skysense-infer",
+            "skysense-model",
+            "skysense-plugin",
+            "skysense-train",
+        ],
+    ),
     ("skysense-infer", &["gdal", "gdal-sys", "burn", "stac", "skysense-engine"]),
     ("skysense-plugin", &["skysense-engine", "skysense-cli"]),
     // Engine and command know neither rasters nor models: everything geospatial comes through plugins.
@@ -56,6 +71,25 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "skysense-plugin",
         ],
     ),
+    // The service reads catalogs, which are JSON; pixels and models are the plugins' matter, for it and for the command.
+    (
+        "skysense-serve",
+        &[
+            "gdal",
+            "gdal-sys",
+            "ort",
+            "burn",
+            "stac",
+            "skysense-raster",
+            "skysense-edges",
+            "skysense-shards",
+            "skysense-contract",
+            "skysense-model",
+            "skysense-infer",
+            "skysense-plugin",
+            "skysense-cli",
+        ],
+    ),
     (
         "skysense-cli",
         &[
@@ -64,8 +98,6 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "ort",
             "burn",
             "stac",
-            "skysense-grid",
-            "skysense-catalog",
             "skysense-raster",
             "skysense-edges",
             "skysense-shards",
@@ -84,6 +116,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("gdal-sys", &["skysense-raster", "skysense-gdal"]),
     ("ort", &["skysense-infer"]),
     ("burn", &["skysense-model", "skysense-train"]),
+    ("axum", &["skysense-serve"]),
     ("libloading", &["skysense-engine", "skysense-abi", "skysense-infer"]),
 ];
 

@@ -23,8 +23,9 @@ const ALL_MODALITIES: &[&str] = &["examples/real/treesat.yaml", "workflows/libra
 /// Workflows whose truth the plain scene does not have.
 const QUANTITIES: &[&str] = &["examples/finetune-change/workflow.yaml", "examples/finetune-regression/workflow.yaml"];
 
-/// What trains on whole real images: planned here, run by `./x quickstart --real`.
-const PLANNED_ONLY: &[&str] = &["examples/real/slovenia.yaml", "examples/real/terramesh.yaml"];
+/// What trains on whole real images, run by `./x quickstart --real`, and the paper's run: planned here.
+const PLANNED_ONLY: &[&str] =
+    &["examples/real/slovenia.yaml", "examples/real/terramesh.yaml", "examples/pretrain/paper.yaml"];
 
 /// The workflows that train the models that others need: they come first.
 const TRAINING: &[(&str, &str)] =
@@ -187,6 +188,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
             "out" => out.clone(),
             "features" => format!("{out}-features"),
             "scores" => format!("{out}-scores.json"),
+            "report" => format!("{out}.html"),
             "labels" => "labels".to_owned(),
             "seconds" => "2".to_owned(),
             "steps" => "3".to_owned(),
@@ -250,6 +252,25 @@ fn every_workflow_is_planned_and_run() {
         let plan = with_examples(&["plan", &path, "-p", &catalog, "-p", &model, "--json"]).exits(0).json();
         assert!(plan["nodes"].as_array().is_some_and(|nodes| nodes.len() > 3), "{name}: {plan}");
     }
+}
+
+#[test]
+fn the_plan_of_the_papers_run_says_what_it_takes_and_what_that_rests_on() {
+    let file = root().join("examples/pretrain/paper.yaml").display().to_string();
+    let plan = with_examples(&["plan", &file]).exits(0).stdout;
+    let cost = |name: &str| {
+        let line = plan.lines().find(|line| line.trim_start().starts_with(&format!("{name}:")));
+        line.unwrap_or_else(|| panic!("no {name} in {plan}")).trim().to_owned()
+    };
+    assert!(cost("training_chips").contains("21") && cost("training_steps").contains("875"), "{plan}");
+    for name in ["sample_storage", "places_read", "gradients_sent", "device_memory", "device_days", "wall_days"] {
+        assert!(cost(name).chars().any(|letter| ('1'..='9').contains(&letter)), "{plan}");
+    }
+    for assumption in ["120 TFLOP/s a device, 80 devices", "3 places a device", "of gradients a step", "MiB a place"] {
+        assert!(plan.contains(assumption), "{assumption}: {plan}");
+    }
+    let refused = with_examples(&["run", &file]).exits(1);
+    assert!(refused.stderr.contains("for a plan alone"), "{}", refused.stderr);
 }
 
 /// The workflows that documents show, with a name for each.

@@ -1,5 +1,5 @@
-//! Training data through the real binary: from a catalog to shards, broken off by a kill and gone on with, and the
-//! commands that look into it.
+//! Training data through the real binary: from a catalog to shards and a model that learns from them, broken off by a kill
+//! and gone on with, and the commands that look into it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 #![cfg(unix)]
@@ -90,4 +90,83 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_the_commands_look_into_them() {
     std::fs::write(&shard, bytes).expect("a file");
     let bad = run(&broken, &["data", "verify", "set"]).exits(3);
     assert!(bad.stdout.contains("train-00001.arrow"), "{}", bad.stdout);
+}
+
+/// The weights of a package.
+fn weights(package: &Path) -> Vec<u8> {
+    std::fs::read(package.join("weights.safetensors")).expect("a package")
+}
+
+#[test]
+fn a_model_learns_from_shards_and_goes_on_to_the_same_bits_when_it_is_killed() {
+    let place = tempfile::tempdir().expect("a folder");
+    let scene = ["simulate", "scene", "--out", "scene", "--size", "96", "--dates", "3", "--radar-dates", "2"];
+    run(place.path(), &scene).exits(0);
+    let catalog = place.path().join("scene/catalog.json").display().to_string();
+    let model = "preset: tiny, steps: 14, batch: 4, every: 2, out: model, views: {size: 12, pixels: 16},
+      prototypes: {regions: 64, count: 4}, heads: {hidden: 32, bottleneck: 16, outputs: 32}, validation: {every: 5, places: 4}";
+    let text = format!(
+        "skysense: 1
+name: shards to model
+nodes:
+  scenes: {{uses: stac.search, with: {{href: {catalog}, collections: [sentinel-2-l2a, sentinel-1-rtc]}}}}
+  places: {{uses: sample.locations, from: scenes, with: {{method: grid, spacing: 160, size: 16}}}}
+  samples: {{uses: raster.samples, from: {{items: scenes, locations: places}}}}
+  data:
+    uses: data.write
+    from: samples
+    with: {{href: set, shard_size: 3, validation: {{share: 0.3, block: 0.4}}}}
+  model:
+    uses: skysense.pretrain
+    from: data
+    with: {{{model}}}
+"
+    );
+    let folder = |name: &str, text: &str| {
+        let folder = place.path().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("w.yaml"), text).expect("a file");
+        folder
+    };
+    let (whole, broken) = (folder("whole", &text), folder("broken", &text));
+    let report = run(&whole, &["run", "w.yaml", "--json"]).exits(0).json();
+    assert_eq!(report["outcome"], "done", "{report}");
+    let told = std::fs::read_to_string(whole.join("model-metrics/metrics.jsonl")).expect("metrics");
+    assert!(told.contains("validation.loss"), "the part that validates is measured: {told}");
+
+    let mut child = skysense(&broken, &["run", "w.yaml"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let runs = broken.join(".skysense/runs");
+    let checkpoint = || {
+        let runs = std::fs::read_dir(&runs).into_iter().flatten().flatten();
+        runs.into_iter().any(|run| holds(&run.path(), "step-4"))
+    };
+    wait_for("the second checkpoint", checkpoint);
+    child.kill().expect("it runs");
+    child.wait().expect("it ended");
+    assert!(!broken.join("model").exists(), "it was killed before the end");
+    run(&broken, &["runs", "resume"]).exits(0);
+    assert!(weights(&broken.join("model")) == weights(&whole.join("model")), "other weights");
+
+    // The folder that is there, named by a setting: the same samples, so the same model.
+    let named = text[..text.find("  data:").expect("a node")].split("  scenes:").next().expect("a head").to_owned();
+    let set = whole.join("set").display().to_string();
+    let named = format!("{named}  model:\n    uses: skysense.pretrain\n    with: {{shards: {set}, {model}}}\n");
+    let named = folder("named", &named);
+    let plan = run(&named, &["plan", "w.yaml", "--json"]).exits(0).json();
+    assert_eq!(plan["nodes"][0]["name"], "model");
+    run(&named, &["run", "w.yaml"]).exits(0);
+    assert!(weights(&named.join("model")) == weights(&whole.join("model")), "other weights from the folder");
+    // Several processes read it, each its share.
+    std::fs::remove_dir_all(named.join("model")).expect("a package");
+    run(&named, &["run", "w.yaml", "--processes", "2"]).exits(0);
+    run(&named, &["model", "verify", "model"]).exits(0);
+    let refused = run(&whole, &["run", "w.yaml", "--processes", "2"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("in a run of their own"), "{}", refused.stderr);
+}
+
+/// Whether a folder of this name lies somewhere below.
+fn holds(folder: &Path, name: &str) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name() == name || (entry.path().is_dir() && holds(&entry.path(), name)))
 }

@@ -23,7 +23,8 @@ pub(super) fn open(package: &Package, build: &Build<'_>, module: Module) -> Resu
             graph.check_input("region", TensorElementType::Int64, &[None])?;
         }
         Module::Head => {
-            let channels = Some(contract.channels);
+            let compares = contract.head.as_ref().is_some_and(|head| head.task.compares());
+            let channels = Some(if compares { 2 * contract.channels } else { contract.channels });
             graph.check_input("features", TensorElementType::Float32, &[None, channels, side, side])?;
         }
         Module::Hr | Module::S2 | Module::S1 => {}

@@ -46,6 +46,22 @@ def bytes_of(file):
     return Path(file).read_bytes()
 
 
+class Live(unittest.TestCase):
+    """A workflow opened as a layer: GDAL_DRIVER_PATH names the driver."""
+
+    def test_pixels_and_classes_are_those_of_the_result(self):
+        live = QgsRasterLayer(str(Path(WORK) / "map.skysense.yaml"), "live", "gdal")
+        self.assertTrue(live.isValid(), live.error().message())
+        (file,) = Path(WORK).glob("map/*/class.tif")
+        result = QgsRasterLayer(str(file), "result", "gdal")
+        self.assertEqual(live.extent(), result.extent())
+        self.assertEqual(live.crs(), result.crs())
+        self.assertIsInstance(live.renderer(), QgsPalettedRasterRenderer)
+        width, height = result.width(), result.height()
+        whole = [layer.dataProvider().block(1, layer.extent(), width, height) for layer in (live, result)]
+        self.assertEqual(*(bytes(block.data()) for block in whole))
+
+
 class Forms(unittest.TestCase):
     """A workflow file becomes a form by its params."""
 

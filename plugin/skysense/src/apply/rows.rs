@@ -1,9 +1,10 @@
-//! Chips of an earlier time, read along with those of a later one.
+//! Chips that go along with others: those of an earlier time, or those that maps were made of.
 
 use std::ops::Range;
 
 use skysense_abi::{NodeError, RunInput};
 use skysense_edges::ChipBatch;
+use skysense_grid::Window;
 
 use crate::errors;
 
@@ -48,18 +49,24 @@ impl Rows {
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let window = later.window(row).map_err(|error| errors::edge(&error))?;
-            let fault = |message: String| NodeError::new("chips.pairs", message).at("chip", later.chip(row));
-            let Some((batch, other)) = self.next()? else {
-                return Err(fault("the chips of the earlier time came to an end before those of the later one".into()));
-            };
-            let place = batch.window(other).map_err(|error| errors::edge(&error))?;
-            if place != window {
-                return Err(fault(format!(
-                    "the chip of the earlier time lies at {place:?}, the later one at {window:?}"
-                )));
-            }
-            found.push((batch, other));
+            found.push(self.at(&window, later.chip(row))?);
         }
         Ok(found)
+    }
+
+    /// The next row, which must lie at this place.
+    ///
+    /// # Errors
+    /// As [`Rows::beside`].
+    pub(crate) fn at(&mut self, window: &Window, chip: u32) -> Result<(ChipBatch, usize), NodeError> {
+        let fault = |message: String| NodeError::new("chips.pairs", message).at("chip", chip);
+        let Some((batch, row)) = self.next()? else {
+            return Err(fault("the chips that go with these came to an end before them".into()));
+        };
+        let place = batch.window(row).map_err(|error| errors::edge(&error))?;
+        match place == *window {
+            true => Ok((batch, row)),
+            false => Err(fault(format!("the chip that goes with it lies at {place:?}, it lies at {window:?}"))),
+        }
     }
 }

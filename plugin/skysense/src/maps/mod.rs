@@ -1,9 +1,7 @@
 //! From maps of chips to COGs: what `stac.write` blends, encodes and describes.
 
-mod layer;
 mod period_writer;
 mod records;
 
-pub(crate) use layer::{FeatureType, Layer, Output, layers};
 pub(crate) use period_writer::{PeriodWriter, WrittenMap};
 pub(crate) use records::{Describe, describe};

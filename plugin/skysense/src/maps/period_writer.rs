@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use skysense_grid::{ChipGrid, Window};
+use skysense_maps::Layer;
 use skysense_raster::{Blender, CogInfo, CogWriter, Result, Rows};
-
-use super::layer::Layer;
 
 /// A map that is being written. Dropped before [`PeriodWriter::finish`], nothing of it is left.
 pub(crate) struct PeriodWriter {

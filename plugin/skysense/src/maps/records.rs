@@ -8,9 +8,9 @@ use skysense_catalog::{
     AssetRecord, BandRecord, Bbox, ClassRecord, DataType, ItemRecord, ModelRecord, Statistics, parse_datetime,
 };
 use skysense_edges::{MapFacts, Period, ValueDecision};
+use skysense_maps::{Layer, lineage};
 use skysense_raster::{CogInfo, CogSpec, RasterError, footprint};
 
-use super::layer::Layer;
 use super::period_writer::WrittenMap;
 
 /// What is known of a run.
@@ -107,31 +107,6 @@ fn statistics(found: &skysense_raster::BandStatistics) -> Option<Statistics> {
         stddev: found.stddev?,
         valid_percent: found.valid_percent,
     })
-}
-
-/// How the map was made, in words.
-fn lineage(facts: &MapFacts, items: usize, decisions: &[ValueDecision]) -> String {
-    let chips = &facts.chips;
-    let modalities: Vec<String> =
-        chips.modalities.iter().map(|(name, m)| format!("{name} ({}) bands {}", m.sensor, m.bands.join(" "))).collect();
-    let mut text = format!(
-        "{items} items, brought onto one grid and cut into chips of {} px that overlap by {} px: {}. Model {} ({}), maps blended over the overlap.",
-        chips.chip_size,
-        chips.overlap,
-        modalities.join("; "),
-        facts.model.name,
-        facts.model.preset
-    );
-    for (modality, bands) in &facts.absent_bands {
-        text.push_str(&format!(
-            " The model ran without its {modality} bands {}; its patch embedding was rescaled.",
-            bands.join(" ")
-        ));
-    }
-    for ValueDecision { what, decision, items, .. } in decisions {
-        text.push_str(&format!(" {what}: {decision} ({} items).", items.len()));
-    }
-    text
 }
 
 fn model(facts: &MapFacts, package: &Path, weights_sha256: &str) -> ModelRecord {

@@ -236,6 +236,7 @@ impl Node for RasterChips {
         NodeDoc::new("Cuts aligned chips of all modalities and dates out of items")
             .input("items", &["item"], "the items to read")
             .optional_input("also", &["item"], "more items, such as those of another catalog")
+            .optional_input("only", &["chip"], "chips to cut and no others, by number and period, in their order")
             .output("chip")
             .doc(DOC)
             .example(EXAMPLE)
@@ -251,11 +252,11 @@ impl Node for RasterChips {
         Ok(node.memory(costs.working_bytes, costs.batch_bytes))
     }
 
-    fn run(_: Settings, plan: NodePlan, _: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+    fn run(_: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
         let plan: ChipPlan = serde_json::from_value(plan.state).map_err(|e| {
             NodeError::from_error("plan.invalid", &e)
                 .hint("the plan was made by another version: plan the workflow again")
         })?;
-        Ok(Box::new(chips::run(plan, host)?))
+        Ok(Box::new(chips::run(plan, inputs.take("only"), host)?))
     }
 }

@@ -277,7 +277,7 @@ fn teach(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) -
         tell(&student, host);
         Ok(move || {
             let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-            place.write(facts, host, |folder, context| export_student(&student, folder, context))
+            place.write(Some(facts), host, |folder, context| export_student(&student, folder, context))
         })
     })
 }

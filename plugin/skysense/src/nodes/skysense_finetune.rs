@@ -472,7 +472,7 @@ fn train(
         tell(&trained, host);
         Ok(move || {
             let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-            place.write(&state.chips, host, |folder, context| export(&trained, folder, context))
+            place.write(Some(&state.chips), host, |folder, context| export(&trained, folder, context))
         })
     })
 }

@@ -10,21 +10,20 @@ use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
 use skysense_catalog::Exists;
-use skysense_edges::{ChipFacts, model_schema};
+use skysense_edges::model_schema;
 use skysense_train::pretrain::{
-    HeldPlaces, Measures, PretrainConfig, PretrainCost, Pretrained, export_pretrained, planned_pretrained, pretrain,
+    Assumed, Measures, PretrainConfig, PretrainCost, Pretrained, export_pretrained, planned_pretrained, pretrain,
     pretrain_cost,
 };
 use skysense_train::{Compute, Group, Hooks, Progress, Start, TrainError};
 
 use crate::allocator::Keeping;
-use crate::apply::{chip_facts, offers, planned_offers};
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    Checkpointing, Heads, Holdout, Light, NormalisationSetting, Objects, Optimiser, Place, PlannedProbe, Precision,
-    ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher, Terms, Values, ViewsSetting, compute, held_places,
-    keep_checkpoints, sample_bytes, show, taken, train_together, training_chips,
+    AssumedPlaces, CalendarSetting, Checkpointing, Heads, Holdout, Light, NormalisationSetting, Objects, Optimiser,
+    Place, PlannedPlaces, PlannedProbe, Precision, ProbeSetting, PrototypesSetting, Records, SideSetting, Teacher,
+    Terms, ValidationSetting, Values, ViewsSetting, calendar, compute, keep_checkpoints, show, taken, train_together,
 };
 
 const DOC: &str = "\
@@ -36,19 +35,24 @@ for each modality and for the fused features. Modalities are aligned with each o
 that chips lie in follow the fused features. `docs/PRETRAINING.md` has the method and the source of each value; each \
 term can be left out with a weight of 0. A run that was killed goes on from its checkpoint to the same weights.
 
+It learns from chips of one grid, from samples of `raster.samples`, or from training shards: those that `data.write` writes \
+before, or a folder named by `shards`. Samples of shards are read one at a time, in another order in each epoch; those that \
+validate are not learned from, and their losses are told as `validation.loss`.
+
 ## Columns
-In: `chip`. Out: `model`, one row.
+In: `chip`, `sample` or `dataset`. Out: `model`, one row.
 
 ## Several processes
 Under `skysense run --processes`, `torchrun` or Slurm each process takes its share of every batch; centres, prototypes and \
-the alignment are of all of it: see DISTRIBUTED.md.
+the alignment are of all of it: see DISTRIBUTED.md. Write shards in a run of one process before, and name them with `shards`.
 
 ## Limits
-All chips are held in memory. `seconds` makes the weights depend on the speed of the machine; `steps` does not. Views \
+Chips and samples are held in memory, shards are not. `seconds` makes the weights depend on the speed of the machine; `steps` does not. Views \
 are no larger than chips: with chips of 32 px and `views: {size: 16}` the two views of a chip lie apart, with views of the \
 chips' own size they differ in turns, dates and light alone. Where chips and labels are connected for a probe, they are held \
-too, and their features are measured by k-NN and a linear map every `probe.every` steps (docs/METRICS.md). The plan counts FLOP, memory and days at the speed that \
-`tflops` assumes.";
+too, and their features are measured by k-NN and a linear map every `probe.every` steps (docs/METRICS.md). The plan counts \
+FLOP, memory, storage, what goes over the network, and days at the speed that `tflops` assumes, on as many `devices`; with \
+`assume` it needs no places.";
 
 const EXAMPLE: &str = "\
 pretrained:
@@ -68,10 +72,19 @@ pretrained:
 pub(crate) struct Settings {
     /// The set of values that all other settings are changes of: `small` or `paper`.
     values: Values,
+    /// Folder of training shards to learn from, in place of the port `chips`.
+    shards: Option<String>,
+    /// How samples of shards that validate are looked at.
+    #[schemars(extend("x-skysense-execution" = true))]
+    validation: ValidationSetting,
+    /// Places that a plan assumes, in place of the port `chips` and of `shards`; such a workflow cannot be run.
+    assume: Option<AssumedPlaces>,
     /// Architecture to train from nothing, such as `tiny`; left out, that of the values.
     preset: Option<String>,
     /// Folder of a model package to go on from, in place of a preset.
     start: Option<String>,
+    /// Which tokens carry the encoding of the day of the year, for a preset, as for `skysense.finetune`.
+    calendar: Option<CalendarSetting>,
     /// Name of the model.
     name: String,
     /// Folder that gets the package; left out, it stays in the run's folder.
@@ -127,9 +140,17 @@ pub(crate) struct Settings {
     precision: Option<Precision>,
     /// What is kept for the backward pass; left out, that of the values.
     checkpointing: Option<Checkpointing>,
-    /// Parts that the chips of a step are dealt to, one after the other: less memory for the same step.
+    /// Rounds that the chips of a step are dealt to, one after the other: less memory for the same step. The alignment of
+    /// modalities and balanced targets, which are of the whole step, take a forward pass more then.
     #[schemars(range(min = 1))]
     accumulate: usize,
+    /// Parts that the chips of a round are dealt to on the processor, side by side. Weights depend on it by rounding and by
+    /// which branches drop, and not on the number of threads.
+    #[schemars(range(min = 1))]
+    parts: Option<usize>,
+    /// Places that mean and deviation of the bands are measured on, where they come from the places.
+    #[schemars(range(min = 1))]
+    measured: Option<usize>,
     /// Threads that make views.
     #[schemars(range(min = 1), extend("x-skysense-execution" = true))]
     loaders: Option<usize>,
@@ -139,10 +160,13 @@ pub(crate) struct Settings {
     /// Checkpoints that stay, beside the one with the lowest loss.
     #[schemars(range(min = 1), extend("x-skysense-execution" = true))]
     keep: Option<usize>,
-    /// Speed in training that days in the plan assume, in 10¹² FLOP a second: 0.05 is two cores at `tiny`, 120 about
-    /// 40 % of an A100's peak in bf16.
+    /// Speed of a device in training that days in the plan assume, in 10¹² FLOP a second: 0.05 is two cores at `tiny`, 120
+    /// about 40 % of an A100's peak in bf16.
     #[schemars(extend("x-skysense-execution" = true))]
     tflops: f64,
+    /// Devices that the plan shares a batch out to; left out, as many as the run has processes.
+    #[schemars(range(min = 1), extend("x-skysense-execution" = true))]
+    devices: Option<usize>,
     /// Licence of the weights as an SPDX expression, or `proprietary`.
     licence: String,
 }
@@ -151,6 +175,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             values: Values::Small,
+            shards: None,
+            validation: ValidationSetting::default(),
+            assume: None,
+            calendar: None,
             preset: None,
             start: None,
             name: "skysense-pretrained".into(),
@@ -179,10 +207,13 @@ impl Default for Settings {
             precision: None,
             checkpointing: None,
             accumulate: 1,
+            parts: None,
+            measured: None,
             loaders: None,
             every: None,
             keep: None,
             tflops: 0.05,
+            devices: None,
             licence: "proprietary".into(),
         }
     }
@@ -191,7 +222,7 @@ impl Default for Settings {
 /// What a run must know again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
-    chips: ChipFacts,
+    places: PlannedPlaces,
     probe: Option<PlannedProbe>,
 }
 
@@ -204,7 +235,11 @@ impl Node for SkysensePretrain {
 
     fn describe() -> NodeDoc {
         NodeDoc::new("Learns features from chips without labels")
-            .input("chips", &["chip"], "the chips to learn from; they need no labels")
+            .optional_input(
+                "chips",
+                &["chip", "sample", "dataset"],
+                "what to learn from, without labels: chips, samples or training shards",
+            )
             .optional_input("probe", &["chip"], "labelled chips that the features are measured on")
             .optional_input("labels", &["item"], "items with a label raster, for the probe")
             .output("model")
@@ -214,13 +249,21 @@ impl Node for SkysensePretrain {
     }
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
-        let chips = chip_facts(inputs)?;
-        let samples = training_chips(&chips, settings.holdout.as_ref());
+        let shards = settings.shards.as_deref().map(|shards| path(&host.about().base, shards));
+        let places = PlannedPlaces::new(inputs.get("chips"), shards.as_deref(), settings.assume.as_ref(), host)?;
+        if settings.holdout.is_some() && places.chips().is_none() {
+            let message = "a holdout is a strip of a grid of chips, and these places have no grid in common";
+            let hint = "leave it out: shards have a part that validates (`validation` of data.write)";
+            return Err(Fault::new("/holdout", "settings.invalid", message).hint(hint).into());
+        }
+        let samples = places.count(settings.holdout.as_ref());
         let config = config(&settings, samples, host)?;
-        let offers = offers(&chips)?;
+        let offers = places.offers()?;
         let told = |error: TrainError| vec![fault(&error)];
-        let contract = planned_pretrained(&offers, chips.chip_size, &config).map_err(told)?;
-        let cost = pretrain_cost(&offers, chips.chip_size, &config, settings.tflops).map_err(told)?;
+        let contract = planned_pretrained(&offers, places.size(), &config).map_err(told)?;
+        let devices = settings.devices.unwrap_or(host.about().processes);
+        let assumed = Assumed { tflops: settings.tflops, devices };
+        let cost = pretrain_cost(&offers, places.size(), &config, assumed).map_err(told)?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
         if let Some(fault) = taken(out.as_deref(), settings.exists) {
             return Err(fault.into());
@@ -234,13 +277,16 @@ impl Node for SkysensePretrain {
             }
         };
         let PretrainCost { weight_bytes, activation_bytes, checkpoint_bytes, .. } = cost;
-        let working = sample_bytes(&chips, samples, config.recipe.batch)
+        let batch = config.recipe.batch.div_ceil(devices.max(1));
+        let working = places
+            .bytes(settings.holdout.as_ref(), batch)
             .saturating_add(weight_bytes)
             .saturating_add(activation_bytes)
             .saturating_add(probe.as_ref().map_or(0, |probe| probe.bytes()));
         // The newest ones, the best one, and the one that is being written.
         let checkpoints = checkpoint_bytes.saturating_mul(config.keep as u64 + 2);
         let facts = json!({"contract": contract, "path": out});
+        assumptions(&cost, assumed, &config, host);
         Ok(NodePlan::new(model_schema())
             .facts(facts)
             .cost("training_chips", samples as f64, "")
@@ -248,15 +294,19 @@ impl Node for SkysensePretrain {
             .cost("parameters", cost.parameters as f64, "")
             .cost("training_flop", cost.flop, "FLOP")
             .cost("device_days", cost.device_days, "days")
+            .cost("wall_days", cost.wall_days, "days")
+            .cost("device_memory", weight_bytes.saturating_add(activation_bytes) as f64, "bytes")
+            .cost("gradients_sent", cost.sent_bytes, "bytes")
+            .cost("places_read", cost.read_bytes, "bytes")
             .cost("checkpoint_storage", checkpoints as f64, "bytes")
             .cost("sample_storage", (cost.place_bytes as f64) * samples as f64, "bytes")
             .memory(working, 1 << 20)
-            .state(json!(State { chips, probe })))
+            .state(json!(State { places, probe })))
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
-        let (state, chips): (State, _) = (planned(plan.state)?, inputs.require("chips")?);
-        let probe = inputs.take("probe");
+        let state: State = planned(plan.state)?;
+        let (chips, probe) = (inputs.take("chips"), inputs.take("probe"));
         Ok(Box::new(std::iter::once_with(move || train(&settings, &state, (chips, probe), &host))))
     }
 }
@@ -287,6 +337,9 @@ fn config(settings: &Settings, samples: usize, host: &Host) -> Result<PretrainCo
     config.recipe.learning_rate = settings.learning_rate.unwrap_or(config.recipe.learning_rate);
     config.recipe.seed = settings.seed;
     config.recipe.every = settings.every.unwrap_or(config.recipe.every);
+    config.recipe.calendar = calendar(settings.calendar, settings.start.as_deref(), config.recipe.calendar)?;
+    config.recipe.parts = settings.parts.unwrap_or(config.recipe.parts);
+    config.measured = settings.measured.unwrap_or(config.measured);
     config.recipe.normalisation = settings.normalisation.map_or(config.recipe.normalisation, Into::into);
     settings.optimiser.apply(&mut config);
     settings.teacher.apply(&mut config);
@@ -296,6 +349,7 @@ fn config(settings: &Settings, samples: usize, host: &Host) -> Result<PretrainCo
     settings.prototypes.apply(&mut config);
     settings.views.apply(&mut config);
     settings.light.apply(&mut config);
+    settings.validation.apply(&mut config);
     config.export = settings.export.map_or(config.export, Into::into);
     let Compute { precision, checkpointing, .. } = config.compute;
     let precision = settings.precision.map_or(precision, Into::into);
@@ -306,6 +360,41 @@ fn config(settings: &Settings, samples: usize, host: &Host) -> Result<PretrainCo
     config.keep = settings.keep.unwrap_or(config.keep);
     config.licence.clone_from(&settings.licence);
     Ok(config)
+}
+
+/// What the numbers of a plan rest on.
+fn assumptions(cost: &PretrainCost, Assumed { tflops, devices }: Assumed, config: &PretrainConfig, host: &Host) {
+    let share = config.recipe.batch.div_ceil(devices.max(1));
+    let decide = |what: &str, value: String, why: &str| {
+        host.report("decision", &json!({"what": what, "value": value, "why": why}));
+    };
+    decide(
+        "speed",
+        format!("{tflops} TFLOP/s a device, {devices} devices"),
+        "`tflops` and `devices`; FLOP are those of products, a backward pass as two forward passes, losses not counted; no \
+         time is lost to waiting, to the network or to blocks that are computed again",
+    );
+    decide(
+        "device memory",
+        format!("{share} places a device, {} rounds", config.accumulate),
+        "weights of both networks, gradients and moments in single precision on every device, and the activations of its \
+         share of a batch; nothing is sharded",
+    );
+    decide(
+        "network",
+        format!("{} of gradients a step", mib(cost.gradient_bytes)),
+        "each device sends 2 · (N − 1) / N of its gradients in single precision at each step, in a ring; places are read once \
+         for each time that they are seen, in the types of their pixels",
+    );
+    decide(
+        "storage",
+        format!("{} a place", mib(cost.place_bytes)),
+        "pixels in their types and a byte of validity, not compressed",
+    );
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// What does not fit, at the setting that can mend it.
@@ -321,6 +410,9 @@ fn fault(error: &TrainError) -> Fault {
             "photometric" => "/light",
             "tflops" => "/tflops",
             "seconds" => "/seconds",
+            "devices" => "/devices",
+            "targets" => "/teacher",
+            "validation" => "/validation",
             _ => "",
         },
         _ => "",
@@ -350,7 +442,12 @@ impl Hooks for Watch<'_> {
 
     fn skipped(&mut self, place: &str, why: &str) {
         self.host.count("skipped_places", 1);
-        self.host.log(Level::Warn, format!("chip {place} is left out: {why}"));
+        self.host.log(Level::Warn, format!("place {place} is left out: {why}"));
+    }
+
+    fn skipped_before(&mut self, places: usize) {
+        self.host.count("skipped_places", places as u64);
+        self.host.log(Level::Warn, format!("{places} places were left out before this run was broken off"));
     }
 
     fn group(&self) -> Arc<dyn Group> {
@@ -364,18 +461,14 @@ impl Hooks for Watch<'_> {
 
 fn train(
     settings: &Settings,
-    State { chips: facts, probe: planned }: &State,
-    (chips, probe): (RunInput, Option<RunInput>),
+    State { places: learned, probe: planned }: &State,
+    (chips, probe): (Option<RunInput>, Option<RunInput>),
     host: &Host,
 ) -> Result<RecordBatch, NodeError> {
     train_together(settings.out.as_deref(), host, |together, target| {
-        let held = held_places(chips, facts, settings.holdout.as_ref(), host)?;
-        host.count("training_samples", held.len() as u64);
-        if held.is_empty() {
-            return Err(NodeError::new("train.pixels", "no chip outside of the holdout has pixels")
-                .hint("make the holdout smaller, or search items of the area"));
-        }
-        let config = config(settings, held.len(), host);
+        let places = learned.read(chips, settings.holdout.as_ref(), host)?;
+        host.count("training_samples", places.count() as u64);
+        let config = config(settings, places.count(), host);
         let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
         config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
         if let (Some(planned), Some(chips)) = (planned, probe) {
@@ -389,9 +482,8 @@ fn train(
         // Rank 0 alone keeps numbers.
         let records = metrics.filter(|_| together.writes()).map(|folder| Records::new(host, &folder));
         let mut watch = Watch { host, group: together.group(), records };
-        let places = HeldPlaces::new(held, planned_offers(facts)?, facts.chip_size);
         let keeping = Keeping::new();
-        let trained = pretrain(&places, &config, &mut watch).map_err(|error| errors::train(&error))?;
+        let trained = pretrain(&*places, &config, &mut watch).map_err(|error| errors::train(&error))?;
         drop(places);
         drop(keeping);
         if let Some(records) = &watch.records {
@@ -400,7 +492,8 @@ fn train(
         tell(&trained, host);
         Ok(move || {
             let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-            let package = place.write(facts, host, |folder, context| export_pretrained(&trained, folder, context))?;
+            let package =
+                place.write(learned.chips(), host, |folder, context| export_pretrained(&trained, folder, context))?;
             if let Some(checkpoints) = config.recipe.checkpoint.as_ref().filter(|_| settings.out.is_some()) {
                 keep_checkpoints(checkpoints, &target, host);
             }
@@ -411,11 +504,12 @@ fn train(
 
 fn tell(trained: &Pretrained, host: &Host) {
     let [first, last] = [trained.losses.first(), trained.losses.last()].map(|loss| loss.copied().unwrap_or_default());
-    let Pretrained { steps, places, regions, .. } = trained;
+    let Pretrained { steps, places, regions, skipped, .. } = trained;
     host.log(
         Level::Info,
-        format!("{steps} steps on {places} chips in {regions} regions: loss {first:.3} to {last:.3}"),
+        format!("{steps} steps on {places} places in {regions} regions: loss {first:.3} to {last:.3}"),
     );
-    let value = json!({"places": places, "regions": regions, "first_loss": first, "last_loss": last});
+    let value =
+        json!({"places": places, "skipped": skipped, "regions": regions, "first_loss": first, "last_loss": last});
     host.report("decision", &json!({"what": "pretraining", "value": value, "why": format!("{steps} steps")}));
 }

@@ -14,10 +14,11 @@ use skysense_catalog::{CollectionRecord, Exists, Publishing, Target};
 use skysense_contract::Package;
 use skysense_edges::{MapBatch, MapFacts, ModelBatch, Period, RasterBuilder, RasterRow, raster_schema};
 use skysense_grid::ChipGrid;
+use skysense_maps::{FeatureType, Layer, Output, layers};
 use skysense_raster::{Blender, CogWriter};
 
 use crate::errors;
-use crate::maps::{Describe, FeatureType, Layer, Output, PeriodWriter, WrittenMap, describe, layers};
+use crate::maps::{Describe, PeriodWriter, WrittenMap, describe};
 use crate::settings::path;
 
 const DOC: &str = "\
@@ -122,7 +123,7 @@ impl Node for StacWrite {
         let row = (job.grid.size() * job.grid.geobox().width * bytes) as u64;
         let working = Blender::bytes(&job.grid, job.facts.channels) as u64 + 2 * row + (64 << 20);
         Ok(NodePlan::new(raster_schema())
-            .facts(json!({"href": job.folder.join("collection.json"), "items": ids}))
+            .facts(json!({"href": job.folder.join("collection.json"), "items": ids, "layers": job.layers}))
             .cost("written", one_map * ids.len() as f64, "bytes")
             .cost("scratch", largest as f64, "bytes")
             .memory(working, 1 << 20)

@@ -11,7 +11,7 @@ use skysense_train::probe::{Comparison, Linear, Nearest, Probe, ProbeConfig, Riv
 
 use super::inside::{first, found, read_chips};
 use crate::errors;
-use crate::training::PlannedProbe;
+use crate::training::{Holdout, PlannedProbe};
 
 /// Arguments of `model.probe`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,6 +21,13 @@ pub(crate) struct Arguments {
     /// only `preset` with random weights is measured.
     #[serde(default)]
     models: Vec<PathBuf>,
+    /// Models under names of their own, each a row of the table, in place of `models`: such as those that were trained with
+    /// and without a term. The first one is held against all others.
+    #[serde(default)]
+    groups: Vec<Group>,
+    /// A strip along one side of the chips' grid that alone is looked at: what a training with the same `holdout` never saw.
+    #[serde(default)]
+    holdout: Option<Holdout>,
     /// Architecture of the random weights where there is no model.
     #[serde(default = "preset")]
     preset: String,
@@ -66,6 +73,16 @@ pub(crate) struct Arguments {
     /// Folder that gets `probe.json` and `probe.md`.
     #[serde(default)]
     out: Option<PathBuf>,
+}
+
+/// Models that were trained alike.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    /// What the table calls them.
+    name: String,
+    /// Folders of packages: one, or one for each seed.
+    models: Vec<PathBuf>,
 }
 
 fn preset() -> String {
@@ -126,16 +143,19 @@ impl Tool for ModelProbe {
         }
         let base = host.about().base;
         let probe = labelled(&arguments, host)?;
-        let models: Vec<PathBuf> = arguments.models.iter().map(|model| base.join(model)).collect();
-        let start = match models.first() {
-            Some(model) => Start::Package(model.clone()),
+        let groups = groups(&arguments)?;
+        let mut rivals: Vec<(String, Rival)> = groups
+            .iter()
+            .map(|(name, models)| {
+                (name.clone(), Rival::Packages(models.iter().map(|model| base.join(model)).collect()))
+            })
+            .collect();
+        let start = match groups.first().and_then(|(_, models)| models.first()) {
+            Some(model) => Start::Package(base.join(model)),
             None => Start::Preset(arguments.preset.clone()),
         };
-        let mut rivals =
-            vec![("random weights".to_owned(), Rival::Random(start)), ("statistics".into(), Rival::Statistics)];
-        if !models.is_empty() {
-            rivals.insert(0, ("model".into(), Rival::Packages(models)));
-        }
+        rivals.push(("random weights".to_owned(), Rival::Random(start)));
+        rivals.push(("statistics".into(), Rival::Statistics));
         let total = (rivals.len() * arguments.seeds.len()) as u64;
         let mut done = 0;
         let comparison = compare(&probe, &rivals, &arguments.seeds, |_, _| {
@@ -153,6 +173,20 @@ impl Tool for ModelProbe {
     }
 }
 
+/// The models by name.
+fn groups(arguments: &Arguments) -> Result<Vec<(String, Vec<PathBuf>)>, NodeError> {
+    let invalid = |message: String| NodeError::new("arguments.invalid", message);
+    if !arguments.models.is_empty() && !arguments.groups.is_empty() {
+        return Err(invalid("`models` and `groups` are both given".into()).hint("keep one"));
+    }
+    if let Some(empty) = arguments.groups.iter().find(|group| group.models.is_empty()) {
+        return Err(invalid(format!("the group {:?} has no models", empty.name)).hint("name one, or one for each seed"));
+    }
+    let alone = (!arguments.models.is_empty()).then(|| ("model".to_owned(), arguments.models.clone()));
+    let groups = arguments.groups.iter().map(|group| (group.name.clone(), group.models.clone()));
+    Ok(alone.into_iter().chain(groups).collect())
+}
+
 /// Reads chips and labels.
 fn labelled(arguments: &Arguments, host: &Host) -> Result<Probe, NodeError> {
     let (chips, batches) = read_chips(&arguments.search, &arguments.chips, host)?;
@@ -166,7 +200,7 @@ fn labelled(arguments: &Arguments, host: &Host) -> Result<Probe, NodeError> {
         pixels: arguments.pixels,
         ..ProbeConfig::default()
     };
-    planned.map_err(first)?.read(batches, config, host)
+    planned.map_err(first)?.read(batches, arguments.holdout.as_ref(), config, host)
 }
 
 fn write(folder: &Path, answer: &Answer) -> Result<(), NodeError> {

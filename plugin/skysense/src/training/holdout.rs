@@ -52,6 +52,12 @@ impl Holdout {
         (window.area() > 0).then_some(window)
     }
 
+    /// Whether a chip lies in the strip as a whole, but for what of it lies outside of the grid.
+    pub(crate) fn holds(&self, grid: &GeoBox, chip: &Window) -> bool {
+        let on_grid = grid.full().intersection(chip);
+        self.window(grid).zip(on_grid).is_some_and(|(strip, chip)| strip.intersection(&chip) == Some(chip))
+    }
+
     /// Whether a chip may be learned from: it shares no pixel with the strip.
     pub(crate) fn trains(&self, grid: &GeoBox, chip: &Window) -> bool {
         self.window(grid).is_none_or(|strip| strip.intersection(chip).is_none())
@@ -77,6 +83,10 @@ mod tests {
         assert_eq!(east.window(&grid), Some(Window { x: 75, y: 0, width: 25, height: 40 }));
         assert!(east.trains(&grid, &Window { x: 59, y: 0, width: 16, height: 16 }));
         assert!(!east.trains(&grid, &Window { x: 60, y: 0, width: 16, height: 16 }));
+        // And what looks at the strip alone takes no chip that shares a pixel with the rest.
+        assert!(east.holds(&grid, &Window { x: 75, y: 30, width: 16, height: 16 }));
+        assert!(!east.holds(&grid, &Window { x: 74, y: 0, width: 16, height: 16 }));
+        assert!(!east.holds(&grid, &Window { x: 110, y: 0, width: 16, height: 16 }));
         let none = Holdout { share: 0.0, side: Side::North };
         assert!(none.window(&grid).is_none() && none.trains(&grid, &grid.full()));
         let south = Holdout { share: 0.5, side: Side::South };

@@ -26,10 +26,10 @@ pub(crate) use labels::{LabelSource, classes, label_sources, task_classes, task_
 pub(crate) use objects::{ObjectSource, in_chip, object_classes, object_sources};
 pub(crate) use options::{CalendarSetting, Checkpointing, Precision, calendar, compute, cpu};
 pub(crate) use package::{Place, Teller, model_row, taken};
-pub(crate) use places::held_places;
+pub(crate) use places::{AssumedPlaces, PlannedPlaces};
 pub(crate) use pretrain_settings::{
-    Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms, Values,
-    ViewsSetting,
+    Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms,
+    ValidationSetting, Values, ViewsSetting,
 };
 pub(crate) use probe::{PlannedProbe, ProbeSetting};
 pub(crate) use records::{Records, show};

@@ -46,25 +46,18 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Has a package written by `export`, which is told of the area and the time of the chips; one that is there is put
-    /// aside until the new one is whole.
+    /// Has a package written by `export`, which is told of the area and the time of the chips where they are of one grid;
+    /// one that is there is put aside until the new one is whole.
     ///
     /// # Errors
     /// Something is there that may not be replaced, or the package cannot be written.
     pub(crate) fn write(
         &self,
-        chips: &ChipFacts,
+        chips: Option<&ChipFacts>,
         host: &Host,
         export: impl Fn(&Path, &MlmContext) -> Result<Package, TrainError>,
     ) -> Result<Package, NodeError> {
-        let outline = skysense_raster::footprint(&chips.geobox).map_err(|error| errors::raster(&error))?;
-        let period = chips
-            .periods
-            .first()
-            .zip(chips.periods.last())
-            .map(|(first, last)| (first.start.clone(), last.end.clone()));
-        let context =
-            MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None };
+        let context = chips.map(context).transpose()?.unwrap_or_default();
         // Asked while planning; meanwhile something may have come. A package in the run's own folder is of a run before.
         if self.named
             && let Some(fault) = taken(Some(self.target), self.exists)
@@ -81,6 +74,14 @@ impl Place<'_> {
         }
         new.replace(self.target).map_err(|error| errors::contract(&error))
     }
+}
+
+/// Area and time of chips.
+fn context(chips: &ChipFacts) -> Result<MlmContext, NodeError> {
+    let outline = skysense_raster::footprint(&chips.geobox).map_err(|error| errors::raster(&error))?;
+    let ends = chips.periods.first().zip(chips.periods.last());
+    let period = ends.map(|(first, last)| (first.start.clone(), last.end.clone()));
+    Ok(MlmContext { geometry: Some(outline.geometry()), bbox: Some(outline.bbox), period, parameters: None })
 }
 
 /// Why a package cannot be written to a place, if it cannot.

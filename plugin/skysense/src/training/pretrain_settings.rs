@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_contract::Division;
 use skysense_train::Normalisation;
-use skysense_train::pretrain::{PretrainConfig, PrototypeUpdate, Prototypes, Side};
+use skysense_train::pretrain::{PretrainConfig, PrototypeUpdate, Prototypes, Side, Targets, Validation};
 
 /// The set of values that settings are changes of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -63,7 +63,13 @@ pub(crate) struct Optimiser {
 pub(crate) struct Teacher {
     /// What the teacher keeps of itself, at the first and at the last step.
     pub(crate) momentum: Option<[f64; 2]>,
-    /// What the centre of its outputs keeps of itself.
+    /// How its outputs become targets: `centred`, as in DINO, or `balanced` over the whole step by Sinkhorn–Knopp, as in SwAV
+    /// and DINOv2.
+    pub(crate) targets: Option<TargetsSetting>,
+    /// Iterations of Sinkhorn–Knopp where targets are balanced; left out, 3.
+    #[schemars(range(min = 1))]
+    pub(crate) iterations: Option<usize>,
+    /// What the centre of its outputs keeps of itself, where targets are centred.
     pub(crate) centring: Option<f64>,
     /// Its temperature at the start and after the warm-up.
     pub(crate) temperature: Option<[f64; 2]>,
@@ -71,6 +77,28 @@ pub(crate) struct Teacher {
     pub(crate) warm_up: Option<f64>,
     /// The student's temperature.
     pub(crate) student_temperature: Option<f64>,
+}
+
+/// How the teacher's outputs become targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TargetsSetting {
+    /// A centre that follows their mean is taken off.
+    Centred,
+    /// Each output becomes the target of as much as each other.
+    Balanced,
+}
+
+/// How samples that validate are looked at, where training shards have some.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ValidationSetting {
+    /// Steps between two looks; the first step and the last one have one too.
+    #[schemars(range(min = 1))]
+    pub(crate) every: Option<usize>,
+    /// Samples that are looked at.
+    #[schemars(range(min = 1))]
+    pub(crate) places: Option<usize>,
 }
 
 /// Sizes of the projections.
@@ -107,6 +135,8 @@ pub(crate) struct Terms {
     pub(crate) alignment: Option<f64>,
     /// Temperature of the alignment.
     pub(crate) alignment_temperature: Option<f64>,
+    /// Outputs of the linear projection of each modality that is aligned.
+    pub(crate) alignment_outputs: Option<usize>,
 }
 
 /// How pixels become objects.
@@ -240,6 +270,15 @@ impl Teacher {
         if let Some([start, end]) = self.temperature {
             (config.temperatures.teacher_start, config.temperatures.teacher) = (start, end);
         }
+        let iterations = match config.targets {
+            Targets::Balanced { iterations } => iterations,
+            Targets::Centred => 3,
+        };
+        config.targets = match self.targets {
+            Some(TargetsSetting::Balanced) => Targets::Balanced { iterations: self.iterations.unwrap_or(iterations) },
+            Some(TargetsSetting::Centred) => Targets::Centred,
+            None => config.targets,
+        };
         set(&mut config.centring, self.centring.as_ref());
         set(&mut config.temperatures.warm_up, self.warm_up.as_ref());
         set(&mut config.temperatures.student, self.student_temperature.as_ref());
@@ -265,6 +304,14 @@ impl Terms {
         set(&mut config.streams.fused, self.fused.as_ref());
         set(&mut config.alignment.weight, self.alignment.as_ref());
         set(&mut config.alignment.temperature, self.alignment_temperature.as_ref());
+        set(&mut config.alignment.outputs, self.alignment_outputs.as_ref());
+    }
+}
+
+impl ValidationSetting {
+    pub(crate) fn apply(&self, config: &mut PretrainConfig) {
+        let Validation { every, places } = config.validation;
+        config.validation = Validation { every: self.every.unwrap_or(every), places: self.places.unwrap_or(places) };
     }
 }
 

@@ -9,9 +9,10 @@ use skysense_abi::{Fault, Host, NodeError, PlanInput, RunInput};
 use skysense_catalog::Access;
 use skysense_contract::Class;
 use skysense_edges::{ChipFacts, ItemFacts};
+use skysense_grid::Window;
 use skysense_train::probe::{Probe, ProbeConfig, Probing};
 
-use super::{LabelReader, LabelSource, classes, label_sources, sample_bytes, samples};
+use super::{Holdout, LabelReader, LabelSource, classes, label_sources, sample_bytes, samples};
 use crate::apply::planned_offers;
 use crate::chips::item_rows;
 use crate::errors;
@@ -81,17 +82,28 @@ impl PlannedProbe {
         Ok(Self { chips, labels, classes, count })
     }
 
-    /// Reads chips and labels.
+    /// Reads chips and labels; of a strip alone, where one is named.
     ///
     /// # Errors
     /// What cannot be read, chips without labels, labels of fewer than two classes or regions.
-    pub(crate) fn read(&self, chips: RunInput, config: ProbeConfig, host: &Host) -> Result<Probe, NodeError> {
+    pub(crate) fn read(
+        &self,
+        chips: RunInput,
+        strip: Option<&Holdout>,
+        config: ProbeConfig,
+        host: &Host,
+    ) -> Result<Probe, NodeError> {
         let reader = LabelReader::open(&self.labels, &self.classes)?;
         let ignored = reader.ignored();
-        let samples = samples(chips, &self.chips, &reader, None, host)?;
+        let mut samples = samples(chips, &self.chips, &reader, None, host)?;
+        if let Some(strip) = strip {
+            let side = self.chips.chip_size;
+            let window = |[x, y]: [i64; 2]| Window { x, y, width: side, height: side };
+            samples.retain(|sample| strip.holds(&self.chips.geobox, &window(sample.origin)));
+        }
         if samples.is_empty() {
             return Err(NodeError::new("probe.empty", "no chip has both pixels and labels")
-                .hint("check that labels and chips lie at the same place"));
+                .hint("check that labels and chips lie at the same place, and that a strip is wider than a chip"));
         }
         let offers = planned_offers(&self.chips)?;
         let probe = Probe::new(samples, offers, (self.classes.clone(), vec![ignored]), config);
@@ -117,7 +129,7 @@ impl ProbeSetting {
     /// As [`PlannedProbe::read`].
     pub(crate) fn read(&self, planned: &PlannedProbe, chips: RunInput, host: &Host) -> Result<Probing, NodeError> {
         let config = ProbeConfig { block: self.block, pixels: self.pixels, ..ProbeConfig::default() };
-        let probe = planned.read(chips, config, host)?;
+        let probe = planned.read(chips, None, config, host)?;
         Ok(Probing { probe: Arc::new(probe), every: self.every })
     }
 }

@@ -100,8 +100,18 @@ fn gather(
 /// Bytes that so many samples take while training goes on: they are held as they came and as they are fed, and a step
 /// holds a few times its batch.
 pub(crate) fn sample_bytes(chips: &ChipFacts, samples: usize, batch: usize) -> u64 {
-    let of = |m: &ModalityFacts| m.dates * (m.bands.len() * 4 + 1) * (chips.chip_size * m.scale).pow(2);
-    let pixels: usize = chips.modalities.values().map(of).sum();
+    working_bytes(&chips.modalities, chips.chip_size, samples, batch)
+}
+
+/// As [`sample_bytes`], of modalities and the side of a sample on the 10 m grid.
+pub(super) fn working_bytes(
+    modalities: &BTreeMap<String, ModalityFacts>,
+    size: usize,
+    samples: usize,
+    batch: usize,
+) -> u64 {
+    let of = |m: &ModalityFacts| m.dates * (m.bands.len() * 4 + 1) * (size * m.scale).pow(2);
+    let pixels: usize = modalities.values().map(of).sum();
     let held = samples.saturating_mul(3).saturating_add(batch.saturating_mul(40)).saturating_mul(pixels);
     (held as u64).saturating_add(384 << 20)
 }

@@ -20,6 +20,7 @@ pub struct ShardPlaces {
     offers: BTreeMap<Modality, Offer>,
     size: usize,
     checksum: String,
+    validation: Option<Box<Self>>,
 }
 
 impl ShardPlaces {
@@ -41,7 +42,34 @@ impl ShardPlaces {
         modalities.retain(|_, facts| facts.dates > 0);
         let offers = modality_offers(&modalities, manifest.header.size)
             .map_err(|faults| errors::joined("data.invalid", &faults).at("path", folder.display()))?;
-        Ok(Self { offers, size: manifest.header.size, checksum: manifest.checksum(part), part: reader })
+        Ok(Self {
+            offers,
+            size: manifest.header.size,
+            checksum: manifest.checksum(part),
+            part: reader,
+            validation: None,
+        })
+    }
+
+    /// As samples of what was planned: a modality that was not is not read, and one that no sample has is still an input
+    /// of the model.
+    #[must_use]
+    pub fn of(mut self, offers: BTreeMap<Modality, Offer>) -> Self {
+        self.offers = offers;
+        self
+    }
+
+    /// With the part that validates, where the set has one.
+    ///
+    /// # Errors
+    /// As [`ShardPlaces::open`].
+    pub fn with_validation(mut self) -> Result<Self, NodeError> {
+        let set = self.part.set();
+        if set.manifest().samples(Part::Validation) > 0 {
+            let other = Self::open(set.folder(), Part::Validation)?.of(self.offers.clone());
+            self.validation = Some(Box::new(other));
+        }
+        Ok(self)
     }
 
     /// The shards that are read.
@@ -67,13 +95,17 @@ impl Places for ShardPlaces {
         &self.checksum
     }
 
+    fn validation(&self) -> Option<&dyn Places> {
+        Some(self.validation.as_deref()?)
+    }
+
     fn read(&self, index: usize) -> Result<Place, TrainError> {
         let fault = |error: ShardError| TrainError::Sample { sample: index, fault: error.to_string() };
         let sample = self.part.read(index).map_err(fault)?;
         let wrong = |error: skysense_edges::EdgeError| TrainError::Sample { sample: index, fault: error.to_string() };
         let place = sample.place(0).map_err(wrong)?;
         let series = Modality::ALL.into_iter().filter_map(|modality| {
-            let series = sample.series(modality.name(), 0)?;
+            let series = self.offers.get(&modality).and_then(|_| sample.series(modality.name(), 0))?;
             let read = SampleSeries {
                 pixels: series.pixels.to_f32(),
                 valid: series.valid.to_vec(),

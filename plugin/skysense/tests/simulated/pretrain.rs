@@ -74,6 +74,25 @@ fn a_model_of_chips_alone_gives_features_with_prototypes() {
 }
 
 #[test]
+fn samples_go_straight_from_a_catalog_to_the_trainer() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, folder.path());
+    let scenes = good(bench.plan("stac.search", search(scene(), &SATELLITES), &[]));
+    let places = json!({"method": "grid", "spacing": 160, "size": 16});
+    let places = good(bench.plan("sample.locations", places, &[("items", &scenes)]));
+    let inputs = [("items", &scenes), ("locations", &places)];
+    let samples = good(bench.plan("raster.samples", json!({}), &inputs));
+    let model = good(bench.plan("skysense.pretrain", quick(&json!({})), &[("chips", &samples)]));
+    let rows = |node: &Planned| node.plan.rows.clone().unwrap();
+    let batches = bench.run(&samples, &[("items", &scenes, rows(&scenes)), ("locations", &places, rows(&places))]);
+    let written = bench.run(&model, &[("chips", &samples, batches.unwrap())]).unwrap();
+    assert_eq!(written.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 1);
+    let written = Package::open(&folder.path().join("pretrained")).unwrap();
+    written.verify().unwrap();
+    assert!(written.contract().notes["pretrained"]["places"].as_u64() > Some(3));
+}
+
+#[test]
 fn what_is_measured_is_recorded_drawn_and_probed_on_labels() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(2, folder.path());
@@ -136,9 +155,24 @@ fn what_does_not_fit_is_told_while_planning() {
         (json!({"terms": {"pixel": 0, "object": 0, "image": 0, "alignment": 0}}), "", "at least one term"),
         (json!({"accumulate": 5}), "", "no more parts than places"),
         (json!({"tflops": 0}), "/tflops", "more than 0"),
+        (json!({"devices": 9}), "/devices", "a place of each batch"),
+        (json!({"teacher": {"targets": "balanced", "iterations": 0}}), "/teacher", "1 iteration"),
+        (json!({"validation": {"every": 0}}), "/validation", "1 step"),
+        (json!({"shards": "no/set"}), "", "keep one"),
+        (json!({"assume": {"places": 9, "size": 16, "s2": 2}}), "", "keep one"),
         (json!({"out": package()}), "/out", "exists: replace"),
     ] {
         let found = told(more.clone());
+        assert!(found.contains(field) && found.contains(words), "{more}: {found}");
+    }
+    let alone = |more: Value| messages(&bench.plan("skysense.pretrain", quick(&more), &[]).err().unwrap_or_default());
+    for (more, field, words) in [
+        (json!({}), "", "nothing to learn from"),
+        (json!({"shards": "no/set"}), "/shards", "no such folder"),
+        (json!({"assume": {"places": 9, "size": 16}}), "/assume", "one modality"),
+        (json!({"assume": {"places": 9, "size": 16, "s2": 2}, "holdout": {}}), "/holdout", "in common"),
+    ] {
+        let found = alone(more.clone());
         assert!(found.contains(field) && found.contains(words), "{more}: {found}");
     }
     let endless = told(json!({"batch": u64::MAX, "steps": u64::MAX}));

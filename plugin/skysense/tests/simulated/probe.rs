@@ -40,6 +40,26 @@ fn a_model_is_measured_beside_random_weights_and_the_pixels_own_values() {
 }
 
 #[test]
+fn models_of_several_names_are_rows_of_one_table_and_a_strip_can_be_looked_at_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, folder.path());
+    let groups = json!([{"name": "all terms", "models": [package()]}, {"name": "image alone", "models": [package()]}]);
+    let strip = json!({"groups": groups, "holdout": {"share": 0.5, "side": "east"}, "block": 8, "pixels": 100_000});
+    let answer = bench.call("model.probe", &arguments(&strip)).unwrap();
+    let names: Vec<&str> = answer["entries"].as_array().unwrap().iter().map(|e| e["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["all terms", "image alone", "random weights", "statistics"]);
+    assert!(answer["text"].as_str().unwrap().contains("all terms over image alone"), "{answer}");
+    let whole =
+        bench.call("model.probe", &arguments(&json!({"models": [package()], "block": 8, "pixels": 100_000}))).unwrap();
+    let pixels = |answer: &Value| answer["pixels"].as_f64().unwrap();
+    assert!(pixels(&answer) > 100.0 && pixels(&answer) < 0.9 * pixels(&whole), "{answer} of {whole}");
+    let told = |more: Value| bench.call("model.probe", &arguments(&more)).unwrap_err().to_string();
+    assert!(told(json!({"groups": [{"name": "none", "models": []}]})).contains("\"none\" has no models"));
+    assert!(told(json!({"groups": groups, "models": [package()]})).contains("both given"));
+    assert!(told(json!({"holdout": {"share": 0.01}})).contains("wider than a chip"));
+}
+
+#[test]
 fn what_cannot_be_probed_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(1, folder.path());

@@ -158,6 +158,71 @@ fn change_is_found_between_two_years() {
 }
 
 #[test]
+fn an_evaluation_scores_the_map_and_writes_a_page_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(2, folder.path());
+    let truth = good(bench.plan("stac.search", search(ground(), &["labels"]), &[]));
+    let (chips, batches) = year(&bench, 2021, 4);
+    let with = json!({"steps": 60, "holdout": {"share": 0.4, "side": "east"}, "out": "model", "calibrate": true});
+    let model = good(bench.plan("skysense.finetune", with, &[("chips", &chips), ("labels", &truth)]));
+    let inputs = [("chips", &chips, batches.clone()), ("labels", &truth, Vec::new())];
+    let trained = bench.run(&model, &inputs).unwrap();
+    let package = Package::open(folder.path().join("model")).unwrap();
+    let temperature = package.contract().head.as_ref().unwrap().temperature.unwrap();
+    let note = &package.contract().notes["calibration"];
+    assert!(temperature > 0.0 && note["after"].as_f64() <= note["before"].as_f64(), "{note}");
+    let apply = |settings: Value| {
+        let maps = good(bench.plan("skysense.segment", settings, &[("chips", &chips), ("model", &model)]));
+        let inputs = [("chips", &chips, batches.clone()), ("model", &model, trained.clone())];
+        let found = bench.run(&maps, &inputs).unwrap();
+        (maps, found)
+    };
+    let (maps, plain) = apply(json!({"device": "cpu"}));
+    let (_, flipped) = apply(json!({"device": "cpu", "flips": true}));
+    assert!(plain != flipped, "flips change what is said");
+    let evaluate = |out: &str, more: Value| {
+        let mut settings = json!({"out": out, "block": 8, "part": {"share": 0.4, "side": "east"}});
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let ports = [("maps", &maps), ("labels", &truth), ("chips", &chips)];
+        let node = good(bench.plan("skysense.evaluate", settings, &ports));
+        let inputs =
+            [("maps", &maps, plain.clone()), ("labels", &truth, Vec::new()), ("chips", &chips, batches.clone())];
+        bench.run(&node, &inputs).unwrap()
+    };
+    let rows = evaluate("first.html", json!({}));
+    assert!(rows[0].num_rows() >= 5);
+    let first: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("first.json")).unwrap()).unwrap();
+    // 26 of 64 columns, and every row of them, but for pixels that are no data.
+    let count = first["count"].as_u64().unwrap();
+    assert!(count > 26 * 64 * 9 / 10 && count <= 26 * 64, "{count} pixels");
+    let score = &first["scores"][0];
+    assert_eq!(score["name"], "overall_accuracy");
+    let (value, interval) = (score["value"].as_f64().unwrap(), &score["interval"]);
+    assert!(value > 0.2 && interval["lower"].as_f64() < Some(value) && interval["upper"].as_f64() > Some(value));
+    let sum: u64 = first["confusion"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|line| line.as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, count);
+    evaluate("second.html", json!({"compare": "first.json", "worst": 2}));
+    let page = std::fs::read_to_string(folder.path().join("second.html")).unwrap();
+    for part in ["Confusion", "Map of errors", "The worst chips", "How sure", "<figcaption>seen", "+0.0000"] {
+        assert!(page.contains(part), "{part} is not in the page");
+    }
+    assert!(!page.contains("http") && !page.contains("src="), "the page reaches out");
+    assert_eq!(page.matches("<figcaption>truth").count(), 2);
+    // An evaluation that is none is told while planning.
+    std::fs::write(folder.path().join("none.json"), "{}").unwrap();
+    let ports = [("maps", &maps), ("labels", &truth)];
+    let told = bench.plan("skysense.evaluate", json!({"compare": "none.json"}), &ports).err().unwrap();
+    assert!(messages(&told).contains("no evaluation"), "{}", messages(&told));
+}
+
+#[test]
 fn two_times_that_are_no_pairs_are_told_while_planning() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(1, folder.path());

@@ -1,6 +1,7 @@
 //! Losses: one file each, with formula and source.
 
 mod alignment;
+mod balance;
 mod binary_cross_entropy;
 mod class_weights;
 mod cross_entropy;
@@ -13,6 +14,7 @@ mod self_distillation;
 mod sinkhorn;
 
 pub use alignment::alignment;
+pub use balance::{balanced_centre, output_sums};
 pub use binary_cross_entropy::binary_cross_entropy;
 pub use class_weights::{ClassWeights, median_frequency};
 pub use cross_entropy::cross_entropy;

@@ -10,6 +10,7 @@ use skysense_model::{Checkpointing, Precision};
 use super::augment::{Crops, Photometric};
 use super::head::HeadSizes;
 use super::prototypes::PrototypeUpdate;
+use super::validation::Validation;
 use crate::loss::{Granularity, Sinkhorn};
 use crate::probe::Probing;
 use crate::{Augmentation, Compute, Normalisation, Recipe, Start, TrainError, TrainingDevice};
@@ -37,6 +38,8 @@ pub struct PretrainConfig {
     pub momentum: Momentum,
     /// How sharp the outputs of both sides are made.
     pub temperatures: Sharpness,
+    /// How the teacher's outputs become targets.
+    pub targets: Targets,
     /// What the centre of the teacher's outputs keeps of itself at each step. DINO: 0.9.
     pub centring: f64,
     /// Sizes of the projections, one for each level of each modality.
@@ -59,7 +62,8 @@ pub struct PretrainConfig {
     pub dates: [Option<usize>; 2],
     /// Days by which the dates of a view are moved at most, both ways.
     pub day_jitter: usize,
-    /// Parts that the places of a step are dealt to, one after the other: less memory for the same step.
+    /// Rounds that the places of a step are dealt to, one after the other, and each to the recipe's `parts`, side by side:
+    /// less memory for the same step. What compares places of a whole step takes a forward pass more then.
     pub accumulate: usize,
     /// Where it is computed, in which precision, and what is kept for the backward pass.
     pub compute: Compute,
@@ -76,6 +80,9 @@ pub struct PretrainConfig {
     /// Checkpoints that stay, the newest and the best beside.
     #[serde(skip)]
     pub keep: usize,
+    /// How losses of places that are not learned from are measured; it changes no weight.
+    #[serde(skip)]
+    pub validation: Validation,
     /// What the features of the teacher are measured on now and then; it changes no weight.
     #[serde(skip)]
     pub probing: Option<Probing>,
@@ -104,6 +111,20 @@ pub struct Sharpness {
     pub teacher: f64,
     /// Share of the steps.
     pub warm_up: f64,
+}
+
+/// How the teacher's outputs become targets that do not all fall on one output. The paper does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Targets {
+    /// A centre that follows their mean is taken off (DINO).
+    Centred,
+    /// Each output becomes the target of as much as each other over the whole step, by Sinkhorn–Knopp (SwAV, DINOv2): see
+    /// [`crate::loss::output_sums`].
+    Balanced {
+        /// How often rows and columns are scaled. DINOv2: 3.
+        iterations: usize,
+    },
 }
 
 /// Weights of the losses by where features are taken; 0 leaves them out. The paper sums all alike.
@@ -176,6 +197,7 @@ impl PretrainConfig {
             start: Start::Preset("tiny".into()),
             steps: 300,
             batch: 8,
+            parts: 2,
             learning_rate: 1e-3,
             // Views of few dates lose too much where DINO's crops lose little.
             augmentation: Augmentation { turns: true, dates: 0.5, modality_dropout: 0.1 },
@@ -221,6 +243,8 @@ impl PretrainConfig {
             start: Start::Preset("skysense".into()),
             steps: 875_000,
             batch,
+            // For devices that are no processor, on which a step is one part anyway.
+            parts: 1,
             learning_rate: 5e-4 * batch as f64 / 256.0,
             final_rate: 0.002,
             weight_decay: 0.04,
@@ -243,6 +267,7 @@ impl PretrainConfig {
             drop_path: None,
             momentum: Momentum { start: 0.996, end: 1.0 },
             temperatures: Sharpness { student: 0.1, teacher_start: 0.04, teacher: 0.04, warm_up: 0.0 },
+            targets: Targets::Centred,
             centring: 0.9,
             heads: HeadSizes { hidden: 2048, layers: 3, bottleneck: 256, outputs: 65_536 },
             freeze_last: 1.0,
@@ -270,6 +295,7 @@ impl PretrainConfig {
             loaders: 8,
             ahead: 2,
             keep: 2,
+            validation: Validation::default(),
             probing: None,
         }
     }
@@ -330,6 +356,10 @@ impl PretrainConfig {
             }
         }
         let every = self.probing.as_ref().map_or(1, |probing| probing.every);
+        let counts = [self.validation.every, self.validation.places];
+        if counts.contains(&0) {
+            return fault("validation", format!("{counts:?}"), "1 step or more, and 1 place or more");
+        }
         let counts =
             [every, self.accumulate, self.loaders, self.ahead, self.keep, self.alignment.outputs, self.measured];
         if counts.contains(&0) || self.accumulate > self.recipe.batch || self.loaders > 256 {
@@ -339,6 +369,9 @@ impl PretrainConfig {
                 format!("{counts:?}"),
                 expected,
             );
+        }
+        if self.targets == (Targets::Balanced { iterations: 0 }) {
+            return fault("targets", format!("{:?}", self.targets), "1 iteration or more");
         }
         if self.dates.contains(&Some(0)) {
             return fault("dates", format!("{:?}", self.dates), "1 or more");

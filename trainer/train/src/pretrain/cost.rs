@@ -12,7 +12,7 @@ use super::network::{Order, channels};
 use super::plan::{Plan, plan};
 use super::stream::{Level, Stream};
 use crate::normalise::Moments;
-use crate::{Compute, TrainError};
+use crate::{Compute, TrainError, TrainingDevice};
 
 /// What a run takes.
 ///
@@ -30,23 +30,40 @@ pub struct PretrainCost {
     pub flop_of_a_place: u64,
     /// FLOP of the run.
     pub flop: f64,
-    /// Days of one device at the speed that was assumed.
+    /// Days of all devices together at the speed that was assumed.
     pub device_days: f64,
-    /// Bytes of memory for weights of both networks, gradients and moments.
+    /// Days until they are done.
+    pub wall_days: f64,
+    /// Bytes of memory for weights of both networks, gradients and moments on each device.
     pub weight_bytes: u64,
-    /// Bytes of memory that one part of a step takes on top.
+    /// Bytes of memory that a round of its share of a step takes on top.
     pub activation_bytes: u64,
+    /// Bytes of the student's gradients.
+    pub gradient_bytes: u64,
+    /// Bytes of gradients that each device sends in the run.
+    pub sent_bytes: f64,
+    /// Bytes of places that all devices read in the run.
+    pub read_bytes: f64,
     /// Bytes of a checkpoint.
     pub checkpoint_bytes: u64,
     /// Bytes of a place on disk, in the type of its pixels, without compression.
     pub place_bytes: u64,
 }
 
+/// What days and shares of a batch are counted with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Assumed {
+    /// Speed of a device in training in 10¹² FLOP a second.
+    pub tflops: f64,
+    /// Devices that share every batch.
+    pub devices: usize,
+}
+
 /// Bytes of a number.
 const VALUE: u64 = 4;
 const SECONDS_OF_A_DAY: f64 = 86_400.0;
 
-/// Counts what a run takes on places like `offers` of `size` pixels, on devices that keep up so many 10¹² FLOP a second.
+/// Counts what a run takes on places like `offers` of `size` pixels.
 ///
 /// # Errors
 /// As [`super::planned_pretrained`].
@@ -54,11 +71,16 @@ pub fn pretrain_cost(
     offers: &BTreeMap<Modality, Offer>,
     size: usize,
     config: &PretrainConfig,
-    tflops: f64,
+    Assumed { tflops, devices }: Assumed,
 ) -> Result<PretrainCost, TrainError> {
     if !(tflops.is_finite() && tflops > 0.0) {
         let (value, expected) = (tflops.to_string(), "more than 0".into());
         return Err(TrainError::Setting { setting: "tflops", value, expected });
+    }
+    if devices == 0 || devices > config.recipe.batch {
+        let (value, expected) =
+            (devices.to_string(), format!("1 to {}, a place of each batch for each", config.recipe.batch));
+        return Err(TrainError::Setting { setting: "devices", value, expected });
     }
     let Plan { setup, sizes } = plan(offers, size, config, &|| Ok(Moments::new(offers).statistics()))?;
     let dates = |modality| setup.inputs.get(&modality).map_or(0, |input| input.dates);
@@ -79,14 +101,17 @@ pub fn pretrain_cost(
     let flop = samples as f64 * flop_of_a_place as f64;
     let encoder: u64 = parameters::by_module(&sizes).into_iter().map(|(_, count)| count as u64).sum();
     let student = encoder + projections.parameters;
-    // Weights, gradients and two moments of the student, weights of the teacher, and the copy that follows it.
-    let weight_bytes = VALUE * (4 * student + 2 * student);
-    let views = 2 * recipe.batch.div_ceil(config.accumulate) as u64;
-    let Compute { precision, checkpointing, .. } = config.compute;
+    let Compute { precision, checkpointing, device } = config.compute;
+    // Parts that run side by side have gradients of their own.
+    let parts = if device == TrainingDevice::cpu() { recipe.parts as u64 } else { 1 };
+    // Weights and two moments of the student, weights of the teacher, and the copy that follows it; gradients.
+    let weight_bytes = VALUE * (5 + parts) * student;
+    let views = 2 * recipe.batch.div_ceil(devices).div_ceil(config.accumulate) as u64;
     let mode = memory::Mode { precision, checkpointing, parts: 1 };
     let none = SegmentationHeadConfig { channels: sizes.channels(), hidden: 1, classes: 1 };
     let activations = memory::training(mode, &sizes, &none, whole, views).activations;
     let activations = activations + memory::inference(&sizes, &none, whole, views).activations;
+    let place: u64 = offers.values().map(place_bytes).sum();
     Ok(PretrainCost {
         parameters: encoder,
         projections: projections.parameters,
@@ -94,10 +119,14 @@ pub fn pretrain_cost(
         flop_of_a_place,
         flop,
         device_days: flop / (tflops * 1e12) / SECONDS_OF_A_DAY,
+        wall_days: flop / (tflops * 1e12) / SECONDS_OF_A_DAY / devices as f64,
+        gradient_bytes: VALUE * student,
+        sent_bytes: 2.0 * (devices - 1) as f64 / devices as f64 * (VALUE * student) as f64 * recipe.steps as f64,
+        read_bytes: samples as f64 * place as f64,
         weight_bytes,
         activation_bytes: activations.saturating_add(views.saturating_mul(projections.bytes_of_a_view)),
         checkpoint_bytes: VALUE * 4 * student,
-        place_bytes: offers.values().map(place_bytes).sum(),
+        place_bytes: place,
     })
 }
 

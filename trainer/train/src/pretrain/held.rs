@@ -14,6 +14,7 @@ pub struct HeldPlaces {
     offers: BTreeMap<Modality, Offer>,
     size: usize,
     checksum: String,
+    validation: Option<Box<Self>>,
 }
 
 impl HeldPlaces {
@@ -32,7 +33,14 @@ impl HeldPlaces {
             }
             sums.extend(sha256_bytes(&bytes).bytes());
         }
-        Self { places, offers, size, checksum: sha256_bytes(&sums) }
+        Self { places, offers, size, checksum: sha256_bytes(&sums), validation: None }
+    }
+
+    /// With others of the same kind that nothing is learned from.
+    #[must_use]
+    pub fn validated_by(mut self, others: Self) -> Self {
+        self.validation = Some(Box::new(others));
+        self
     }
 }
 
@@ -51,6 +59,10 @@ impl Places for HeldPlaces {
 
     fn checksum(&self) -> &str {
         &self.checksum
+    }
+
+    fn validation(&self) -> Option<&dyn Places> {
+        Some(self.validation.as_deref()?)
     }
 
     fn read(&self, index: usize) -> Result<Place, TrainError> {

@@ -3,10 +3,11 @@
 //!
 //! [`pretrain()`] takes [`Places`] and gives a [`Pretrained`] model, which [`export_pretrained`] writes as a package without
 //! a head. A step draws views (`view`), finds what they share on the ground (`pairs`), compares features of both networks
-//! part by part (`part`), and moves student, teacher, centres and prototypes (`run`); `loader` is ahead of it with threads.
+//! part by part (`part`, `whole`), and moves student, teacher, centres and prototypes (`run`); `loader` is ahead of it with threads.
 
 mod augment;
 mod config;
+mod contrast;
 mod cost;
 mod export;
 mod head;
@@ -24,9 +25,12 @@ pub(crate) mod processes;
 mod prototypes;
 mod run;
 mod stream;
+mod sums;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod view;
+mod whole;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -41,16 +45,18 @@ use self::loader::{Closing, Loader};
 use self::network::Order;
 use self::plan::Plan;
 use self::run::{Run, Told};
+use self::validation::Validating;
 use self::view::{View, Viewer};
 use crate::adamw::Decay;
 use crate::normalise::{Moments, Statistics};
+use crate::parts::Parts;
 use crate::random::{Purpose, rng};
 use crate::setup::Setup;
 use crate::{Compute, Hooks, TrainError, steps, together};
 
 pub use augment::{Crops, Photometric};
-pub use config::{Alignment, Momentum, PretrainConfig, Prototypes, Sharpness, Side, Streams};
-pub use cost::{PretrainCost, pretrain_cost};
+pub use config::{Alignment, Momentum, PretrainConfig, Prototypes, Sharpness, Side, Streams, Targets};
+pub use cost::{Assumed, PretrainCost, pretrain_cost};
 pub use export::export_pretrained;
 pub use head::HeadSizes;
 pub use held::HeldPlaces;
@@ -58,6 +64,7 @@ pub use measures::Measures;
 pub use place::{Place, Places};
 pub use plan::planned_pretrained;
 pub use prototypes::PrototypeUpdate;
+pub use validation::Validation;
 
 /// A model that was pretrained. [`export_pretrained`] writes it as a package.
 #[derive(Debug)]
@@ -70,6 +77,8 @@ pub struct Pretrained {
     pub seconds: f64,
     /// Places of an epoch.
     pub places: usize,
+    /// How often a place was left out because it could not be read.
+    pub skipped: usize,
     /// Regions whose prototypes moved.
     pub regions: usize,
     encoder: SkySense,
@@ -108,6 +117,7 @@ pub fn pretrain(places: &dyn Places, config: &PretrainConfig, hooks: &mut dyn Ho
         losses: state.losses,
         seconds: started.elapsed().as_secs_f64(),
         places: places.count(),
+        skipped: state.skipped,
         regions: if config.prototypes.is_some() { visits.iter().filter(|visits| **visits > 0.0).count() } else { 0 },
         encoder,
         sizes,
@@ -169,11 +179,16 @@ impl<'a> Ready<'a> {
             checksum: places.checksum(),
             device: self.device.clone(),
             group: self.group.clone(),
+            parts: Parts::new(config.recipe.parts, &self.device)?,
             decay: Decay::new(config.recipe.weight_decay),
             probing: match &config.probing {
                 Some(probing) => Some((probing.probe.view(&self.setup)?, probing.every)),
                 None => None,
             },
+            validating: places
+                .validation()
+                .filter(|places| places.count() > 0)
+                .map(|places| Validating { places, viewer: Viewer { of: places.size(), ..self.viewer.clone() } }),
             told: Mutex::new(Told::default()),
         };
         std::thread::scope(|scope| {

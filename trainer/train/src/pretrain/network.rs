@@ -59,6 +59,15 @@ impl Order {
         Self(modalities.map(Stream::Modality).chain([Stream::Fused]).collect())
     }
 
+    /// The modalities.
+    pub(super) fn modalities(&self) -> Vec<Modality> {
+        let modality = |stream: &Stream| match stream {
+            Stream::Modality(modality) => Some(*modality),
+            Stream::Fused => None,
+        };
+        self.0.iter().filter_map(modality).collect()
+    }
+
     fn of(&self, stream: Stream, level: Level) -> Option<usize> {
         let place = self.0.iter().position(|other| *other == stream)?;
         Some(place * Level::ALL.len() + level as usize)

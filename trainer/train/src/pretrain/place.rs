@@ -31,6 +31,12 @@ pub trait Places: Send + Sync {
     /// Checksum of all of them: a run goes on only with the places that it began with.
     fn checksum(&self) -> &str;
 
+    /// Places of the same kind that nothing is learned from, none of them on the ground of one of these: their losses are
+    /// measured on the way.
+    fn validation(&self) -> Option<&dyn Places> {
+        None
+    }
+
     /// Reads one; several threads do at once.
     ///
     /// # Errors

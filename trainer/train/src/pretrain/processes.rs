@@ -10,7 +10,7 @@ use burn::optim::ModuleOptimizer;
 use skysense_collective::{Alone, Group};
 use skysense_contract::{Division, Dtype, Modality, Offer, Unit};
 
-use super::{HeadSizes, HeldPlaces, Place, PretrainConfig, PrototypeUpdate, Prototypes, Ready, pretrain};
+use super::{HeadSizes, HeldPlaces, Place, PretrainConfig, PrototypeUpdate, Prototypes, Ready, Targets, pretrain};
 use crate::SampleSeries;
 use crate::loss_scale::LossScale;
 use crate::steps::Learner;
@@ -75,8 +75,8 @@ fn config() -> PretrainConfig {
 }
 
 /// Steps of gradient descent on the places.
-pub(crate) fn descend(group: Arc<dyn Group>) -> Found {
-    let (places, config) = (places(), config());
+pub(crate) fn descend(group: Arc<dyn Group>, targets: Targets) -> Found {
+    let (places, config) = (places(), PretrainConfig { targets, ..config() });
     let ready = Ready::new(&places, &config, group).unwrap();
     let found = ready.run(|run| {
         let mut network = run.network()?;
@@ -110,9 +110,13 @@ pub(crate) fn train(group: Arc<dyn Group>, checkpoints: Option<PathBuf>) -> Resu
 
 #[test]
 fn processes_that_share_places_descend_as_one_with_all_of_them() {
-    let one = descend(Arc::new(Alone));
-    for size in [2, 4] {
-        compare(&one, &together(size, &[("TOGETHER_TASK", "descend on places")]), size);
+    for (targets, task) in
+        [(Targets::Centred, "descend on places"), (Targets::Balanced { iterations: 3 }, "descend on balanced places")]
+    {
+        let one = descend(Arc::new(Alone), targets);
+        for size in [2, 4] {
+            compare(&one, &together(size, &[("TOGETHER_TASK", task)]), size);
+        }
     }
 }
 

@@ -6,23 +6,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use skysense_collective::Group;
 use skysense_contract::sha256_bytes;
-use skysense_model::{Precision, SkySenseConfig};
+use skysense_model::{Precision, SkySenseConfig, Tape, add_gradients};
 
+use super::config::Targets;
 use super::loader::{Loaded, Loader, Skipped};
 use super::network::{Network, Order, encoder};
-use super::part::{Part, Sums, Totals, Work};
+use super::part::{Part, Seen, Totals, Work};
 use super::stream::{Level, Stream};
+use super::sums::Sums;
+use super::validation::Validating;
+use super::view::Views;
+use super::whole::{Said, Whole};
 use super::{Measures, PretrainConfig, inspect};
 use crate::adamw::{AdamW, Decay};
 use crate::checkpoint::{Keep, State};
 use crate::loss::moved_centre;
 use crate::loss_scale::LossScale;
 use crate::optimiser::grouped;
-use crate::parts::part_seed;
+use crate::parts::{Parts, part_seed};
 use crate::probe::ProbeView;
 use crate::schedule::cosine;
 use crate::setup::Setup;
@@ -41,11 +46,20 @@ pub(super) struct Run<'a> {
     pub(super) checksum: &'a str,
     pub(super) device: Device,
     pub(super) group: Arc<dyn Group>,
+    /// How the places of a round are shared out.
+    pub(super) parts: Parts,
     pub(super) decay: Decay,
     /// Labelled samples as the model sees them, and steps between two looks at them.
     pub(super) probing: Option<(ProbeView<'a>, usize)>,
+    /// Places that nothing is learned from.
+    pub(super) validating: Option<Validating<'a>>,
     /// Told after each step.
     pub(super) told: Mutex<Told>,
+}
+
+/// Parts of a step that are worked on side by side, each with the seed of what it draws.
+struct Round<'a> {
+    parts: Vec<(Part<'a>, u64)>,
 }
 
 /// What a step leaves to be told.
@@ -72,7 +86,7 @@ impl Run<'_> {
         step as f64 / self.config.recipe.steps.saturating_sub(1).max(1) as f64
     }
 
-    fn temperature(&self, step: usize) -> f64 {
+    pub(super) fn temperature(&self, step: usize) -> f64 {
         let super::config::Sharpness { teacher_start, teacher, warm_up, .. } = self.config.temperatures;
         let along = if warm_up > 0.0 { (self.along(step) / warm_up).min(1.0) } else { 1.0 };
         teacher_start + (teacher - teacher_start) * along
@@ -82,57 +96,106 @@ impl Run<'_> {
         cosine(self.config.momentum.start, self.config.momentum.end, self.along(step))
     }
 
-    /// Losses and gradients of a step of all processes, part after part. All come to as many parts, though one may have
-    /// fewer places for them.
+    /// Losses and gradients of a step of all processes: rounds one after the other, the parts of a round side by side. All
+    /// processes come to as many rounds, though one may have no places for some.
     fn gradients(
         &self,
         network: &Network,
         loaded: &Loaded,
         scale: &LossScale,
         step: usize,
-    ) -> Result<(Sums, Option<GradientsParams>), TrainError> {
-        let (group, accumulate) = (&*self.group, self.config.accumulate);
-        let size = loaded.places.len().div_ceil(self.config.accumulate).max(1);
-        let shared = loaded.places.chunks(size).chain(std::iter::repeat(&[][..]));
-        // One process alone has no others to meet in a part without places.
-        let count = if group.size() > 1 { accumulate } else { loaded.places.len().div_ceil(size) };
-        let parts: Vec<Part<'_>> =
-            shared.take(count).map(|places| Part::new(places, &self.order, self.config)).collect();
+    ) -> Result<(Sums, f64, Option<GradientsParams>), TrainError> {
+        let (group, config) = (&*self.group, self.config);
+        let work = Work {
+            config,
+            inputs: &self.setup.inputs,
+            order: &self.order,
+            device: &self.device,
+            temperature: self.temperature(step),
+        };
+        let rounds: Vec<Round<'_>> = self.rounds(&loaded.places, step);
         let mut totals = Totals::default();
-        parts.iter().for_each(|part| totals.join(part.totals(self.config)));
+        let parts = || rounds.iter().flat_map(|round| &round.parts);
+        parts().for_each(|(part, _)| totals.join(part.totals(config)));
         let totals = totals.of_all(group, &self.order)?;
-        let seed = step_seed(self.config.recipe.seed, step);
-        let (mut sums, mut gathered) = (Sums::default(), GradientsAccumulator::<super::network::Branch>::new());
-        let mut any = false;
-        for (index, part) in parts.iter().enumerate() {
-            let work = Work {
-                config: self.config,
-                inputs: &self.setup.inputs,
-                order: &self.order,
-                device: &self.device,
-                temperature: self.temperature(step),
-                seed: part_seed(seed, group.rank() * accumulate + index),
-                group,
-            };
-            let (of_part, gradients) = part.work(&work, network, &totals, scale)?;
-            let finite = of_part.loss.is_finite();
-            sums.join(of_part);
-            if together::any(group, !finite)? {
-                sums.loss = f64::NAN;
-                return Ok((sums, None));
+        let of_whole = !totals.aligned.is_empty() || config.targets != Targets::Centred;
+        let mut whole = Whole::default();
+        if of_whole && config.accumulate > 1 {
+            // What one round keeps for its backward pass goes before the next one.
+            let mut said = Vec::new();
+            for round in &rounds {
+                let seen = self.see(&work, network, round);
+                said.extend(round.parts.iter().zip(&seen).map(|((part, _), seen)| part.say(seen, config)));
             }
-            if let Some(gradients) = gradients {
-                gathered.accumulate(&network.student, gradients);
-                any = true;
+            whole = Whole::new(&said, &totals, (&work, group))?;
+        }
+        let (mut sums, mut gathered, mut any, mut from) = (Sums::default(), GradientsParams::new(), false, 0);
+        for round in &rounds {
+            let seen = self.see(&work, network, round);
+            if of_whole && config.accumulate == 1 {
+                let said: Vec<Said> =
+                    round.parts.iter().zip(&seen).map(|((part, _), seen)| part.say(seen, config)).collect();
+                whole = Whole::new(&said, &totals, (&work, group))?;
+            }
+            let places = |seen: Seen| {
+                from += seen.count;
+                (from - seen.count, seen)
+            };
+            let seen: Vec<(usize, Seen)> = seen.into_iter().map(places).collect();
+            let learn = |(from, seen): (usize, Seen)| seen.learn(&work, (&whole, from), &totals, scale);
+            for (of_part, gradients) in self.parts.each(seen, learn) {
+                sums.join(of_part);
+                if let Some(mut gradients) = gradients {
+                    add_gradients(&network.student, &mut gathered, &mut gradients);
+                    any = true;
+                }
             }
         }
         let device = self.device.clone().inner();
-        let sums = sums.of_all(group, &totals, (self.config.heads.outputs, &device))?;
-        if !together::any(group, any)? {
-            return Ok((sums, None));
+        let mut sums = sums.of_all(group, &totals, (config.heads.outputs, &device))?;
+        let alignment = whole.contrast.loss;
+        sums.loss += alignment * config.alignment.weight;
+        let alignment = alignment / totals.aligned.len().max(1) as f64;
+        // Only now is it told: the others must not be left waiting for this process.
+        if together::any(group, !sums.loss.is_finite())? {
+            sums.loss = f64::NAN;
+            return Ok((sums, alignment, None));
         }
-        let mine = if any { gathered.grads() } else { GradientsParams::new() };
-        Ok((sums, Some(together::sum_gradients(group, mine, &network.student)?)))
+        if !together::any(group, any)? {
+            return Ok((sums, alignment, None));
+        }
+        let gradients = together::sum_gradients(group, gathered, &network.student)?;
+        Ok((sums, alignment, Some(gradients)))
+    }
+
+    /// The places of a step, dealt to rounds and parts. Parts are numbered through over all processes, so that each draws
+    /// for itself.
+    fn rounds<'p>(&self, places: &'p [Views], step: usize) -> Vec<Round<'p>> {
+        let accumulate = self.config.accumulate;
+        let size = places.len().div_ceil(accumulate).max(1);
+        let seed = step_seed(self.config.recipe.seed, step);
+        let most = self.parts.most();
+        let chunks = places.chunks(size).chain(std::iter::repeat(&[][..])).take(accumulate).enumerate();
+        let round = |(round, places): (usize, &'p [Views])| {
+            let first = (self.group.rank() * accumulate + round) * most;
+            let shared = self.parts.share(places.iter().collect());
+            let part = |(at, places): (usize, Vec<&'p Views>)| {
+                (Part::new(&places, &self.order, self.config), part_seed(seed, first + at))
+            };
+            Round { parts: shared.into_iter().enumerate().map(part).collect() }
+        };
+        chunks.map(round).collect()
+    }
+
+    /// The forward pass of the parts of a round.
+    fn see(&self, work: &Work<'_>, network: &Network, round: &Round<'_>) -> Vec<Seen> {
+        let own = |(part, seed)| {
+            let mut own = network.clone();
+            own.student = self.parts.own(&network.student);
+            (part, Tape::new(self.config.compute.checkpointing, seed), own)
+        };
+        let parts = round.parts.iter().map(|(part, seed)| own((part, *seed))).collect();
+        self.parts.each(parts, |(part, tape, network)| part.see(work, network, tape))
     }
 
     /// Centre, prototypes and teacher after the student's step.
@@ -158,7 +221,7 @@ impl Run<'_> {
         network.follow(self.momentum(step))
     }
 
-    fn measures(&self, sums: &Sums) -> BTreeMap<String, f64> {
+    pub(super) fn measures(&self, sums: &Sums, alignment: f64) -> BTreeMap<String, f64> {
         let mut values = BTreeMap::from([("loss".to_owned(), sums.loss)]);
         for level in Level::ALL {
             let of_level: Vec<(Stream, f64)> = sums
@@ -176,7 +239,7 @@ impl Run<'_> {
             }
         }
         if self.config.alignment.weight > 0.0 {
-            let _new = values.insert("loss.alignment".into(), sums.alignment);
+            let _new = values.insert("loss.alignment".into(), alignment);
         }
         // Features of all levels count alike here: each term by its own mean.
         let most = (self.config.heads.outputs as f64).ln();
@@ -210,15 +273,18 @@ impl Run<'_> {
 
     /// What the teacher's features are worth: after the first step, every so many steps and after the last one.
     fn probed(&self, network: &Network, step: usize) -> Result<BTreeMap<String, f64>, TrainError> {
-        let Some((view, every)) = self.probing.as_ref().filter(|_| self.group.rank() == 0) else {
-            return Ok(BTreeMap::new());
-        };
-        let done = step + 1;
-        if done != 1 && done != self.config.recipe.steps && !done.is_multiple_of(*every) {
+        let Some((view, every)) = &self.probing else { return Ok(BTreeMap::new()) };
+        if !self.looks(step, *every) {
             return Ok(BTreeMap::new());
         }
         let teacher = network.teacher.encoder.clone().to_device(&Device::flex());
         Ok(view.scores(&teacher)?.measures())
+    }
+
+    /// Whether this process looks at what is not learned from after a step: the first one, every so many and the last one.
+    pub(super) fn looks(&self, step: usize, every: usize) -> bool {
+        let done = step + 1;
+        self.group.rank() == 0 && (done == 1 || done == self.config.recipe.steps || done.is_multiple_of(every))
     }
 
     /// Writes what a loss that is not finite came from, and names it.
@@ -280,7 +346,7 @@ impl Learner for Run<'_> {
             let why = loaded.skipped.first().map_or_else(String::new, |skipped| skipped.why.clone());
             return Err(TrainError::NoPlaces { step, why });
         }
-        let (sums, gradients) = self.gradients(&network, &loaded, scale, step)?;
+        let (sums, alignment, gradients) = self.gradients(&network, &loaded, scale, step)?;
         if !sums.loss.is_finite() {
             return Err(self.diverged(&loaded, (step, rate)));
         }
@@ -303,7 +369,7 @@ impl Learner for Run<'_> {
                 None => {}
             }
         }
-        let mut values = self.measures(&sums);
+        let mut values = self.measures(&sums, alignment);
         let seconds = started.elapsed().as_secs_f64().max(1e-9);
         let recipe = &self.config.recipe;
         values.extend(
@@ -321,6 +387,7 @@ impl Learner for Run<'_> {
         values.extend(norm.map(|norm| ("gradient_norm".to_owned(), norm)));
         let skipped = self.skipped(loaded.skipped)?;
         values.extend(self.probed(&network, step)?);
+        values.extend(self.validated(&network, step)?);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.left_out += skipped.len();
         let _new = values.insert("skipped".into(), told.left_out as f64);
@@ -329,8 +396,16 @@ impl Learner for Run<'_> {
         Ok((network, sums.loss as f32))
     }
 
-    fn tell(&self, state: &State, hooks: &mut dyn Hooks) {
+    fn begins(&self, state: &State, hooks: &mut dyn Hooks) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).left_out = state.skipped;
+        if state.skipped > 0 {
+            hooks.skipped_before(state.skipped);
+        }
+    }
+
+    fn tell(&self, state: &mut State, hooks: &mut dyn Hooks) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        state.skipped = told.left_out;
         for (place, why) in told.skipped.drain(..) {
             hooks.skipped(&place, &why);
         }

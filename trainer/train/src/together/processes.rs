@@ -16,6 +16,7 @@ use crate::dataset::{Legend, labelled_blocks, mark, prepare};
 use crate::finetune::Run;
 use crate::loss::ClassWeights;
 use crate::loss_scale::LossScale;
+use crate::pretrain::Targets;
 use crate::setup::setup;
 use crate::split::Split;
 use crate::steps::Learner;
@@ -180,7 +181,10 @@ fn rank() {
             let stop = variable("TOGETHER_STOP").map(|stop| stop.parse().unwrap());
             train(group.clone(), variable("TOGETHER_CHECKPOINTS").map(Into::into), stop)
         }
-        "descend on places" => Ok(crate::pretrain::processes::descend(group.clone())),
+        "descend on places" => Ok(crate::pretrain::processes::descend(group.clone(), Targets::Centred)),
+        "descend on balanced places" => {
+            Ok(crate::pretrain::processes::descend(group.clone(), Targets::Balanced { iterations: 3 }))
+        }
         "pretrain" => {
             crate::pretrain::processes::train(group.clone(), variable("TOGETHER_CHECKPOINTS").map(Into::into))
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use skysense_engine::{Bindings, Faults, Spec};
+use skysense_serve::check_triggers;
 
 use super::Subcommand;
 use crate::{context::Context, exit::Exit, failure::Failure, options::ParamOptions, output};
@@ -32,7 +33,11 @@ impl Subcommand for Check {
         let mut words = String::new();
         let mut wrong = Faults::default();
         for file in &self.files {
-            match Spec::load(file, context.types(), &bindings) {
+            let spec = Spec::load(file, context.types(), &bindings).and_then(|spec| {
+                let faults: Faults = check_triggers(&spec).into_iter().collect();
+                if faults.is_empty() { Ok(spec) } else { Err(faults.sorted()) }
+            });
+            match spec {
                 Ok(spec) => {
                     words.push_str(&format!("{}: ok, {} nodes\n", file.display(), spec.nodes.len()));
                     let nodes: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();

@@ -5,6 +5,7 @@ mod data;
 mod docs;
 mod doctor;
 mod fmt;
+mod gdal;
 mod graph;
 mod init;
 mod model;
@@ -16,8 +17,10 @@ mod qgis;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod simulate;
 mod tool;
+mod trigger;
 mod verify;
 
 use std::{convert::Infallible, path::PathBuf};
@@ -65,10 +68,13 @@ const COMMANDS: &[Entry] = &[
     entry::<nodes::Nodes>(),
     entry::<schema::Schema>(),
     entry::<runs::Runs>(),
+    entry::<serve::Serve>(),
+    entry::<trigger::Trigger>(),
     entry::<simulate::Simulate>(),
     entry::<verify::Verify>(),
     entry::<model::Model>(),
     entry::<qgis::Qgis>(),
+    entry::<gdal::Gdal>(),
     entry::<data::Data>(),
     entry::<doctor::Doctor>(),
     entry::<tool::Tool>(),

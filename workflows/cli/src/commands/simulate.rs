@@ -80,6 +80,14 @@ struct Scene {
     #[arg(long, value_name = "LON,LAT", value_delimiter = ',', allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     center: Option<Vec<f64>>,
+    /// Share of the fields, meadows and woods that are built over after the year: adds the year after and what changed
+    #[arg(long, value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<f64>,
+    /// Add the true share of green ground in July, in percent
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cover: bool,
     /// Overwrite a folder that holds a simulated scene
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]

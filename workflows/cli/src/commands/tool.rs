@@ -1,13 +1,16 @@
 //! `skysense tool`: any tool of any plugin.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::BufRead,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 use skysense_engine::NodeSpec;
 
 use super::{Subcommand, runs::outline};
-use crate::{context::Context, exit::Exit, failure::Failure, options::parse_param};
+use crate::{context::Context, exit::Exit, failure::Failure, options::parse_param, output};
 
 /// Options of `tool`.
 #[derive(Debug, Args)]
@@ -23,6 +26,9 @@ pub(crate) struct Tool {
     /// Set a param of the workflow, or `$name` of @FILE to a value that is JSON or else text
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
     params: Vec<(String, String)>,
+    /// Answer calls line by line until stdin closes
+    #[arg(long, hide = true, conflicts_with_all = ["name", "workflow", "params"])]
+    serve: bool,
 }
 
 impl Subcommand for Tool {
@@ -30,6 +36,9 @@ impl Subcommand for Tool {
     const ABOUT: &'static str = "Call a tool of a plugin, or list the tools";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
+        if self.serve {
+            return serve(context);
+        }
         let Some(name) = self.name else {
             let tools: Vec<_> = context.plugins().plugins().iter().flat_map(|plugin| plugin.tools()).collect();
             let width = tools.iter().map(|tool| tool.name.len()).max().unwrap_or_default();
@@ -49,6 +58,21 @@ impl Subcommand for Tool {
         context.answer(&answer, || outline(&answer, 0))?;
         Ok(Exit::Ok)
     }
+}
+
+/// Answers calls as they come, one JSON object a line, so that a plugin is loaded once for many of them.
+fn serve(context: &Context) -> Result<Exit, Failure> {
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let answer = match serde_json::from_str::<Value>(&line) {
+            Err(error) => Err(Failure::usage("the call is no JSON").because(error)),
+            Ok(call) => context.call(call["tool"].as_str().unwrap_or_default(), &call["arguments"]),
+        };
+        match answer {
+            Ok(answer) => output::json(&json!({"answer": answer}))?,
+            Err(failure) => output::json(&failure.to_json())?,
+        }
+    }
+    Ok(Exit::Ok)
 }
 
 /// Arguments as one JSON object; `params` are for the references of a file.

@@ -148,6 +148,81 @@ impl Node for SumNode {
     }
 }
 
+/// Settings of `test.item`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MakeItem {
+    /// An item collection.
+    #[schemars(extend("format" = "path"))]
+    items: PathBuf,
+    /// The folder to write to.
+    #[schemars(extend("format" = "path"))]
+    out: PathBuf,
+    /// Waits until this file is there.
+    #[schemars(extend("format" = "path"))]
+    gate: Option<PathBuf>,
+    /// Fails as long as this file is there.
+    #[schemars(extend("format" = "path"))]
+    trouble: Option<PathBuf>,
+    /// Ends the whole process as long as this file is there.
+    #[schemars(extend("format" = "path"))]
+    crash: Option<PathBuf>,
+}
+
+/// Writes an item that names those that it was made of.
+struct ItemNode;
+
+impl Node for ItemNode {
+    const NAME: &'static str = "test.item";
+    type Settings = MakeItem;
+
+    fn describe() -> NodeDoc {
+        NodeDoc::new("Makes an item of items").output("raster").impure()
+    }
+
+    fn plan(settings: MakeItem, _: &PlanInputs, _: &Host) -> Result<NodePlan, Vec<Fault>> {
+        let missing = |error| vec![Fault::from(NodeError::from_error("read.missing", &error))];
+        let text = std::fs::read_to_string(&settings.items).map_err(missing)?;
+        let items: Value = serde_json::from_str(&text)
+            .map_err(|error| vec![Fault::from(NodeError::from_error("read.broken", &error))])?;
+        Ok(NodePlan::new(schema()).memory(0, 1 << 10).state(items))
+    }
+
+    fn run(settings: MakeItem, plan: NodePlan, _: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        while settings.gate.as_ref().is_some_and(|gate| !gate.exists()) {
+            host.check_cancelled()?;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if settings.trouble.as_ref().is_some_and(|trouble| trouble.exists()) {
+            return Err(NodeError::new("read.truncated", "the trouble is there"));
+        }
+        if settings.crash.as_ref().is_some_and(|crash| crash.exists()) {
+            std::process::abort();
+        }
+        let features = plan.state["features"].as_array().cloned().unwrap_or_default();
+        let mut sources: Vec<&str> = features.iter().filter_map(|item| item["id"].as_str()).collect();
+        sources.sort_unstable();
+        let first = features.first().cloned().unwrap_or_default();
+        let item = json!({
+            "type": "Feature", "stac_version": "1.1.0", "id": "made", "collection": "made", "links": [],
+            "geometry": first["geometry"], "bbox": first["bbox"],
+            "properties": {"datetime": first["properties"]["datetime"], "sources": sources},
+            "assets": {"data": {"href": "data.txt", "type": "text/plain", "roles": ["data"]}},
+        });
+        let folder = settings.out.join("made");
+        let write = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&folder)?;
+            std::fs::write(folder.join("data.txt"), sources.join("\n"))?;
+            std::fs::write(folder.join("made.part"), item.to_string())?;
+            std::fs::rename(folder.join("made.part"), folder.join("made.json"))
+        };
+        write().map_err(|error| NodeError::from_error("output.disk", &error))?;
+        host.report("output", &json!({"href": folder.join("made.json"), "role": "item"}));
+        let batch = RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(vec![1]))])?;
+        Ok(Box::new(std::iter::once(Ok(batch))))
+    }
+}
+
 /// A tool that answers with its arguments.
 struct Echo<const N: usize>;
 
@@ -171,7 +246,7 @@ impl<const N: usize> Tool for Echo<N> {
     }
 }
 
-const NODES: &[NodeEntry] = &[node::<CountNode>(), node::<SumNode>()];
+const NODES: &[NodeEntry] = &[node::<CountNode>(), node::<SumNode>(), node::<ItemNode>()];
 const TOOLS: &[ToolEntry] = &[
     tool::<Echo<0>>(),
     tool::<Echo<1>>(),

@@ -85,7 +85,7 @@ impl MemoryPlan {
         let needed = nodes.iter().fold(fixed, |sum, node| sum.saturating_add(node_bytes(nodes, node)));
         let least = needed.saturating_add(SPREAD).checked_next_multiple_of(STEP).unwrap_or(u64::MAX);
         // Without a limit of their own, people expect a run that fits the machine to run.
-        let budget = wanted.unwrap_or_else(|| (machine_memory() / 4 * 3).max(least));
+        let budget = wanted.unwrap_or_else(|| usable_memory().max(least));
         let spare = budget.saturating_sub(needed);
         let queued: u64 =
             nodes.iter().filter(|n| readers(nodes, &n.name) == 1).map(batch_bytes).fold(0, u64::saturating_add);
@@ -117,6 +117,11 @@ impl MemoryPlan {
                 )),
         )
     }
+}
+
+/// What runs may hold where nobody says how much: three quarters of the memory of this machine or container, in bytes.
+pub fn usable_memory() -> u64 {
+    machine_memory() / 4 * 3
 }
 
 /// Memory of this machine or container.

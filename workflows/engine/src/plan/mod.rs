@@ -20,8 +20,8 @@ use crate::run::{Event, Events, NoEvents};
 use crate::spec::{Edge, Fault, Faults, NodeSpec, Spec};
 
 pub(crate) use host::PlanHost;
-pub use memory::MemoryPlan;
 pub(crate) use memory::batch_bytes;
+pub use memory::{MemoryPlan, usable_memory};
 pub(crate) use store::{file_name, read_plan, read_rows, remove_private, write_whole};
 
 /// What planning may use.
@@ -32,6 +32,8 @@ pub struct PlanOptions {
     pub memory: Option<u64>,
     /// How many processors the run may use; absent: all.
     pub threads: Option<usize>,
+    /// Whether the process is another program's, whose allocator is left as it is.
+    pub guest: bool,
     /// Ends planning early.
     pub cancel: Cancel,
     /// Who hears what nodes say while they plan, also of a plan that fails.
@@ -40,7 +42,7 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { memory: None, threads: None, cancel: Cancel::new(), events: Arc::new(NoEvents) }
+        Self { memory: None, threads: None, guest: false, cancel: Cancel::new(), events: Arc::new(NoEvents) }
     }
 }
 
@@ -114,7 +116,9 @@ impl Plan {
 /// # Errors
 /// Every mistake that nodes find, each at its place in the file, and a memory budget that is too small.
 pub fn plan(spec: &Spec, plugins: &PluginSet, options: &PlanOptions) -> Result<Plan, Faults> {
-    manage_memory(options.memory.is_some());
+    if !options.guest {
+        manage_memory(options.memory.is_some());
+    }
     let threads = options.threads.unwrap_or_else(all_processors).max(1);
     let records = Arc::new(std::sync::Mutex::new(Vec::new()));
     let mut nodes: Vec<PlannedNode> = Vec::new();

@@ -27,6 +27,12 @@ impl SearchPath {
     /// In the folder of the program only libraries called `skysense_…` are plugins, since other libraries live
     /// there too.
     pub fn standard() -> Self {
+        let own = env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
+        Self::standard_of(&own.into_iter().collect::<Vec<_>>())
+    }
+
+    /// The standard places with other folders in the place of the program's: for a library inside another program.
+    pub fn standard_of(own: &[PathBuf]) -> Self {
         let mut it = Self::default();
         if let Some(paths) = env::var_os("SKYSENSE_PLUGIN_PATH") {
             for path in env::split_paths(&paths).filter(|p| !p.as_os_str().is_empty()) {
@@ -34,8 +40,8 @@ impl SearchPath {
             }
         }
         let mut place = |path: PathBuf| it.entries.push(Entry { path, named: false });
-        if let Some(folder) = env::current_exe().ok().as_deref().and_then(Path::parent) {
-            place(folder.to_owned());
+        for folder in own {
+            place(folder.clone());
             place(folder.join("../lib/skysense/plugins"));
         }
         let data = env::var_os("XDG_DATA_HOME")

@@ -8,17 +8,17 @@ use skysense_abi::NodeError;
 /// The devices of a run. Leases are shared out evenly and never wait: a device that several nodes use is
 /// slower, one that a node waits for while it feeds the other would be a deadlock.
 #[derive(Debug)]
-pub(super) struct Devices {
+pub(crate) struct Devices {
     allowed: Vec<String>,
     leases: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Devices {
-    pub(super) fn new(allowed: &[String]) -> Self {
+    pub(crate) fn new(allowed: &[String]) -> Self {
         Self { allowed: allowed.to_vec(), leases: Mutex::default() }
     }
 
-    pub(super) fn lease(&self, wanted: &str) -> Result<String, NodeError> {
+    pub(crate) fn lease(&self, wanted: &str) -> Result<String, NodeError> {
         let fits = |device: &str| wanted == "auto" || device == wanted || device.split(':').next() == Some(wanted);
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         let found = self.allowed.iter().filter(|d| fits(d)).min_by_key(|d| leases.get(*d).copied().unwrap_or(0));
@@ -35,7 +35,7 @@ impl Devices {
         Ok(device)
     }
 
-    pub(super) fn release(&self, device: &str) {
+    pub(crate) fn release(&self, device: &str) {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = leases.get_mut(device) {
             *count = count.saturating_sub(1);

@@ -26,6 +26,7 @@ use crate::plan::{MemoryPlan, Plan};
 use crate::plugins::PluginSet;
 use crate::report::{MemoryReport, NodeOutcome, Outcome, RunReport};
 
+pub(crate) use devices::Devices;
 pub use event::{Event, Events, Measured, NoEvents};
 pub(crate) use folder::{Finished, RunFolder, is_final, read_journal};
 use state::RunState;

@@ -49,6 +49,7 @@ pub(super) struct FromDecl {
 pub(super) struct TriggerDecl {
     pub(super) name: Key,
     pub(super) uses: String,
+    pub(super) uses_span: Span,
     pub(super) with: Yaml,
 }
 
@@ -225,9 +226,9 @@ impl Reader<'_> {
     fn trigger(&mut self, Entry { key, value }: &Entry) -> Option<TriggerDecl> {
         let entries = self.map(value, &format!("trigger `{}`", key.name))?;
         self.known(entries, "a trigger", &["uses", "with", "doc"]);
-        let (uses, _) = self.uses(entries, key, "trigger");
+        let (uses, uses_span) = self.uses(entries, key, "trigger");
         let with = self.with(entries, key);
-        Some(TriggerDecl { name: key.clone(), uses, with })
+        Some(TriggerDecl { name: key.clone(), uses, uses_span, with })
     }
 }
 

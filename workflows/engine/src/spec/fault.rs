@@ -78,6 +78,12 @@ impl Fault {
         self
     }
 
+    /// Says which trigger.
+    pub fn trigger(mut self, trigger: impl Into<String>) -> Self {
+        self.outside.insert("trigger".to_owned(), trigger.into());
+        self
+    }
+
     /// Says which value, as a JSON Pointer.
     pub fn pointer(mut self, pointer: impl Into<String>) -> Self {
         self.pointer = Some(pointer.into());

@@ -10,7 +10,7 @@ use skysense_address::unsigned_text;
 
 use super::{
     canonical, declared,
-    document::{Document, NodeDecl, Reader},
+    document::{Document, Reader, TriggerDecl},
     fault::{Fault, Faults},
     graph,
     node_type::NodeTypes,
@@ -176,7 +176,7 @@ fn resolve(
         let inputs = edges.get(&node.name.name).cloned().unwrap_or_default();
         let Filled { value, public, written, .. } = filled;
         canonical_nodes.push((node.name.name.clone(), canonical::node(&node.uses, &inputs, written)));
-        places.insert(node.name.name.clone(), places_of(node));
+        places.insert(node.name.name.clone(), places_of(&node.with, node.name.span));
         nodes.push(Some(NodeSpec {
             name: node.name.name.clone(),
             uses: node.uses.clone(),
@@ -185,16 +185,11 @@ fn resolve(
             inputs,
         }));
     }
-    let triggers = document.triggers.iter().map(|trigger| TriggerSpec {
-        name: trigger.name.name.clone(),
-        uses: trigger.uses.clone(),
-        with: {
-            let mut with = filler.fill(&trigger.with, reader).public;
-            uri::close(&mut with);
-            with
-        },
-    });
-    let triggers = triggers.collect();
+    let mut triggers = Vec::new();
+    for trigger in &document.triggers {
+        places.insert(trigger_key(&trigger.name.name), places_of(&trigger.with, trigger.name.span));
+        triggers.push(resolve_trigger(trigger, (&filler, types), &folder, reader));
+    }
     let canonical = canonical::workflow(canonical_nodes);
     let value = |(name, bound): (&String, &Option<Bound>)| {
         let bound = bound.as_ref()?;
@@ -220,8 +215,47 @@ fn resolve(
     }
 }
 
-/// The spans of a node and of all its settings, by JSON Pointer.
-fn places_of(node: &NodeDecl) -> BTreeMap<String, Span> {
+/// A trigger with its references filled in, checked where its type is known.
+fn resolve_trigger(
+    trigger: &TriggerDecl,
+    (filler, types): (&Filler<'_>, &NodeTypes),
+    folder: &Path,
+    reader: &mut Reader<'_>,
+) -> TriggerSpec {
+    let mut filled = filler.fill(&trigger.with, reader);
+    uri::close(&mut filled.public);
+    match types.trigger(&trigger.uses) {
+        Some(kind) => {
+            settings::check_trigger(trigger, kind, &filled, reader);
+            absolute_settings(&mut filled.value, &kind.settings, &kind.settings, folder);
+            absolute_settings(&mut filled.public, &kind.settings, &kind.settings, folder);
+        }
+        None if types.triggers().next().is_some() && !trigger.uses.is_empty() => {
+            let names = || types.triggers().map(|kind| kind.name.as_str());
+            let noted =
+                reader.note("unknown-type", format!("no trigger is called `{}`", trigger.uses), trigger.uses_span);
+            let hint = suggest::did_you_mean(&trigger.uses, names());
+            noted
+                .with(|fault| fault.trigger(&trigger.name.name).expected(suggest::listed(names())).hint_if(hint))
+                .push(reader);
+        }
+        None => {}
+    }
+    TriggerSpec {
+        name: trigger.name.name.clone(),
+        uses: trigger.uses.clone(),
+        with: filled.public,
+        settings: filled.value,
+    }
+}
+
+/// Under what name the places of a trigger are kept beside those of nodes, whose names hold no `/`.
+pub(super) fn trigger_key(name: &str) -> String {
+    format!("triggers/{name}")
+}
+
+/// The spans of a node or trigger and of all its settings, by JSON Pointer.
+fn places_of(with: &Yaml, name: Span) -> BTreeMap<String, Span> {
     fn walk(yaml: &Yaml, pointer: &str, places: &mut BTreeMap<String, Span>) {
         places.insert(pointer.to_owned(), yaml.span);
         match &yaml.value {
@@ -239,7 +273,7 @@ fn places_of(node: &NodeDecl) -> BTreeMap<String, Span> {
         }
     }
     let mut places = BTreeMap::new();
-    walk(&node.with, "", &mut places);
-    places.insert(String::new(), node.name.span);
+    walk(with, "", &mut places);
+    places.insert(String::new(), name);
     places
 }

@@ -47,7 +47,7 @@ mod yaml;
 pub use fault::{Fault, Faults};
 pub use format::format;
 pub use load::Bindings;
-pub use node_type::{NodeType, NodeTypes, PortType};
+pub use node_type::{NodeType, NodeTypes, PortType, TriggerType};
 pub use param::{PARAM_TYPES, ParamType};
 pub use resolved::{DeclaredParam, Edge, FilledSetting, NodeSpec, Spec, TriggerSpec};
 pub use source::{MAX_BYTES, Place, Source, Span};

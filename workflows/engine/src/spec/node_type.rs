@@ -52,24 +52,42 @@ pub struct PortType {
     pub doc: String,
 }
 
-/// The node types of all loaded plugins, by name.
+/// The declaration of one type of trigger.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TriggerType {
+    /// Name that `uses` takes, like `stac.poll`.
+    pub name: String,
+    /// What it waits for, in one line.
+    pub summary: String,
+    /// What there is to know beyond that, in Markdown.
+    pub doc: String,
+    /// Triggers of a workflow that show it, in YAML as under `triggers:`.
+    pub example: String,
+    /// JSON Schema of the settings that `with` takes.
+    pub settings: Value,
+}
+
+/// The node types of all loaded plugins, and the types of triggers that the service brings, by name.
 #[derive(Debug, Clone, Default)]
-pub struct NodeTypes(BTreeMap<String, NodeType>);
+pub struct NodeTypes {
+    nodes: BTreeMap<String, NodeType>,
+    triggers: BTreeMap<String, TriggerType>,
+}
 
 impl NodeTypes {
     /// The type with this name.
     pub fn get(&self, name: &str) -> Option<&NodeType> {
-        self.0.get(name)
+        self.nodes.get(name)
     }
 
     /// All types, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &NodeType> {
-        self.0.values()
+        self.nodes.values()
     }
 
     /// All names, ordered.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.nodes.keys().map(String::as_str)
     }
 
     /// The name that a misspelt one most likely stands for.
@@ -77,9 +95,26 @@ impl NodeTypes {
         suggest::nearest(name, self.names())
     }
 
+    /// The same with the types of triggers: without any, a file's triggers are checked for their shape alone.
+    #[must_use]
+    pub fn with_triggers(mut self, types: impl IntoIterator<Item = TriggerType>) -> Self {
+        self.triggers.extend(types.into_iter().map(|kind| (kind.name.clone(), kind)));
+        self
+    }
+
+    /// The type of trigger with this name.
+    pub fn trigger(&self, name: &str) -> Option<&TriggerType> {
+        self.triggers.get(name)
+    }
+
+    /// All types of triggers, ordered by name.
+    pub fn triggers(&self) -> impl Iterator<Item = &TriggerType> {
+        self.triggers.values()
+    }
+
     /// Whether no plugin declared a node.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.nodes.is_empty()
     }
 }
 
@@ -111,6 +146,7 @@ impl PortType {
 
 impl FromIterator<NodeType> for NodeTypes {
     fn from_iter<T: IntoIterator<Item = NodeType>>(types: T) -> Self {
-        Self(types.into_iter().map(|kind| (kind.name.clone(), kind)).collect())
+        let nodes = types.into_iter().map(|kind| (kind.name.clone(), kind)).collect();
+        Self { nodes, triggers: BTreeMap::new() }
     }
 }

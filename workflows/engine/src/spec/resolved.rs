@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     fault::Fault,
+    load::trigger_key,
     param::ParamType,
     source::{Source, Span},
 };
@@ -28,7 +29,7 @@ pub struct Spec {
     pub declared: Vec<DeclaredParam>,
     /// Nodes in an order in which every node stands after its inputs; ties keep the file's order.
     pub nodes: Vec<NodeSpec>,
-    /// Triggers, checked for their shape only.
+    /// Triggers, checked against their types where those are known.
     pub triggers: Vec<TriggerSpec>,
     /// Canonical JSON of the workflow: params filled in, secrets by name, paths as written, addresses without
     /// credentials, and without settings that change no pixel.
@@ -105,8 +106,11 @@ pub struct TriggerSpec {
     pub name: String,
     /// Name of its type, like `stac.poll`.
     pub uses: String,
-    /// Its settings.
+    /// Its settings as they may be shown: secrets by name, addresses without what opens them.
     pub with: Value,
+    /// Its settings as the service uses them. May hold secrets: never print or store this.
+    #[serde(skip)]
+    pub settings: Value,
 }
 
 impl Spec {
@@ -123,7 +127,17 @@ impl Spec {
     /// Puts a fault that a node found while planning at its place in the file, by the fault's `node` and
     /// `pointer`. A pointer that the file does not hold (a default) falls back to what encloses it.
     pub fn locate(&self, fault: Fault) -> Fault {
-        let Some(places) = fault.node.as_ref().and_then(|node| self.places.get(node)) else { return fault };
+        let Some(node) = fault.node.clone() else { return fault };
+        self.locate_below(&node, fault)
+    }
+
+    /// Puts a fault about a trigger at its place in the file, by the fault's `pointer` below the trigger's `with`.
+    pub fn locate_trigger(&self, trigger: &str, fault: Fault) -> Fault {
+        self.locate_below(&trigger_key(trigger), fault.trigger(trigger))
+    }
+
+    fn locate_below(&self, key: &str, fault: Fault) -> Fault {
+        let Some(places) = self.places.get(key) else { return fault };
         let mut pointer = fault.pointer.as_deref().unwrap_or_default();
         loop {
             if let Some(span) = places.get(pointer) {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    node_type::{NodeType, NodeTypes},
+    node_type::{NodeType, NodeTypes, TriggerType},
     param::PARAM_TYPES,
 };
 
@@ -13,9 +13,12 @@ impl NodeTypes {
         let mut definitions = Map::new();
         definitions.insert("reference".to_owned(), reference());
         definitions.insert("param".to_owned(), param());
-        definitions.insert("trigger".to_owned(), trigger());
+        definitions.insert("trigger".to_owned(), self.trigger_schema());
         for kind in self.iter() {
-            settings(kind, &mut definitions);
+            settings(&kind.name, &kind.settings, &mut definitions);
+        }
+        for kind in self.triggers() {
+            settings(&trigger_definition(&kind.name), &kind.settings, &mut definitions);
         }
         definitions.insert("node".to_owned(), self.node());
         let named = |target: &str| {
@@ -48,6 +51,32 @@ impl NodeTypes {
             },
             "$defs": definitions,
         })
+    }
+
+    fn trigger_schema(&self) -> Json {
+        let docs = |kind: &TriggerType| json!({"const": kind.name, "description": kind.summary});
+        let with = |kind: &TriggerType| {
+            let target = format!("#/$defs/{}", trigger_definition(&kind.name).replace(' ', "%20"));
+            json!({
+                "if": {"required": ["uses"], "properties": {"uses": {"const": kind.name}}},
+                "then": {"properties": {"with": {"$ref": target}}},
+            })
+        };
+        let known: Vec<Json> = self.triggers().map(docs).collect();
+        let uses = if known.is_empty() { json!({"type": "string"}) } else { json!({"oneOf": known}) };
+        let mut schema = json!({
+            "type": "object",
+            "required": ["uses"],
+            "additionalProperties": false,
+            "properties": {
+                "uses": uses,
+                "with": {"type": ["object", "null"], "description": "Settings of the trigger."},
+                "doc": {"type": "string", "description": "What the trigger is for."},
+            },
+            "allOf": self.triggers().map(with).chain([json!({})]).collect::<Vec<_>>(),
+        });
+        schema["properties"]["uses"]["description"] = json!("Type of the trigger.");
+        schema
     }
 
     fn node(&self) -> Json {
@@ -109,30 +138,22 @@ fn param() -> Json {
     })
 }
 
-fn trigger() -> Json {
-    json!({
-        "type": "object",
-        "required": ["uses"],
-        "additionalProperties": false,
-        "properties": {
-            "uses": {"type": "string", "description": "Type of the trigger."},
-            "with": {"type": ["object", "null"], "description": "Settings of the trigger."},
-            "doc": {"type": "string"},
-        },
-    })
+/// Under what name the settings of a trigger stand among the definitions: nodes may have the same.
+fn trigger_definition(name: &str) -> String {
+    format!("trigger {name}")
 }
 
-/// Adds the schema of a node's settings, and the definitions below it under the node's name.
-fn settings(kind: &NodeType, definitions: &mut Map<String, Json>) {
-    let mut schema = kind.settings.clone();
-    let prefix = format!("#/$defs/{}/$defs/", kind.name);
+/// Adds the schema of settings, and the definitions below it under their name.
+fn settings(name: &str, schema: &Json, definitions: &mut Map<String, Json>) {
+    let mut schema = schema.clone();
+    let prefix = format!("#/$defs/{}/$defs/", name.replace(' ', "%20"));
     rename(&mut schema, &prefix);
     refer(&mut schema);
     if let Some(fields) = schema.as_object_mut() {
         fields.remove("$schema");
         fields.remove("title");
     }
-    definitions.insert(kind.name.clone(), schema);
+    definitions.insert(name.to_owned(), schema);
 }
 
 /// References of the node's schema to its own definitions, seen from the root of the whole schema.

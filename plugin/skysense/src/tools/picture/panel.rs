@@ -265,7 +265,7 @@ fn percentiles(bands: &[Pixels]) -> (f32, f32) {
 }
 
 /// A colour for a class without one: hues apart by the golden ratio.
-fn hue(value: u8) -> [u8; 3] {
+pub(crate) fn hue(value: u8) -> [u8; 3] {
     let turn = (f32::from(value) * 0.618_034).fract() * 6.0;
     let rise = |offset: f32| {
         let t = (turn + offset) % 6.0;

@@ -1,5 +1,7 @@
 //! One raster of an output: how blended values become stored numbers, and what the file says about them.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_edges::{ClassFacts, MapFacts};
@@ -18,7 +20,7 @@ const NO_FEATURE: i16 = i16::MIN;
 /// What is written of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Output {
+pub enum Output {
     /// The class of the highest probability.
     Class,
     /// The probability of each class, one band for each.
@@ -32,7 +34,7 @@ pub(crate) enum Output {
 /// Type in which features are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum FeatureType {
+pub enum FeatureType {
     /// As they are.
     #[default]
     Float32,
@@ -41,25 +43,55 @@ pub(crate) enum FeatureType {
 }
 
 /// One raster of an output.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Layer {
-    /// See [`Output::Class`]: pixel values of the classes, and the value of no data.
-    Class { classes: Vec<ClassFacts>, nodata: u8 },
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "layer")]
+pub enum Layer {
+    /// See [`Output::Class`].
+    Class {
+        /// The classes, in the order of the channels.
+        classes: Vec<ClassFacts>,
+        /// Value of pixels without data.
+        nodata: u8,
+    },
     /// See [`Output::Probability`].
-    Probability { classes: Vec<ClassFacts> },
+    Probability {
+        /// The classes, in the order of the channels.
+        classes: Vec<ClassFacts>,
+    },
     /// See [`Output::Entropy`].
     Entropy,
     /// See [`Output::Value`].
-    Value { name: String, unit: String },
+    Value {
+        /// Of the quantity.
+        name: String,
+        /// Empty where there is none.
+        unit: String,
+    },
     /// Feature maps.
-    Features { channels: usize, dtype: FeatureType },
+    Features {
+        /// How many.
+        channels: usize,
+        /// How they are stored.
+        dtype: FeatureType,
+    },
+}
+
+/// Pixels as they are stored, `[band, height, width]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    /// Bytes.
+    U8(Vec<u8>),
+    /// 16 bits, signed.
+    I16(Vec<i16>),
+    /// 32 bits, floating point.
+    F32(Vec<f32>),
 }
 
 /// The layers of an edge: those asked for of a prediction, or the features.
 ///
 /// # Errors
 /// In words: no value is left for pixels without data, or an output that the task does not give.
-pub(crate) fn layers(
+pub fn layers(
     facts: &MapFacts,
     outputs: Option<&[Output]>,
     dtype: FeatureType,
@@ -99,7 +131,7 @@ pub(crate) fn layers(
 
 impl Layer {
     /// Key of the asset, and stem of the file.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Class { .. } => "class",
             Self::Probability { .. } => "probability",
@@ -110,7 +142,7 @@ impl Layer {
     }
 
     /// A title for people.
-    pub(crate) fn title(&self) -> &'static str {
+    pub fn title(&self) -> &'static str {
         match self {
             Self::Class { .. } => "Class of the highest probability",
             Self::Probability { .. } => "Probability of each class",
@@ -121,7 +153,7 @@ impl Layer {
     }
 
     /// Bytes of a stored pixel, over all bands.
-    pub(crate) fn pixel_bytes(&self) -> usize {
+    pub fn pixel_bytes(&self) -> usize {
         match self {
             Self::Class { .. } | Self::Entropy => 1,
             Self::Probability { classes } => classes.len(),
@@ -132,7 +164,7 @@ impl Layer {
     }
 
     /// What the file is.
-    pub(crate) fn spec(&self, geobox: GeoBox) -> CogSpec {
+    pub fn spec(&self, geobox: GeoBox) -> CogSpec {
         let step = 1.0 / STEPS;
         let quantised = |name: String, description: String| BandSpec {
             description: Some(description),
@@ -191,32 +223,48 @@ impl Layer {
         }
     }
 
-    /// Encodes finished rows and appends them to the file.
-    ///
-    /// # Errors
-    /// A full disk, or rows that do not follow the last ones.
-    pub(crate) fn write(&self, writer: &mut CogWriter, rows: &Rows) -> Result<()> {
+    /// Channels of a map that a band is made of, of `channels` in all.
+    pub fn channels_of(&self, band: usize, channels: usize) -> Range<usize> {
+        match self {
+            Self::Class { .. } | Self::Entropy => 0..channels,
+            Self::Probability { .. } | Self::Value { .. } | Self::Features { .. } => band..band + 1,
+        }
+    }
+
+    /// Blended values as they are stored: of all channels, or of those of one band.
+    pub fn store(&self, rows: &Rows) -> Stored {
         let area = rows.width * rows.height;
         let channels = rows.values.len() / area.max(1);
         let pixel = |p: usize| (0..channels).map(move |c| rows.values[c * area + p]);
-        let bytes = |encode: &dyn Fn(usize) -> u8, nodata: u8| -> Vec<u8> {
-            (0..area).map(|p| if rows.valid[p] == 0 { nodata } else { encode(p) }).collect()
+        let bytes = |encode: &dyn Fn(usize) -> u8, nodata: u8| -> Stored {
+            Stored::U8((0..area).map(|p| if rows.valid[p] == 0 { nodata } else { encode(p) }).collect())
         };
         match self {
-            Self::Class { classes, nodata } => writer.write_rows(
-                rows.y,
-                &bytes(&|p| classes.get(highest(pixel(p))).map_or(*nodata, |class| class.value), *nodata),
-            ),
-            Self::Entropy => writer.write_rows(rows.y, &bytes(&|p| quantise(entropy(pixel(p), channels)), NODATA)),
-            Self::Probability { .. } => writer.write_rows(rows.y, &stored(rows, NODATA, quantise)),
+            Self::Class { classes, nodata } => {
+                bytes(&|p| classes.get(highest(pixel(p))).map_or(*nodata, |class| class.value), *nodata)
+            }
+            Self::Entropy => bytes(&|p| quantise(entropy(pixel(p), channels)), NODATA),
+            Self::Probability { .. } => Stored::U8(stored(rows, NODATA, quantise)),
             Self::Value { .. } | Self::Features { dtype: FeatureType::Float32, .. } => {
-                writer.write_rows(rows.y, &stored(rows, f32::NAN, |value| value))
+                Stored::F32(stored(rows, f32::NAN, |value| value))
             }
             Self::Features { dtype: FeatureType::Int16, .. } => {
                 let limit = f64::from(i16::MAX);
                 let store = |value: f32| (f64::from(value) * FEATURE_STEPS).round().clamp(-limit, limit) as i16;
-                writer.write_rows(rows.y, &stored(rows, NO_FEATURE, store))
+                Stored::I16(stored(rows, NO_FEATURE, store))
             }
+        }
+    }
+
+    /// Encodes finished rows and appends them to the file.
+    ///
+    /// # Errors
+    /// A full disk, or rows that do not follow the last ones.
+    pub fn write(&self, writer: &mut CogWriter, rows: &Rows) -> Result<()> {
+        match self.store(rows) {
+            Stored::U8(pixels) => writer.write_rows(rows.y, &pixels),
+            Stored::I16(pixels) => writer.write_rows(rows.y, &pixels),
+            Stored::F32(pixels) => writer.write_rows(rows.y, &pixels),
         }
     }
 }

@@ -1,0 +1,12 @@
+//! How good maps are, held against labels: what `skysense.evaluate` counts and tells.
+
+mod count;
+mod page;
+mod record;
+mod svg;
+mod worst;
+
+pub(crate) use count::Counts;
+pub(crate) use page::page;
+pub(crate) use record::{Evaluation, Of};
+pub(crate) use worst::{Shown, Worst};

@@ -1,0 +1,14 @@
+//! `skysense serve` and `skysense trigger`, as processes that are started, asked, killed and started again.
+
+#[path = "../command/mod.rs"]
+mod command;
+
+mod api;
+mod arrivals;
+mod bench;
+mod client;
+mod ending;
+mod hooks;
+mod kills;
+mod poll;
+mod stac;

@@ -1,0 +1,112 @@
+//! What a run is given: values for its params, made of the events that it is about.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{Result, Run, ServeError, Store, StoredEvent, child::RunHome, ids, workflows::Workflow};
+
+/// Params of a run, and the folder for what it writes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Material {
+    pub(crate) params: Vec<(String, String)>,
+    /// A folder that is this run's alone; what an attempt left there may be removed.
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Writes what a run is given into its home.
+pub(crate) fn prepare(
+    store: &Store,
+    workflow: &Workflow,
+    run: &Run,
+    home: &RunHome,
+    results: &Path,
+) -> Result<Material> {
+    let given = run.params.iter().map(|(name, value)| (name.clone(), param_text(value)));
+    let mut params: Vec<(String, String)> = given.collect();
+    let Some(name) = &run.trigger else { return Ok(Material { params, out: None }) };
+    let missing = || ServeError::missing("trigger", format!("{}/{name}", workflow.name));
+    let rule = &workflow.trigger(name).ok_or_else(missing)?.run;
+    let events = store.events_of((&run.workflow, name, &run.key), run.generation)?;
+    home.make()?;
+    if let Some(param) = &rule.items {
+        let features: Vec<&Value> = events.iter().map(|event| &event.payload).collect();
+        write_whole(&home.items(), &json!({"type": "FeatureCollection", "features": features}).to_string())?;
+        params.push((param.clone(), home.items().display().to_string()));
+    }
+    if let (Some(param), Some(file)) = (&rule.file, events.iter().find_map(|event| event.payload["file"].as_str())) {
+        params.push((param.clone(), file.to_owned()));
+    }
+    let out = results.join(&run.workflow).join(folder_name(&run.key, run.generation));
+    if let Some(param) = &rule.out {
+        params.push((param.clone(), format!("{}/", out.display())));
+    }
+    if let (Some(param), Some(period)) = (&rule.period, period(&events)) {
+        params.push((param.clone(), period));
+    }
+    if let Some(param) = &rule.key {
+        params.push((param.clone(), run.key.clone()));
+    }
+    params.extend(rule.params.iter().map(|(name, value)| (name.clone(), param_text(value))));
+    Ok(Material { params, out: rule.out.is_some().then_some(out) })
+}
+
+/// A value as `-p` takes it.
+pub(crate) fn param_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(param_text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// First and last moment of all events.
+fn period(events: &[StoredEvent]) -> Option<String> {
+    let start = events.iter().filter_map(|event| Some(&event.interval.as_ref()?.0)).min()?;
+    let end = events.iter().filter_map(|event| Some(&event.interval.as_ref()?.1)).max()?;
+    Some(if start == end { start.clone() } else { format!("{start}/{end}") })
+}
+
+/// The name of a folder for a group: readable, one for each key, and safe whatever the key holds.
+pub(crate) fn folder_name(key: &str, generation: i64) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut name: String = key.chars().take(80).map(|c| if safe(c) { c } else { '-' }).collect();
+    if name != key || name.starts_with('.') || name.is_empty() {
+        name = format!("{}-{}", name.trim_start_matches('.'), &ids::id(&["key", key])[..8]);
+    }
+    if generation > 1 { format!("{name}~{generation}") } else { name }
+}
+
+/// Writes a file that is there whole or not at all.
+fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let part = path.with_extension("part");
+    std::fs::write(&part, text).map_err(|error| ServeError::file("write", &part, error))?;
+    std::fs::rename(&part, path).map_err(|error| ServeError::file("write", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_safe_and_of_one_key_alone() {
+        assert_eq!(folder_name("2021-W07", 1), "2021-W07");
+        assert_eq!(folder_name("2021-W07", 3), "2021-W07~3");
+        let names: Vec<String> =
+            ["a/b", "a-b", "a b", "..", "", "../../etc", ".hidden"].iter().map(|key| folder_name(key, 1)).collect();
+        for (at, name) in names.iter().enumerate() {
+            assert!(!name.contains('/') && !name.starts_with('.') && !name.is_empty(), "{name}");
+            assert!(!names[..at].contains(name), "{name}");
+        }
+        assert!(folder_name(&"x".repeat(500), 1).len() < 100);
+    }
+
+    #[test]
+    fn values_are_written_as_the_command_line_takes_them() {
+        for (value, expected) in
+            [(json!("a"), "a"), (json!(5), "5"), (json!(true), "true"), (json!([5, 45.5, 6, 46]), "5,45.5,6,46")]
+        {
+            assert_eq!(param_text(&value), expected);
+        }
+    }
+}
