@@ -266,7 +266,9 @@ fn the_plan_of_the_papers_run_says_what_it_takes_and_what_that_rests_on() {
     for name in ["sample_storage", "places_read", "gradients_sent", "device_memory", "device_days", "wall_days"] {
         assert!(cost(name).chars().any(|letter| ('1'..='9').contains(&letter)), "{plan}");
     }
-    for assumption in ["120 TFLOP/s a device, 80 devices", "3 places a device", "of gradients a step", "MiB a place"] {
+    for assumption in
+        ["120 TFLOP/s a device, 80 devices", "3 places a device, in 3 rounds", "of gradients a step", "MiB a place"]
+    {
         assert!(plan.contains(assumption), "{assumption}: {plan}");
     }
     let refused = with_examples(&["run", &file]).exits(1);

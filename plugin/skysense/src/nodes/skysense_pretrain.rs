@@ -376,7 +376,7 @@ fn assumptions(cost: &PretrainCost, Assumed { tflops, devices }: Assumed, config
     );
     decide(
         "device memory",
-        format!("{share} places a device, {} rounds", config.accumulate),
+        format!("{share} places a device, in {} rounds", config.accumulate),
         "weights of both networks, gradients and moments in single precision on every device, and the activations of its \
          share of a batch; nothing is sharded",
     );

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use skysense_catalog::{Http, Interval, Item, SearchRequest, format_datetime, parse_datetime, search};
+use skysense_catalog::{
+    CatalogError, Http, Interval, Item, SearchOutcome, SearchRequest, format_datetime, parse_datetime, search,
+};
 
 use super::{
     Found, Kind, Look, Looking, Problem, RunRule, Source, Trigger, duration::Span, group::Group, select::Select,
@@ -15,6 +17,8 @@ use crate::Millis;
 
 /// Looks in a row that do not move on because something could not be read; then it moves on without it.
 const MOST_HELD: u32 = 8;
+
+const DAY: Millis = 86_400_000;
 
 /// By which time of an item news are told from what is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -140,19 +144,12 @@ impl Source for Poll {
         let held = at.cursor.and_then(|cursor| cursor.get("held")?.as_u64()).unwrap_or(0) as u32;
         let overlap = chrono::Duration::milliseconds(self.overlap);
         let start = cursor.and_then(|at| at.checked_sub_signed(overlap)).or(self.since);
-        let mut request = match (start, self.by) {
-            (None, _) => at.select.request(&self.href, None, None)?,
-            (Some(start), By::Datetime) => {
-                at.select.request(&self.href, Some(&Interval { start: Some(start), end: None }), None)?
-            }
-            (Some(start), by) => {
-                let name = by.property();
-                let filter = format!("{name} >= TIMESTAMP('{}') OR {name} IS NULL", format_datetime(start));
-                at.select.request(&self.href, None, Some(&filter))?
-            }
-        };
-        request.http = self.http.clone();
-        let outcome = search(&request, at.stop).map_err(|error| error.to_string())?;
+        let number = |name: &str| at.cursor.and_then(|cursor| cursor.get(name)?.as_i64()).unwrap_or(0);
+        let (known, since) = (number("way") as usize, number("way_since"));
+        // A server that failed for another reason is asked well again, a day later.
+        let first = if at.now.saturating_sub(since) < DAY { known } else { 0 };
+        let (outcome, way) = self.ask(start, first, at)?;
+        let since = if way == known && first == known { since } else { at.now };
         let latest = outcome.items.iter().filter_map(|item| self.time(item)).max();
         // Of a date far ahead no later look would see anything: news are never older than now.
         let now = DateTime::from_timestamp_millis(at.now).unwrap_or_default();
@@ -164,7 +161,7 @@ impl Source for Poll {
         let moved = moved.map(format_datetime);
         Ok(Look {
             found: outcome.items.into_iter().map(|item| Found::Item(Box::new(item))).collect(),
-            cursor: Some(json!({"at": moved, "held": held})),
+            cursor: Some(json!({"at": moved, "held": held, "way": way, "way_since": since})),
             skipped,
         })
     }
@@ -181,7 +178,63 @@ impl Source for Poll {
     }
 }
 
+/// How a server is asked for news: in the ways of CQL2 that servers take `updated` in, and last without.
+const WAYS: [Way; 3] = [Way::Moment, Way::Text, Way::All];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As a moment, which is what it is.
+    Moment,
+    /// As text, for servers that know no type of it and fail where it meets a moment.
+    Text,
+    /// Not at all: what is known already is known by its content.
+    All,
+}
+
 impl Poll {
+    /// Asks for what is not older than a moment, first in the way that did before; gives the one that did now.
+    fn ask(
+        &self,
+        start: Option<DateTime<Utc>>,
+        first: usize,
+        at: &Looking<'_>,
+    ) -> Result<(SearchOutcome, usize), String> {
+        let mut refusal = String::new();
+        for (number, way) in WAYS.into_iter().enumerate().skip(first.min(WAYS.len() - 1)) {
+            let mut request = self.request(start, way, at)?;
+            request.http = self.http.clone();
+            let asks_all = start.is_none() || self.by == By::Datetime || way == Way::All;
+            match search(&request, at.stop) {
+                Ok(outcome) => return Ok((outcome, if start.is_none() { first } else { number })),
+                // The server understood that something was asked for, and not what.
+                Err(error @ CatalogError::Http { status: Some(400 | 404 | 405 | 422 | 500 | 501), .. })
+                    if !asks_all =>
+                {
+                    tracing::debug!("asking in another way: {error}");
+                    refusal = error.to_string();
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Err(refusal)
+    }
+
+    fn request(&self, start: Option<DateTime<Utc>>, way: Way, at: &Looking<'_>) -> Result<SearchRequest, String> {
+        let Some(start) = start else { return at.select.request(&self.href, None, None) };
+        if self.by == By::Datetime {
+            return at.select.request(&self.href, Some(&Interval { start: Some(start), end: None }), None);
+        }
+        let name = self.by.property();
+        // Texts are compared letter by letter: a whole second before, so that parts of a second do not matter.
+        let before = start - chrono::Duration::seconds(1);
+        let filter = match way {
+            Way::Moment => Some(format!("{name} >= TIMESTAMP('{}') OR {name} IS NULL", format_datetime(start))),
+            Way::Text => Some(format!("{name} >= '{}' OR {name} IS NULL", before.format("%Y-%m-%dT%H:%M:%SZ"))),
+            Way::All => None,
+        };
+        at.select.request(&self.href, None, filter.as_deref())
+    }
+
     /// The time of an item that news are told by.
     fn time(&self, item: &Item) -> Option<DateTime<Utc>> {
         match self.by {
