@@ -39,7 +39,8 @@ is trained. A run that was killed goes on from its checkpoint to the same weight
 `segmentation`: a class for each pixel. `regression`: a number for each pixel, of a raster of numbers. `classification`: \
 one class for each chip, the commonest of its labelled pixels; `multi_label`: any classes, those that have `chip_share` of \
 them. `change`: a class for each pixel from chips of two times, of which the lowest value means no change; the port \
-`before` brings the earlier ones.
+`before` brings the earlier ones. `detection`, `oriented_detection`: objects as upright or rotated boxes on high-resolution \
+chips, from files of objects (GeoJSON and other vector layers, COCO JSON, DOTA text; docs/DETECTION.md).
 
 ## Columns
 In: `chip`, for change those of an earlier time too, and `item` with the labels. Out: `model`, one row.
