@@ -28,6 +28,8 @@ pub enum Kind {
     Feature,
     /// Probabilities.
     Prediction,
+    /// Objects that were found.
+    Object,
     /// Rasters that were written.
     Raster,
     /// Model packages.
@@ -40,7 +42,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds in the order of the flow.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Item,
         Self::Source,
         Self::Chip,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Sample,
         Self::Feature,
         Self::Prediction,
+        Self::Object,
         Self::Raster,
         Self::Model,
         Self::Dataset,
@@ -64,6 +67,7 @@ impl Kind {
             Self::Sample => "sample",
             Self::Feature => "feature",
             Self::Prediction => "prediction",
+            Self::Object => "object",
             Self::Raster => "raster",
             Self::Model => "model",
             Self::Dataset => "dataset",

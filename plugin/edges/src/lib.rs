@@ -9,6 +9,7 @@
 //! | `sample` | aligned pixels of all modalities at one place, on a grid of its own | [`SampleBatch`] | [`SampleBuilder`] |
 //! | `feature` | the encoder's map of a chip | [`MapBatch`] | [`MapBuilder`] |
 //! | `prediction` | the head's probabilities of a chip | [`MapBatch`] | [`MapBuilder`] |
+//! | `object` | an object that was found, as an outline on the map | [`ObjectBatch`] | [`ObjectBuilder`] |
 //! | `raster` | a raster that was written, with its STAC item | [`RasterBatch`] | [`RasterBuilder`] |
 //! | `model` | a model package | [`ModelBatch`] | [`ModelBuilder`] |
 //! | `dataset` | a folder of training shards | [`DatasetBatch`] | [`DatasetBuilder`] |
@@ -19,7 +20,7 @@
 //! `[time, band, height, width]`; a reader hands out slices of the Arrow buffer and copies nothing.
 //! A reader validates a batch fully before it gives a value: batches may come from other people's plugins.
 //! Beside its schema an edge has *facts* (JSON, known before any pixel): [`ItemFacts`], [`LocationFacts`], [`ChipFacts`],
-//! [`SampleFacts`], [`MapFacts`], [`DatasetFacts`].
+//! [`SampleFacts`], [`MapFacts`], [`ObjectFacts`], [`DatasetFacts`].
 
 mod check;
 mod chip;
@@ -36,6 +37,7 @@ mod map;
 mod metric;
 mod modality;
 mod model;
+mod object;
 mod pixels;
 mod prediction;
 mod raster;
@@ -61,6 +63,7 @@ pub use map::{MapBatch, MapBuilder, MapRow};
 pub use metric::{MetricBatch, MetricBuilder, MetricRow, metric_schema};
 pub use modality::{ChipModality, MODALITIES};
 pub use model::{ModelBatch, ModelBuilder, model_schema};
+pub use object::{ObjectBatch, ObjectBuilder, ObjectFacts, ObjectRow, object_schema};
 pub use pixels::{Dtype, Pixels, PixelsRef};
 pub use prediction::prediction_schema;
 pub use raster::{RasterBatch, RasterBuilder, RasterRow, raster_schema};

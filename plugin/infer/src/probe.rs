@@ -8,7 +8,7 @@ use safetensors::{Dtype as Stored, SafeTensors};
 use serde::Serialize;
 use skysense_contract::{Contract, Dtype, Modality, Package, sha256_bytes};
 
-use crate::model::Keep;
+use crate::model::{Keep, Record, is_detector, probe_detector};
 use crate::runtime::Runtime;
 use crate::{
     ChipInput, Device, InferError, Maps, Model, OPTIMISATION, Options, Pixel, Pixels, ProbeRule, Series, cache_folder,
@@ -58,6 +58,9 @@ pub(crate) fn run(
     options: &Options,
     keep: Keep,
 ) -> Result<ProbeReport, InferError> {
+    if is_detector(package) {
+        return probe_detector(package, runtime, device, options);
+    }
     let (model, batch) = model(package, runtime, device, options, keep)?;
     held(&model, &batch)
 }
@@ -79,7 +82,7 @@ pub(crate) fn model(
 pub(crate) fn held(model: &Model, batch: &Batch) -> Result<ProbeReport, InferError> {
     let package = model.package();
     let found = last(model, batch)?;
-    compare(model, &found.values, batch.output(package)?)
+    compare(package, model.record(), &found.values, batch.output(package)?)
 }
 
 /// What the last graph gives for a batch.
@@ -91,8 +94,13 @@ pub(crate) fn last(model: &Model, batch: &Batch) -> Result<Maps, InferError> {
     }
 }
 
-fn compare(model: &Model, found: &[f32], expected: &[f32]) -> Result<ProbeReport, InferError> {
-    let (package, record) = (model.package(), model.record());
+/// Holds what a model gave against what it must give.
+pub(crate) fn compare(
+    package: &Package,
+    record: &Record,
+    found: &[f32],
+    expected: &[f32],
+) -> Result<ProbeReport, InferError> {
     let contract = package.contract();
     if found.len() != expected.len() {
         let message = format!("output has {} values, the model gives {}", expected.len(), found.len());

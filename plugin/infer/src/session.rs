@@ -187,6 +187,22 @@ impl Graph {
         Ok(values.to_vec())
     }
 
+    /// Runs the graph and gives all its outputs by name.
+    pub(crate) fn run_all(
+        &mut self,
+        inputs: Vec<(&'static str, SessionInputValue<'_>)>,
+    ) -> Result<BTreeMap<String, Vec<f32>>, InferError> {
+        let module = self.module;
+        let run = |error: ort::Error| InferError::Run { module, message: error.to_string() };
+        let outputs = self.session.run(inputs).map_err(run)?;
+        let mut given = BTreeMap::new();
+        for (name, value) in outputs.iter() {
+            let (_, values) = value.try_extract_tensor::<f32>().map_err(run)?;
+            given.insert(name.to_owned(), values.to_vec());
+        }
+        Ok(given)
+    }
+
     /// What further outputs have shown since the graph was loaded.
     pub(crate) fn ranges(&self) -> &BTreeMap<String, [f32; 2]> {
         &self.ranges

@@ -12,6 +12,9 @@
 //! | `skysense.reduce` | `chip` | `model` | `nodes/skysense_reduce.rs`, `reduction.rs` |
 //! | `skysense.embed` | `chip`, `model` | `feature` | `nodes/skysense_embed.rs`, `apply` |
 //! | `skysense.segment` | `chip`, `model` | `prediction` | `nodes/skysense_segment.rs`, `apply` |
+//! | `skysense.detect` | `chip`, `model` | `object` | `nodes/skysense_detect.rs`, `apply` |
+//! | `objects.evaluate` | `object`, `item` (labels) | `metric` | `nodes/objects_evaluate.rs`, `training` |
+//! | `objects.write` | `object`, `model` | `raster` | `nodes/objects_write.rs`, `maps` |
 //! | `stac.write` | `prediction` or `feature`, `model` | `raster` | `nodes/stac_write.rs`, `maps` |
 //!
 //! A node is one file in the order doc, settings, plan, run; what several nodes share, or what is too much
@@ -27,6 +30,7 @@ mod errors;
 mod evaluate;
 mod maps;
 mod nodes;
+mod objects;
 mod plots;
 mod reduction;
 mod samples;

@@ -2,10 +2,13 @@
 
 mod data_write;
 mod metrics_read;
+mod objects_evaluate;
+mod objects_write;
 pub(crate) mod raster_chips;
 mod raster_files;
 mod raster_samples;
 mod sample_locations;
+mod skysense_detect;
 mod skysense_distill;
 mod skysense_embed;
 mod skysense_evaluate;
@@ -32,7 +35,10 @@ pub const NODES: &[NodeEntry] = &[
     node::<skysense_distill::SkysenseDistill>(),
     node::<skysense_embed::SkysenseEmbed>(),
     node::<skysense_segment::SkysenseSegment>(),
+    node::<skysense_detect::SkysenseDetect>(),
     node::<skysense_evaluate::SkysenseEvaluate>(),
     node::<metrics_read::MetricsRead>(),
     node::<stac_write::StacWrite>(),
+    node::<objects_evaluate::ObjectsEvaluate>(),
+    node::<objects_write::ObjectsWrite>(),
 ];

@@ -5,6 +5,7 @@ use crate::ground::Looks;
 use crate::landscape::{Ground, Landscape};
 use crate::layout::Placement;
 use crate::noise::{hash, nearest, smooth, unit, unit_of};
+use crate::objects::Object;
 
 /// Width of the grass strip around fields in metres.
 const MARGIN: f64 = 1.4;
@@ -15,6 +16,8 @@ pub(crate) struct Flight<'a> {
     pub(crate) seed: u64,
     pub(crate) day: f64,
     pub(crate) moisture: f64,
+    /// What stands on the ground.
+    pub(crate) objects: &'a [Object],
 }
 
 impl Flight<'_> {
@@ -23,7 +26,15 @@ impl Flight<'_> {
         let mut looks = Looks::new(self.day, self.moisture);
         let places = placement.row(row as i64);
         let mut bands = [Vec::with_capacity(width), Vec::with_capacity(width), Vec::with_capacity(width)];
+        let near: Vec<&Object> = self.objects.iter().filter(|object| object.meets_row(places[1].1)).collect();
         for (column, &(x, y)) in places[1..=width].iter().enumerate() {
+            let grain = 1.0 + 0.05 * (unit(hash(self.seed ^ 0xf11e, column as i64, row as i64)) - 0.5);
+            if let Some(roof) = near.iter().find_map(|object| object.roof((x, y))) {
+                for (values, shown) in bands.iter_mut().zip(roof) {
+                    values.push((shown * grain).clamp(0.0, 255.0).round() as u8);
+                }
+                continue;
+            }
             let mut ground = self.landscape.at(x, y);
             let field =
                 matches!(ground.material, Material::Wheat | Material::Maize | Material::Rapeseed | Material::Beet);
@@ -32,7 +43,6 @@ impl Flight<'_> {
             }
             let (light, patchy) = self.detail(&ground, x, y);
             let reflectance = looks.of(&ground).reflectance(patchy);
-            let grain = 1.0 + 0.05 * (unit(hash(self.seed ^ 0xf11e, column as i64, row as i64)) - 0.5);
             for (values, band) in bands.iter_mut().zip([2, 1, 0]) {
                 // A display stretch as orthophotos have: 30 % reflectance is white, dark tones are lifted.
                 let shown = (reflectance[band] * light * grain / 0.30).clamp(0.0, 1.0).powf(0.6);

@@ -43,6 +43,14 @@ impl Folder {
         Ok(folder.join(format!("{asset}.tif")))
     }
 
+    /// Writes a text beside an item.
+    pub(crate) fn text(&mut self, collection: &str, item: &str, name: &str, text: &str) -> Result<()> {
+        let folder = self.partial.join(collection).join(item);
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(io(&path))
+    }
+
     /// Writes an item.
     pub(crate) fn item(&mut self, collection: &'static str, id: &str, item: &Value) -> Result<()> {
         self.json(&format!("{collection}/{id}/{id}.json"), item)?;

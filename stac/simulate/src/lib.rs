@@ -22,6 +22,7 @@ mod ground;
 mod landscape;
 mod layout;
 mod noise;
+mod objects;
 mod optical;
 mod phenology;
 mod radar;

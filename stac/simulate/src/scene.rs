@@ -13,6 +13,7 @@ use crate::ground::{BLOCK, Looks, Spot, spots};
 use crate::landscape::Landscape;
 use crate::layout::{Granule, Layout, Placement, days, moisture};
 use crate::noise::hash;
+use crate::objects::{coco, dota, geojson, objects};
 use crate::optical::AT_10_M;
 use crate::signature::BANDS;
 use crate::sky::{Sky, Sun, cloud_shares};
@@ -272,11 +273,13 @@ impl Studio<'_> {
         let day = 160.clamp(self.spec.season[0], self.spec.season[1]);
         let when = self.moment(day, 11.5);
         let name = format!("AERIAL_SIM_{}", when.format("%Y%m%d"));
+        let placed = objects(self.spec.objects, self.spec.seed, geobox)?;
         let flight = aerial::Flight {
             landscape: self.landscape,
             seed: self.spec.seed,
             day: f64::from(day),
             moisture: moisture(self.spec.seed, day),
+            objects: &placed,
         };
         let path = self.folder.raster(stac::AERIAL, &name, "image")?;
         let mut writer = Raster::create(&path, geobox, &["red", "green", "blue"], DType::UInt8, None, Content::Values)?;
@@ -303,7 +306,17 @@ impl Studio<'_> {
         }
         writer.finish()?;
         let place = Place::of(geobox)?;
-        self.folder.item(stac::AERIAL, &name, &stac::aerial_item(&place, &name, &stamp(when)))
+        self.folder.item(stac::AERIAL, &name, &stac::aerial_item(&place, &name, &stamp(when)))?;
+        if placed.is_empty() {
+            return Ok(());
+        }
+        let own = format!("OBJECTS_SIM_{}", self.spec.year);
+        let write = |folder: &mut Folder, file: &str, text: String| folder.text(stac::OBJECTS, &own, file, &text);
+        write(self.folder, "objects.geojson", format!("{:#}\n", geojson(&placed, self.layout.zone)))?;
+        let coco = coco(&placed, geobox, &format!("{name}/image.tif"))?;
+        write(self.folder, "coco.json", format!("{coco:#}\n"))?;
+        write(self.folder, &format!("{name}.txt"), dota(&placed, geobox)?)?;
+        self.folder.item(stac::OBJECTS, &own, &stac::objects_item(&place, &own, &name, &stamp(when)))
     }
 
     fn labels(&mut self) -> Result<Vec<ClassReport>> {

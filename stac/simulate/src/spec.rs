@@ -36,6 +36,9 @@ pub struct SceneSpec {
     /// High-resolution RGB at 0.3125 m over this many 10 m pixels in the middle of the scene; 0 for none.
     #[schemars(range(min = 0, max = 512))]
     pub hr: usize,
+    /// Greenhouses and halls on the high-resolution image, with their true outlines; 0 for none.
+    #[schemars(range(min = 0, max = 10000))]
+    pub objects: usize,
     /// Names of the classes that may occur; empty for all. At least one must be a forest, grassland or crop.
     pub classes: Vec<String>,
     /// Longitude and latitude of the middle of the scene. With two zones the longitude moves to the nearest zone border.
@@ -63,6 +66,7 @@ impl Default for SceneSpec {
             zones: 1,
             granules: 1,
             hr: 0,
+            objects: 0,
             classes: Vec::new(),
             center: [14.6, 48.2],
             changed: 0.0,
@@ -88,6 +92,10 @@ impl SceneSpec {
         within("zones", self.zones, 1, 2)?;
         within("granules", self.granules, 1, 16)?;
         within("hr", self.hr, 0, 512.min(self.size))?;
+        within("objects", self.objects, 0, 10_000)?;
+        if self.objects > 0 && self.hr == 0 {
+            return Err(spec("objects", self.objects, "0 where hr is 0: they stand on the high-resolution image"));
+        }
         within("center[0]", self.center[0], -180.0, 180.0)?;
         within("center[1]", self.center[1], -75.0, 75.0)?;
         within("changed", self.changed, 0.0, 0.9)?;
@@ -141,6 +149,7 @@ mod tests {
         wrong(|s| s.season = [200, 100], "season[1] is 100");
         wrong(|s| s.season = [200, 202], "dates is 8");
         wrong(|s| s.hr = 300, "hr is 300");
+        wrong(|s| s.objects = 3, "objects is 3");
         wrong(|s| s.changed = 1.0, "changed is 1");
         wrong(|s| (s.changed, s.classes) = (0.1, vec!["maize".into()]), "settlement");
         wrong(|s| s.classes = vec!["wheat".into()], "winter_wheat");

@@ -22,11 +22,12 @@ const CLASSIFICATION: &str = "https://stac-extensions.github.io/classification/v
 const COG: &str = "image/tiff; application=geotiff; profile=cloud-optimized";
 
 /// The collections of a scene in the order of the catalog.
-pub(crate) const COLLECTIONS: [(&str, &str); 6] = [
+pub(crate) const COLLECTIONS: [(&str, &str); 7] = [
     (SENTINEL_2_L2A, "Simulated Sentinel-2 surface reflectance with scene classification"),
     (SENTINEL_1_RTC, "Simulated Sentinel-1 terrain-corrected backscatter in linear power"),
     (AERIAL, "Simulated high-resolution RGB"),
     (LABELS, "True class map of the simulated scene"),
+    (OBJECTS, "True outlines of the objects on the high-resolution image"),
     (CHANGES, "True map of what changed between the two years of the simulated scene"),
     (COVER, "True share of green ground of the simulated scene"),
 ];
@@ -34,6 +35,7 @@ pub(crate) const SENTINEL_2_L2A: &str = "sentinel-2-l2a";
 pub(crate) const SENTINEL_1_RTC: &str = "sentinel-1-rtc";
 pub(crate) const AERIAL: &str = "aerial-rgb";
 pub(crate) const LABELS: &str = "labels";
+pub(crate) const OBJECTS: &str = "objects";
 pub(crate) const CHANGES: &str = "changes";
 pub(crate) const COVER: &str = "cover";
 
@@ -257,6 +259,17 @@ pub(crate) fn aerial_item(place: &Place<'_>, id: &str, datetime: &str) -> Value 
         }
     }));
     place.item(id, AERIAL, &[PROJECTION, RASTER, EO], properties, assets)
+}
+
+/// Outlines of objects in three layouts, of which the first is the one that says by itself where they are.
+pub(crate) fn objects_item(place: &Place<'_>, id: &str, image: &str, datetime: &str) -> Value {
+    let asset = |href: String, media_type: &str, title: &str| json!({"href": href, "type": media_type, "title": title, "roles": ["data", "labels"]});
+    let assets = object(json!({
+        "objects": asset("./objects.geojson".into(), "application/geo+json", "Outlines with their class"),
+        "coco": asset("./coco.json".into(), "application/json", "The same in the layout of COCO"),
+        "dota": asset(format!("./{image}.txt"), "text/plain", "The same in the layout of DOTA"),
+    }));
+    place.item(id, OBJECTS, &[], object(json!({"datetime": datetime})), assets)
 }
 
 pub(crate) fn labels_item(place: &Place<'_>, id: &str, year: i32) -> Value {

@@ -155,6 +155,48 @@ fn the_catalog_leads_to_every_item_and_the_items_tell_the_truth() {
 }
 
 #[test]
+fn outlines_of_objects_lie_where_the_image_shows_them() {
+    let spec = SceneSpec { size: 64, dates: 1, radar_dates: 0, hr: 24, objects: 6, ..SceneSpec::default() };
+    let scene = Scene::new(&spec);
+    let (path, item) = scene.items("objects").remove(0);
+    let file =
+        |asset: &str| path.with_file_name(item["assets"][asset]["href"].as_str().unwrap().trim_start_matches("./"));
+    let grid = scene.report.hr_grid.clone().unwrap();
+    let outlines = skysense_raster::outlines(&file("objects"), Some("class"), &grid.crs).unwrap();
+    let coco: Value = serde_json::from_str(&std::fs::read_to_string(file("coco")).unwrap()).unwrap();
+    let dota = std::fs::read_to_string(file("dota")).unwrap();
+    assert_eq!((outlines.len(), coco["annotations"].as_array().unwrap().len(), dota.lines().count()), (6, 6, 8));
+    let (image, about) = scene.items("aerial-rgb").remove(0);
+    let band = |band: usize| {
+        let source = open(&image, &about, "image").with_band(band);
+        read(&source, &header(&source).unwrap(), &grid, Resampling::Nearest).unwrap().values
+    };
+    let (red, blue) = (band(1), band(3));
+    let inverse = grid.transform.inverse().unwrap();
+    for (at, outline) in outlines.iter().enumerate() {
+        // A little off the middle, where no ridge lies.
+        let corner = outline.ring[0];
+        let far = outline.ring[2];
+        let place = [0, 1].map(|axis: usize| 0.45 * corner[axis] + 0.55 * far[axis]);
+        let (column, row) = inverse.apply(place[0], place[1]);
+        let pixel = row as usize * grid.width + column as usize;
+        match outline.value.as_deref().unwrap() {
+            "greenhouse" => assert!(red[pixel] > 165.0, "object {at}: {}", red[pixel]),
+            "hall" => assert!(blue[pixel] - red[pixel] > 50.0, "object {at}: {} {}", red[pixel], blue[pixel]),
+            other => panic!("{other}"),
+        }
+        let bbox: Vec<f64> = serde_json::from_value(coco["annotations"][at]["bbox"].clone()).unwrap();
+        assert!(column > bbox[0] && column < bbox[0] + bbox[2] && row > bbox[1] && row < bbox[1] + bbox[3]);
+        // The outline in degrees comes back to the pixels of the other layouts.
+        let words: Vec<f64> =
+            dota.lines().nth(at + 2).unwrap().split(' ').filter_map(|word| word.parse().ok()).collect();
+        let (x, y) = inverse.apply(corner[0], corner[1]);
+        assert!((words[0] - x).abs() < 0.02 && (words[1] - y).abs() < 0.02, "{words:?} against {x}, {y}");
+    }
+    assert_eq!(files(&scene.root()), files(&Scene::new(&spec).root()));
+}
+
+#[test]
 fn a_scene_on_the_antimeridian_is_cut_there() {
     let spec = SceneSpec {
         size: 64,

@@ -258,7 +258,16 @@ impl Card {
                 .map_or_else(|_| "lacking".into(), |about| about.len().to_string());
             self.row(&[path, &size, sum]);
         }
-        let shapes = contract.graphs.keys().map(|module| (*module, shape(*module)));
+        let detector = contract.head.as_ref().is_some_and(|head| head.detector.is_some());
+        let shapes = contract.graphs.keys().map(|module| match (detector, module) {
+            (true, Module::Head) => {
+                (*module, "`pooled` [region, channel, row, column] → `logits`, `codes` [region, …]")
+            }
+            (true, _) => {
+                (*module, "`pixels` [batch, band, row, column] → `objectness`, `codes`, `features` of each level")
+            }
+            (false, module) => (*module, shape(*module)),
+        });
         self.section("Graphs");
         for (module, shape) in shapes {
             let _infallible = writeln!(self.0, "- `{module}`: {shape}");

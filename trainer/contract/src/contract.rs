@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GeoContext, HeadKind, Quantity, Task};
+use crate::{Detector, GeoContext, HeadKind, Quantity, Task};
 
 /// What one model package promises and asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,6 +159,9 @@ pub struct Head {
     /// Classes in the order of the logits; none for a regression.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<Class>,
+    /// How boxes are found, where the model finds boxes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<Detector>,
     /// What the numbers of a regression are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,
@@ -175,7 +178,7 @@ fn is_light(kind: &HeadKind) -> bool {
 impl Head {
     /// The light head of a task over classes.
     pub fn of(task: Task, classes: Vec<Class>) -> Self {
-        Self { task, kind: HeadKind::Light, classes, quantity: None, temperature: None }
+        Self { task, kind: HeadKind::Light, classes, detector: None, quantity: None, temperature: None }
     }
 
     /// Channels of what the head gives: one for each class, or one for a quantity.

@@ -118,6 +118,13 @@ fn output(contract: &Contract, task: &str) -> Value {
             "data_type": "float32"
         },
     });
+    if contract.head.as_ref().is_some_and(|head| head.detector.is_some()) {
+        output["result"] = json!({
+            "shape": [-1, channels + 1],
+            "dim_order": ["region", axis],
+            "data_type": "float32"
+        });
+    }
     if let Some(head) = contract.head.as_ref().filter(|head| !head.classes.is_empty()) {
         let classes = head
             .classes

@@ -169,6 +169,18 @@ impl Contract {
     fn head_faults(&self, faults: &mut Faults) {
         let Some(head) = &self.head else { return };
         let (found, task) = (head.classes.len(), head.task);
+        if let Some(detector) = &head.detector {
+            detector.faults().into_iter().for_each(|fault| faults.add("head.detector", fault));
+            if self.modalities.len() > 1 || self.graphs.contains_key(&Module::Fusion) {
+                faults.add("graphs", "has several modalities or a fusion, and a detector looks at one image");
+            }
+        }
+        if head.detector.is_some() != task.of_objects() {
+            faults.add(
+                "head.detector",
+                format!("must be there where objects are found, and there alone; {task} is asked"),
+            );
+        }
         match task.fewest_classes() {
             Some(fewest) if found < fewest => {
                 faults.add("head.classes", format!("has {found} classes, {task} needs {fewest} or more"));

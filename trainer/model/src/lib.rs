@@ -12,6 +12,7 @@
 mod calendar;
 pub mod checkpoint;
 pub mod cost;
+mod detect;
 mod draws;
 mod drop_path;
 mod encoder;
@@ -40,6 +41,7 @@ mod up_head;
 mod vit;
 
 pub use calendar::{Calendar, DAYS};
+pub use detect::{Dense, DetectorConfig, DetectorNetwork, Judged, export_dense, export_regions};
 pub use encoder::{Encoders, Inputs, Series, SkySense, SkySenseConfig};
 pub use error::{ModelError, Result};
 pub use export::{

@@ -77,6 +77,11 @@ pub struct WrittenWeights {
 pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> Result<Written, TrainError> {
     package.verify()?;
     let contract = package.contract();
+    if contract.head.as_ref().is_some_and(|head| head.detector.is_some()) {
+        let expected =
+            "a model of maps: the graphs of a detector are for the chip size that they were trained on".into();
+        return Err(TrainError::Setting { setting: "model", value: format!("{:?}", contract.name), expected });
+    }
     let modules = chosen(package, &config.modules)?;
     if !holds_checkpoint(contract) {
         return Err(lacks_weights(package));

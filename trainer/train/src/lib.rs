@@ -31,6 +31,7 @@ mod compute;
 mod config;
 mod cost;
 mod dataset;
+mod detect;
 mod device;
 mod distill;
 mod draw;
@@ -72,6 +73,10 @@ pub use augment::Augmentation;
 pub use compute::Compute;
 pub use config::{EarlyStopping, FinetuneConfig};
 pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};
+pub use detect::{
+    DetectConfig, DetectionSample, DetectionScores, Evaluation, TrainedDetector, export_detector, planned_detector,
+    train_detector,
+};
 pub use device::TrainingDevice;
 pub use distill::{DistillConfig, Distilled, Likeness, PlannedStudent, distill, export_student, planned_student};
 pub use error::TrainError;
@@ -88,6 +93,7 @@ pub use record::{Recorder, read_measures};
 pub use reduce::{Precision, Ranges, Reduction};
 pub use sample::{Labels, Sample, SampleSeries};
 pub use skysense_collective::{Alone, Group, GroupError, Place, PlaceError, Tcp};
+pub use skysense_detect::{Found, Object as DetectionObject, RotatedBox};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};
 pub use skysense_model::{Calendar as EncodedCalendar, Checkpointing, Interpolation, Precision as TrainingPrecision};
 pub use tasks::{ChangeScores, ChipScores, TaskScores, ValueScores};

@@ -66,6 +66,9 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
     let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     match &alone {
         Some(alone) => wanted.extend(alone.parameters()?),
+        None if contract.head.as_ref().is_some_and(|head| head.detector.is_some()) => {
+            wanted.extend(parameters(&crate::detect::stated_sizes(package)?.init(&device)?, ""));
+        }
         None => {
             let config = architecture(package)?;
             wanted.extend(parameters(&config.init(&device)?, ""));

@@ -17,6 +17,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("skysense-simulate", &["ort", "burn", "skysense-abi", "skysense-engine"]),
     ("skysense-contract", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow"]),
     ("skysense-kernels", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "skysense-*"]),
+    // Training and inference do the same arithmetic between a detector's networks, so it knows neither.
+    ("skysense-detect", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "tokio"]),
     // Metrics are plain arithmetic: whoever predicts can be scored.
     ("skysense-metric", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "tokio", "skysense-*"]),
     ("skysense-collective", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "tokio", "skysense-*"]),

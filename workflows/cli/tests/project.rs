@@ -146,7 +146,8 @@ struct Ground {
 
 fn ground() -> Ground {
     let scene = work("scene").display().to_string();
-    let simulate = ["simulate", "scene", "--out", &scene, "--size", "64", "--hr", "32", "--replace", "--json"];
+    let simulate =
+        ["simulate", "scene", "--out", &scene, "--size", "64", "--hr", "32", "--objects", "12", "--replace", "--json"];
     let more = ["--dates", "4", "--radar-dates", "4", "--cloud", "0.05", "--season", "100,280", "--year", "2021"];
     let report = with_examples(&[&simulate[..], &more].concat()).exits(0).json();
     let numbers: Vec<String> = report["hr_bbox"].as_array().expect("a box").iter().map(Value::to_string).collect();
@@ -186,6 +187,7 @@ fn params(file: &str, ground: &Ground) -> Option<Vec<String>> {
             }
             "out" => out.clone(),
             "features" => format!("{out}-features"),
+            "scores" => format!("{out}-scores.json"),
             "report" => format!("{out}.html"),
             "labels" => "labels".to_owned(),
             "seconds" => "2".to_owned(),

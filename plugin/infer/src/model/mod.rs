@@ -1,5 +1,6 @@
 //! A model package, loaded and ready to run.
 
+mod detector;
 mod graphs;
 mod pass;
 mod record;
@@ -16,6 +17,8 @@ use crate::session::{Build, Graph, choose};
 use crate::tokens::Slots;
 use crate::{Device, InferError, Options, ProbeReport, probe, runtime};
 
+pub use self::detector::Detector;
+pub(crate) use self::detector::{is_detector, probe_detector};
 pub use self::record::Record;
 
 /// Acquisitions that an encoder takes at a time: bounds memory, changes no bit.
@@ -106,6 +109,9 @@ impl Model {
     pub fn check(package: &Package, options: &Options) -> Result<Check, InferError> {
         let runtime = runtime::runtime(options.library.as_deref())?;
         let device = choose(options.device, &runtime)?;
+        if is_detector(package) {
+            return Ok(Check::of(package, probe::run(package, &runtime, device, options, Keep::All)));
+        }
         let build = Build { runtime: &runtime, device, threads: options.session_threads() };
         let contract = package.contract();
         let inputs = inputs(contract, &Options { binding: None, encoder: None, ..options.clone() });
@@ -153,6 +159,11 @@ impl Model {
         keep: Keep,
     ) -> Result<Self, InferError> {
         let contract = package.contract();
+        if is_detector(&package) {
+            let (model, what) =
+                (contract.name.clone(), "map of features or classes: it finds objects; use Detector".into());
+            return Err(skysense_contract::ContractError::Lacks { model, what }.into());
+        }
         let build = Build { runtime, device, threads: options.session_threads() };
         let inputs = inputs(contract, options);
         if let Some(only) = options.encoder {
@@ -269,4 +280,17 @@ pub struct Check {
     pub problems: Vec<InferError>,
     /// How the probe came out, where all graphs could be opened and it held.
     pub probe: Option<ProbeReport>,
+}
+
+impl Check {
+    /// Of a package whose graphs are opened for its probe all at once.
+    fn of(package: &Package, probed: Result<ProbeReport, InferError>) -> Self {
+        match probed {
+            Ok(report) => {
+                let modules = package.contract().graphs.keys().copied().collect();
+                Self { modules, problems: Vec::new(), probe: Some(report) }
+            }
+            Err(error) => Self { modules: Vec::new(), problems: vec![error], probe: None },
+        }
+    }
 }

@@ -241,6 +241,11 @@ pub(crate) fn planned_offers(chips: &ChipFacts) -> Result<BTreeMap<Modality, Off
 
 /// Facts of the edge behind a model.
 pub(crate) fn plan_facts(fit: &Fit, channels: usize) -> Value {
+    json!(map_facts(fit, channels))
+}
+
+/// As [`plan_facts`].
+pub(crate) fn map_facts(fit: &Fit, channels: usize) -> MapFacts {
     let contract = &fit.contract;
     let head = contract.head.iter().flat_map(|head| &head.classes);
     let absent = |modality: Modality| {
@@ -254,7 +259,7 @@ pub(crate) fn plan_facts(fit: &Fit, channels: usize) -> Value {
             .collect();
         (!names.is_empty()).then(|| (modality.name().to_owned(), names))
     };
-    json!(MapFacts {
+    MapFacts {
         chips: fit.chips.clone(),
         model: ModelFacts {
             name: contract.name.clone(),
@@ -275,7 +280,7 @@ pub(crate) fn plan_facts(fit: &Fit, channels: usize) -> Value {
             .map(|quantity| QuantityFacts { name: quantity.name.clone(), unit: quantity.unit.clone() }),
         margin: contract.margin,
         absent_bands: fit.binding.modalities().filter_map(absent).collect(),
-    })
+    }
 }
 
 impl Fit {

@@ -1,6 +1,6 @@
 //! Chips in, maps out: batches through ONNX Runtime.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -8,9 +8,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use serde::Deserialize;
 use skysense_abi::{BatchStream, DeviceLease, Host, Level, NodeError, NodePlan, RunInput, RunInputs};
-use skysense_contract::{GeoContext, Modality};
+use skysense_contract::{GeoContext, Modality, Offer};
 use skysense_edges::{
-    ChipBatch, ChipFacts, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
+    ChipBatch, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
 };
 use skysense_grid::GeoBox;
 use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Series};
@@ -85,8 +85,8 @@ pub(crate) fn run(
     let state: State = planned(plan.state)?;
     let (state, before) = (state.model, state.before);
     let facts: MapFacts = planned(plan.facts)?;
-    let folder = match state.path {
-        Some(path) => path,
+    let folder = match &state.path {
+        Some(path) => path.clone(),
         None => model_path(inputs.require("model")?)?,
     };
     let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
@@ -94,20 +94,12 @@ pub(crate) fn run(
     if let Some(before) = &before {
         most_dates(&mut offers, before).map_err(|faults| errors::joined("facts.invalid", &faults))?;
     }
-    let binding = package.contract().bind(&offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
     let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
-    let options = Options {
-        device: device.name().parse().map_err(|error| errors::infer(&error))?,
-        threads: settings.threads.unwrap_or_else(|| host.about().threads),
-        batch: settings.batch.unwrap_or(0),
-        dates: offers.iter().map(|(modality, offer)| (*modality, offer.dates)).collect(),
-        binding: Some(binding),
-        encoder: match task {
-            Task::Features(encoder) => encoder,
-            Task::Answers => None,
-        },
-        ..Options::default()
+    let encoder = match task {
+        Task::Features(encoder) => encoder,
+        Task::Answers => None,
     };
+    let options = options(settings, &package, &offers, (&state, device.name(), encoder), &host)?;
     let batch = settings.batch.unwrap_or(BATCH).max(1);
     let model = Model::load(package, options).map_err(|error| errors::infer(&error))?;
     let record = model.record();
@@ -138,8 +130,31 @@ pub(crate) fn run(
     }))
 }
 
+/// How a model is opened for chips.
+///
+/// # Errors
+/// Chips that do not fit it, a device that has no such name.
+pub(crate) fn options(
+    settings: &Settings,
+    package: &skysense_contract::Package,
+    offers: &BTreeMap<Modality, Offer>,
+    (state, device, encoder): (&ModelState, &str, Option<Modality>),
+    host: &Host,
+) -> Result<Options, NodeError> {
+    let binding = package.contract().bind(offers, state.bands.rule()).map_err(|error| errors::contract(&error))?;
+    Ok(Options {
+        device: device.parse().map_err(|error| errors::infer(&error))?,
+        threads: settings.threads.unwrap_or_else(|| host.about().threads),
+        batch: settings.batch.unwrap_or(0),
+        dates: offers.iter().map(|(modality, offer)| (*modality, offer.dates)).collect(),
+        binding: Some(binding),
+        encoder,
+        ..Options::default()
+    })
+}
+
 /// The package that came with the run.
-fn model_path(mut port: RunInput) -> Result<PathBuf, NodeError> {
+pub(crate) fn model_path(mut port: RunInput) -> Result<PathBuf, NodeError> {
     let batch =
         port.next().ok_or_else(|| NodeError::new("model.missing", "no model came through the port `model`"))??;
     let model = ModelBatch::try_new(&batch).map_err(|error| errors::edge(&error))?;

@@ -31,6 +31,10 @@ pub(crate) fn plan(task: Task, settings: &Settings, inputs: &PlanInputs, host: &
     }
     let contract = &fit.contract;
     let channels = match (task, &contract.head) {
+        (_, Some(head)) if head.detector.is_some() => {
+            let message = format!("model {} finds objects: it gives no maps", contract.name);
+            return Err(Fault::new("/model", "model.detector", message).hint("use skysense.detect").into());
+        }
         (Task::Features(None), _) => contract.channels,
         (Task::Features(Some(modality)), _) => encoder_channels(&fit, modality)?,
         (Task::Answers, Some(head)) => head.channels(),

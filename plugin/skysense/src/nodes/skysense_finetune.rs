@@ -14,7 +14,10 @@ use skysense_catalog::{Access, Exists};
 use skysense_contract::{Class, HeadKind, Quantity, Task};
 use skysense_edges::{ChipFacts, ItemFacts, model_schema};
 use skysense_train::loss::ClassWeights;
-use skysense_train::{EarlyStopping, FinetuneConfig, Start, TrainError, Trained, export, finetune, planned_contract};
+use skysense_train::{
+    DetectConfig, EarlyStopping, FinetuneConfig, Start, TrainError, Trained, export, export_detector, finetune,
+    planned_contract, planned_detector, train_detector,
+};
 
 use crate::allocator::Keeping;
 use crate::apply::{chip_facts, most_dates, named_chips, offers, paired, planned_offers};
@@ -22,8 +25,9 @@ use crate::chips::item_rows;
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, Place, Precision, Teller, Truth, calendar,
-    compute, cpu, labelled, sample_bytes, taken, task_classes, task_sources, train_together, training_chips, unused,
+    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, ObjectSource, ObjectsSetting, Place, Precision,
+    Teller, Truth, calendar, compute, cpu, detection_samples, hr_scale, labelled, object_classes, object_sources,
+    placed, sample_bytes, taken, task_classes, task_sources, tell_detector, train_together, training_chips, unused,
 };
 
 const DOC: &str = "\
@@ -35,7 +39,8 @@ is trained. A run that was killed goes on from its checkpoint to the same weight
 `segmentation`: a class for each pixel. `regression`: a number for each pixel, of a raster of numbers. `classification`: \
 one class for each chip, the commonest of its labelled pixels; `multi_label`: any classes, those that have `chip_share` of \
 them. `change`: a class for each pixel from chips of two times, of which the lowest value means no change; the port \
-`before` brings the earlier ones.
+`before` brings the earlier ones. `detection`, `oriented_detection`: objects as upright or rotated boxes on high-resolution \
+chips, from files of objects (GeoJSON and other vector layers, COCO JSON, DOTA text; docs/DETECTION.md).
 
 ## Columns
 In: `chip`, for change those of an earlier time too, and `item` with the labels. Out: `model`, one row.
@@ -89,6 +94,8 @@ pub(crate) struct Settings {
     exists: Exists,
     /// Key of the asset that holds the labels; left out, the one with the role `labels` or with classes.
     label_asset: Option<String>,
+    /// Which objects are learned, where the task is to find some.
+    objects: ObjectsSetting,
     /// Label values that are not learned, beside those that mean no data.
     ignore: Vec<u8>,
     /// Steps of the optimiser; left out, 300.
@@ -151,6 +158,7 @@ impl Default for Settings {
             out: None,
             exists: Exists::Fail,
             label_asset: None,
+            objects: ObjectsSetting::default(),
             ignore: Vec::new(),
             steps: None,
             epochs: None,
@@ -212,6 +220,14 @@ struct State {
     classes: Vec<Class>,
 }
 
+/// What a run that learns objects must know again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct DetectionState {
+    chips: ChipFacts,
+    labels: Vec<ObjectSource>,
+    classes: Vec<Class>,
+}
+
 /// The node.
 pub(crate) struct SkysenseFinetune;
 
@@ -223,7 +239,8 @@ impl Node for SkysenseFinetune {
         NodeDoc::new("Trains a model for a task on labelled chips")
             .input("chips", &["chip"], "the chips to learn from")
             .optional_input("before", &["chip"], "chips of an earlier time, for change")
-            .input("labels", &["item"], "items with a label raster")
+            .input("labels", &["item"], "items with a label raster, or with a file of objects")
+            .optional_input("images", &["item"], "the images that files of objects name, where they tell pixels")
             .output("model")
             .together()
             .doc(DOC)
@@ -232,6 +249,9 @@ impl Node for SkysenseFinetune {
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
         let chips = chip_facts(inputs)?;
+        if settings.task.of_objects() {
+            return plan_detector(&settings, chips, inputs, host);
+        }
         let labels = inputs.require("labels")?;
         let facts: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
         let access = Access::new(facts.allow_paths.into_iter().map(PathBuf::from));
@@ -280,6 +300,10 @@ impl Node for SkysenseFinetune {
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        if settings.task.of_objects() {
+            let (state, chips) = (planned(plan.state)?, inputs.require("chips")?);
+            return Ok(Box::new(std::iter::once_with(move || detector(&settings, &state, chips, &host))));
+        }
         let (state, chips) = (planned(plan.state)?, (inputs.require("chips")?, inputs.take("before")));
         Ok(Box::new(std::iter::once_with(move || train(&settings, &state, chips, &host))))
     }
@@ -358,6 +382,94 @@ fn config(
     config.recipe.validation = settings.validation;
     config.licence.clone_from(&settings.licence);
     Ok(config)
+}
+
+/// The plan of a training that learns objects.
+fn plan_detector(
+    settings: &Settings,
+    chips: ChipFacts,
+    inputs: &PlanInputs,
+    host: &Host,
+) -> Result<NodePlan, Vec<Fault>> {
+    hr_scale(&chips)?;
+    let labels = inputs.require("labels")?;
+    let access = |facts: &serde_json::Value| {
+        let facts: ItemFacts = serde_json::from_value(facts.clone()).unwrap_or_default();
+        facts.allow_paths.into_iter().map(PathBuf::from)
+    };
+    let images = inputs.get("images");
+    let allowed = access(&labels.facts).chain(images.into_iter().flat_map(|images| access(&images.facts)));
+    let access = Access::new(allowed.collect::<Vec<_>>());
+    let images = images.map(item_rows).transpose()?.unwrap_or_default();
+    let sources = object_sources(&item_rows(labels)?, settings.label_asset.as_deref(), &images, &access)?;
+    let fault = |message: String| vec![Fault::new("/label_asset", "label.objects", message)];
+    let placed = placed(&sources, &settings.objects, &chips).map_err(fault)?;
+    let classes = object_classes(&placed, &settings.objects.classes)?;
+    let samples = training_chips(&chips, settings.holdout.as_ref());
+    let config = detect_config(settings, &classes, samples, host)?;
+    let contract =
+        planned_detector(&offers(&chips)?, &config).map_err(|error| vec![Fault::from(errors::train(&error))])?;
+    let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
+    if let Some(fault) = taken(out.as_deref(), settings.exists) {
+        return Err(fault.into());
+    }
+    let working = sample_bytes(&chips, samples, settings.batch);
+    Ok(NodePlan::new(model_schema())
+        .facts(json!({"contract": contract, "path": out}))
+        .cost("training_chips", samples as f64, "")
+        .cost("training_objects", placed.len() as f64, "")
+        .cost("training_steps", config.recipe.steps as f64, "")
+        .memory(working, 1 << 20)
+        .state(json!(DetectionState { chips, labels: sources, classes })))
+}
+
+/// The settings of a training that learns objects.
+fn detect_config(
+    settings: &Settings,
+    classes: &[Class],
+    samples: usize,
+    host: &Host,
+) -> Result<DetectConfig, Vec<Fault>> {
+    let common = config(settings, (classes, &[]), samples, host)?;
+    let rotated = settings.task == Task::OrientedDetection;
+    Ok(DetectConfig {
+        recipe: common.recipe,
+        frozen: common.frozen,
+        compute: common.compute,
+        licence: common.licence,
+        ..DetectConfig::new(&settings.name, classes.to_vec(), rotated)
+    })
+}
+
+/// Trains a detector.
+fn detector(
+    settings: &Settings,
+    state: &DetectionState,
+    chips: RunInput,
+    host: &Host,
+) -> Result<RecordBatch, NodeError> {
+    train_together(settings.out.as_deref(), host, |together, target| {
+        let fault = |message: String| NodeError::new("label.objects", message);
+        let placed = placed(&state.labels, &settings.objects, &state.chips).map_err(fault)?;
+        let rotated = settings.task == Task::OrientedDetection;
+        let labels = (&placed[..], &state.classes[..], rotated);
+        let samples = detection_samples(chips, &state.chips, labels, settings.holdout.as_ref(), host)?;
+        host.count("training_samples", samples.len() as u64);
+        let config = detect_config(settings, &state.classes, samples.len(), host);
+        let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
+        config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
+        let offers = planned_offers(&state.chips)?;
+        let keeping = Keeping::new();
+        let trained = train_detector(&samples, &offers, &config, &mut Teller(host, together.group()));
+        let trained = trained.map_err(|error| errors::train(&error))?;
+        drop(samples);
+        drop(keeping);
+        tell_detector(&trained, host);
+        Ok(move || {
+            let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
+            place.write(&state.chips, host, |folder, context| export_detector(&trained, folder, context))
+        })
+    })
 }
 
 fn train(

@@ -11,7 +11,7 @@ use crate::chips::item;
 use crate::errors;
 
 /// Colours of classes that name none, told apart by most eyes (after Okabe and Ito, and darker shades).
-const COLORS: [&str; 16] = [
+pub(super) const COLORS: [&str; 16] = [
     "e69f00", "56b4e9", "009e73", "f0e442", "0072b2", "d55e00", "cc79a7", "999999", "a6761d", "1b9e77", "7570b3",
     "66a61e", "e7298a", "666666", "b3de69", "fb8072",
 ];

@@ -2,9 +2,11 @@
 //! `skysense.distill` do around `skysense-train`.
 
 mod checkpoints;
+mod detection;
 mod holdout;
 mod label_reader;
 mod labels;
+mod objects;
 mod options;
 mod package;
 mod places;
@@ -17,9 +19,11 @@ mod together;
 mod truth;
 
 pub(crate) use checkpoints::keep_checkpoints;
+pub(crate) use detection::{ObjectsSetting, detection_samples, hr_scale, placed, tell as tell_detector};
 pub(crate) use holdout::{Holdout, training_chips};
 pub(crate) use label_reader::{LabelReader, unused};
 pub(crate) use labels::{LabelSource, classes, label_sources, task_classes, task_sources};
+pub(crate) use objects::{ObjectSource, in_chip, object_classes, object_sources};
 pub(crate) use options::{CalendarSetting, Checkpointing, Precision, calendar, compute, cpu};
 pub(crate) use package::{Place, Teller, model_row, taken};
 pub(crate) use places::{AssumedPlaces, PlannedPlaces};

@@ -18,6 +18,7 @@ mod damaged;
 mod distill;
 mod exists;
 mod files;
+mod objects;
 mod pretrain;
 mod probe;
 mod provenance;

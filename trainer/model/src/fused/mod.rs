@@ -10,6 +10,7 @@ mod gelu;
 mod layer_norm;
 mod linear;
 mod moved;
+mod pool;
 mod primitive;
 mod window;
 
@@ -18,6 +19,7 @@ pub(crate) use gelu::gelu;
 pub(crate) use layer_norm::layer_norm;
 pub(crate) use linear::linear;
 pub(crate) use moved::{Places, moved};
+pub(crate) use pool::pool;
 pub(crate) use primitive::on_processor;
 pub(crate) use window::attend_in_windows;
 

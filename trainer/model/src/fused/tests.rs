@@ -52,6 +52,20 @@ macro_rules! outcome {
 }
 
 #[test]
+fn pooled_regions_are_what_burn_composes() {
+    let regions = [(0, 0.4), (1, -1.1), (1, 0.0)].map(|(image, angle)| skysense_detect::Region {
+        image,
+        area: skysense_detect::RotatedBox { centre: [13.0, 9.0 + angle], size: [16.0, 7.0], angle },
+    });
+    let places = skysense_detect::places(&regions, 2, [12, 10], (3, 2));
+    let x = random([2, 5, 12, 10], 4);
+    let composed = outcome!(pool::composed(x.clone(), &places, 3), x);
+    near(&outcome!(pool(x.clone(), places.clone(), 3), x), &composed);
+    let plain = pool(x.clone().detach().inner(), places, 3);
+    near(&vec![values(plain)], &composed[..1].to_vec());
+}
+
+#[test]
 fn gelu_is_what_burn_composes() {
     for shape in [[1, 1], [3, 17], [130, 257]] {
         let x = random(shape, 1) * 3.0;

@@ -176,6 +176,16 @@ impl Graph {
         self.op("Concat", parts, &[("axis", Attribute::Int(axis))])
     }
 
+    /// Each pixel of maps `[batch, channel, height, width]` as 2 × 2 of them.
+    pub(crate) fn doubled(&mut self, x: &Value, [height, width]: [usize; 2]) -> Value {
+        let (height, width) = (height as i64, width as i64);
+        let along = self.reshape(x, &[0, 0, height, width, 1]);
+        let along = self.concat(&[&along, &along], 4);
+        let lines = self.reshape(&along, &[0, 0, height, 1, 2 * width]);
+        let lines = self.concat(&[&lines, &lines], 3);
+        self.reshape(&lines, &[0, 0, 2 * height, 2 * width])
+    }
+
     /// Zeros before and after each axis: all the befores, then all the afters.
     pub(crate) fn pad(&mut self, x: &Value, amounts: &[i64]) -> Value {
         let amounts = self.ints(amounts);

@@ -37,6 +37,12 @@ impl Turn {
         sample
     }
 
+    /// Where a point of a square of this side comes to lie, as column and row.
+    pub(crate) fn point(self, [x, y]: [f32; 2], side: f32) -> [f32; 2] {
+        let (x, y) = if self.transpose { (y, x) } else { (x, y) };
+        [if self.across { side - x } else { x }, if self.down { side - y } else { y }]
+    }
+
     /// Turns each plane of a stack of squares.
     pub(crate) fn planes<T: Copy>(self, values: &[T], side: usize) -> Vec<T> {
         let mut turned = Vec::with_capacity(values.len());

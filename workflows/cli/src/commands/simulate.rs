@@ -68,6 +68,10 @@ struct Scene {
     #[arg(long, value_name = "PIXELS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     hr: Option<u32>,
+    /// Greenhouses and halls on the high-resolution RGB, with their true outlines
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<u32>,
     /// Classes that may occur, with commas between; all if left out
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,0 +1,13 @@
+#!/bin/sh
+# From a simulated orthophoto to objects in a GIS. SKYSENSE_STEPS are the steps of training, SKYSENSE_OUT the folder for
+# everything, SKYSENSE_BIN the program.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+out=${SKYSENSE_OUT:-out/finetune-oriented-detection}
+skysense=${SKYSENSE_BIN:-skysense}
+mkdir -p "$out"
+
+"$skysense" simulate scene --out "$out/scene" --replace --size 64 --dates 1 --radar-dates 0 --hr 48 --objects 60 --seed 7
+"$skysense" run "$here/workflow.yaml" -p catalog="$out/scene/catalog.json" -p package="$out/model" -p out="$out/found" \
+    -p scores="$out/scores.json" -p steps="${SKYSENSE_STEPS:-300}" --json >"$out/run.json"
+"$skysense" model verify "$out/model"

@@ -1,0 +1,383 @@
+//! `objects.write`: outlines of objects as vector files with STAC items.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs};
+use skysense_catalog::{
+    AssetRecord, Bbox, ClassRecord, CollectionRecord, Exists, FeatureRow, FeatureTable, ItemRecord, ModelRecord,
+    Publishing, Target, parse_datetime, write_flatgeobuf, write_geopackage,
+};
+use skysense_contract::Package;
+use skysense_edges::{
+    ModelBatch, ObjectBatch, ObjectFacts, ObjectRow, Period, RasterBuilder, RasterRow, raster_schema,
+};
+
+use crate::errors;
+use crate::objects::write_geoparquet;
+use crate::settings::{path, planned};
+
+const DOC: &str = "\
+Writes the objects of each period as FlatGeobuf, GeoPackage or GeoParquet, in the reference system of the grid, with a STAC \
+item for each period and a collection around them. Everything is made in a hidden folder and moved to its place when it is \
+whole; the same objects give the same bytes.
+
+## Columns
+In: `object`, and optionally the `model` that found them, for provenance. Out: `raster`, one row for each item.
+
+## Limits
+A layer has the fields class, class_value, score, period and chip. FlatGeobuf keeps features in the order of its index of \
+places, the others by falling score.";
+
+const EXAMPLE: &str = "\
+ships:
+  uses: objects.write
+  from: found
+  with: {href: out/, collection: ships, formats: [flatgeobuf, geopackage]}
+";
+
+/// Settings of `objects.write`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Folder that gets `collection.json` and a folder for each item.
+    href: String,
+    /// Id of the collection; items are named after it and their period.
+    collection: String,
+    /// Title for people; left out, the collection's id.
+    #[serde(default)]
+    title: Option<String>,
+    /// What the collection holds, in a sentence.
+    #[serde(default)]
+    description: Option<String>,
+    /// Licence as an SPDX expression, or `other`.
+    #[serde(default = "other")]
+    license: String,
+    /// Which files are written.
+    #[serde(default = "all_formats")]
+    #[schemars(length(min = 1))]
+    formats: Vec<Format>,
+    /// What becomes of output that is there: `fail`, `replace` or `append`.
+    #[serde(default)]
+    exists: Exists,
+}
+
+/// A format of outlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// FlatGeobuf.
+    Flatgeobuf,
+    /// GeoPackage.
+    Geopackage,
+    /// GeoParquet.
+    Geoparquet,
+}
+
+impl Format {
+    /// Key and ending of its file, its title and its media type.
+    fn words(self) -> [&'static str; 4] {
+        match self {
+            Self::Flatgeobuf => ["flatgeobuf", "fgb", "Objects as FlatGeobuf", "application/vnd.flatgeobuf"],
+            Self::Geopackage => ["geopackage", "gpkg", "Objects as GeoPackage", "application/geopackage+sqlite3"],
+            Self::Geoparquet => ["geoparquet", "parquet", "Objects as GeoParquet", "application/vnd.apache.parquet"],
+        }
+    }
+}
+
+fn other() -> String {
+    "other".into()
+}
+
+fn all_formats() -> Vec<Format> {
+    vec![Format::Flatgeobuf, Format::Geopackage, Format::Geoparquet]
+}
+
+/// The node.
+pub(crate) struct ObjectsWrite;
+
+impl Node for ObjectsWrite {
+    const NAME: &'static str = "objects.write";
+    type Settings = Settings;
+
+    fn describe() -> NodeDoc {
+        NodeDoc::new("Writes objects as vector files with STAC items")
+            .input("objects", &["object"], "the objects to write")
+            .optional_input("model", &["model"], "the model that found them, where an earlier node trains it")
+            .output("raster")
+            .doc(DOC)
+            .example(EXAMPLE)
+            .impure()
+    }
+
+    fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
+        let facts: ObjectFacts = serde_json::from_value(inputs.require("objects")?.facts.clone()).map_err(|error| {
+            vec![
+                Fault::new("", "facts.invalid", format!("the facts of the objects cannot be read: {error}"))
+                    .hint("connect skysense.detect"),
+            ]
+        })?;
+        if settings.formats.is_empty() {
+            return Err(Fault::new("/formats", "settings.invalid", "formats is empty, expected one or more").into());
+        }
+        if settings.href.contains("://") && !settings.href.starts_with("file://") {
+            let shown = skysense_address::redact(&settings.href);
+            return Err(Fault::new(
+                "/href",
+                "settings.invalid",
+                format!("{shown}: output is written to a local folder"),
+            )
+            .hint("name a folder")
+            .into());
+        }
+        skysense_catalog::item_path(Path::new(""), &settings.collection)
+            .map_err(|error| vec![errors::catalog_fault("/collection", &error)])?;
+        let folder = path(&host.about().base, &settings.href);
+        let ids = ids(&settings, &facts);
+        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+        Target::new(&folder, &settings.collection, settings.exists)
+            .and_then(|target| target.check(&known))
+            .map_err(|error| vec![errors::catalog_fault("/href", &error)])?;
+        Ok(NodePlan::new(raster_schema())
+            .facts(json!({"href": folder.join("collection.json"), "items": ids}))
+            .memory(64 << 20, 1 << 20)
+            .state(json!(facts)))
+    }
+
+    fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
+        let facts: ObjectFacts = planned(plan.state)?;
+        let (objects, model) = (inputs.require("objects")?, inputs.take("model"));
+        Ok(Box::new(std::iter::once_with(move || write(&settings, &facts, objects, model, &host))))
+    }
+}
+
+fn ids(settings: &Settings, facts: &ObjectFacts) -> Vec<String> {
+    facts.chips.periods.iter().map(|period| format!("{}-{}", settings.collection, period.name)).collect()
+}
+
+fn write(
+    settings: &Settings,
+    facts: &ObjectFacts,
+    objects: RunInput,
+    model: Option<RunInput>,
+    host: &Host,
+) -> Result<RecordBatch, NodeError> {
+    let ids = ids(settings, facts);
+    let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let folder = path(&host.about().base, &settings.href);
+    let target = Target::new(&folder, &settings.collection, settings.exists).map_err(|e| errors::catalog(&e))?;
+    let target = if host.about().resumed { target.resumed(&host.about().workflow_sha256) } else { target };
+    target.check(&known).map_err(|error| errors::catalog(&error))?;
+    let publishing = Publishing::begin(target).map_err(|error| errors::catalog(&error))?;
+    let mut rows: BTreeMap<String, Vec<ObjectRow>> = BTreeMap::new();
+    for batch in objects {
+        host.check_cancelled()?;
+        let batch = ObjectBatch::try_new(&batch?, facts.classes.len()).map_err(|error| errors::edge(&error))?;
+        batch.rows().for_each(|row| rows.entry(row.period.clone()).or_default().push(row));
+    }
+    let model = model_record(facts, model)?;
+    let mut records = Vec::new();
+    for (period, id) in facts.chips.periods.iter().zip(&ids) {
+        let mut own = rows.remove(&period.name).unwrap_or_default();
+        own.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chip.cmp(&b.chip)));
+        let made = publishing.folder(id).map_err(|error| errors::catalog(&error))?;
+        let assets = files(settings, facts, period, &own, &made)?;
+        records.push(record(settings, facts, (period, id), (assets, own.len()), model.clone(), host)?);
+        host.count("objects", own.len() as u64);
+    }
+    if let Some(period) = rows.keys().next() {
+        let message = format!("an object is of period {period:?}, which the plan does not have");
+        return Err(NodeError::new("objects.period", message));
+    }
+    let title = settings.title.clone().unwrap_or_else(|| settings.collection.clone());
+    let collection = CollectionRecord {
+        id: settings.collection.clone(),
+        title,
+        description: settings
+            .description
+            .clone()
+            .unwrap_or_else(|| format!("Objects found by the model {}", facts.model.name)),
+        license: settings.license.clone(),
+        keywords: vec!["skysense".into()],
+    };
+    let published = publishing.finish(&collection, &records).map_err(|error| errors::catalog(&error))?;
+    report(&published.items, facts, &folder, host)
+}
+
+/// Writes the files of a period into the folder of its item.
+fn files(
+    settings: &Settings,
+    facts: &ObjectFacts,
+    period: &Period,
+    objects: &[ObjectRow],
+    folder: &Path,
+) -> Result<Vec<AssetRecord>, NodeError> {
+    let definition =
+        skysense_raster::crs_definition(&facts.chips.geobox.crs).map_err(|error| errors::raster(&error))?;
+    let class = |row: &ObjectRow| {
+        let class = &facts.classes[row.class as usize];
+        (class.value, class.name.clone())
+    };
+    let rows: Vec<FeatureRow> = objects
+        .iter()
+        .map(|row| FeatureRow {
+            corners: row.corners,
+            class: class(row),
+            score: row.score,
+            period: row.period.clone(),
+            chip: row.chip,
+        })
+        .collect();
+    let table = FeatureTable {
+        name: "objects",
+        epsg: definition.epsg,
+        wkt: &definition.wkt,
+        changed: &period.end,
+        rows: &rows,
+    };
+    let classes: Vec<ClassRecord> = facts
+        .classes
+        .iter()
+        .map(|class| ClassRecord {
+            value: class.value.into(),
+            name: class.name.clone(),
+            color: Some(class.color.clone()),
+            nodata: false,
+        })
+        .collect();
+    let mut assets = Vec::new();
+    let mut formats = settings.formats.clone();
+    formats.sort();
+    formats.dedup();
+    for format in formats {
+        let [key, ending, title, media_type] = format.words();
+        let file = folder.join(format!("objects.{ending}"));
+        match format {
+            Format::Flatgeobuf => write_flatgeobuf(&table, &file).map_err(|error| errors::catalog(&error))?,
+            Format::Geopackage => write_geopackage(&table, &file).map_err(|error| errors::catalog(&error))?,
+            Format::Geoparquet => write_geoparquet(&table, &definition.projjson, &file)?,
+        }
+        assets.push(AssetRecord {
+            key: key.into(),
+            file,
+            title: title.into(),
+            roles: vec!["data".into()],
+            media_type: media_type.into(),
+            geobox: None,
+            bands: Vec::new(),
+            classes: classes.clone(),
+        });
+    }
+    Ok(assets)
+}
+
+fn record(
+    settings: &Settings,
+    facts: &ObjectFacts,
+    (period, id): (&Period, &str),
+    (assets, count): (Vec<AssetRecord>, usize),
+    model: Option<ModelRecord>,
+    host: &Host,
+) -> Result<ItemRecord, NodeError> {
+    let outline = skysense_raster::footprint(&facts.chips.geobox).map_err(|error| errors::raster(&error))?;
+    let moment = |text: &str| parse_datetime(text).unwrap_or_default();
+    let sources: Vec<_> = facts.chips.items.iter().filter(|item| item.periods.contains(&period.name)).collect();
+    let ids: Vec<&str> = sources.iter().map(|item| item.id.as_str()).collect();
+    let decisions: Vec<_> = facts.chips.decisions.iter().filter_map(|decision| decision.about(&ids)).collect();
+    let mut software = BTreeMap::from([("skysense".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+    if let Ok(versions) = skysense_raster::versions() {
+        software.insert("gdal".into(), versions.gdal);
+    }
+    if let Ok(runtime) = skysense_infer::runtime_info(None) {
+        software.insert("onnxruntime".into(), runtime.version);
+    }
+    let mut properties = Map::new();
+    properties.insert("skysense:period".into(), json!(period.name));
+    properties.insert("skysense:objects".into(), json!(count));
+    properties.insert("skysense:rotated".into(), json!(facts.rotated));
+    properties.insert("skysense:decisions".into(), json!(decisions));
+    if !facts.absent_bands.is_empty() {
+        properties.insert("skysense:absent_bands".into(), json!(facts.absent_bands));
+    }
+    let chips = &facts.chips;
+    let title = format!("{}, {}", settings.title.as_deref().unwrap_or(&settings.collection), period.name);
+    Ok(ItemRecord {
+        id: id.to_owned(),
+        title,
+        interval: (moment(&period.start), moment(&period.end)),
+        geometry: outline.geometry(),
+        bbox: Bbox(outline.bbox),
+        assets,
+        derived_from: sources.iter().map(|item| item.href.clone().unwrap_or_else(|| item.id.clone())).collect(),
+        lineage: format!(
+            "{} items, brought onto one grid and cut into chips of {} px of 10 m that overlap by {} px. Model {} ({}): {} \
+             objects, those of chips that overlap taken once.",
+            sources.len(),
+            chips.chip_size,
+            chips.overlap,
+            facts.model.name,
+            facts.model.preset,
+            count
+        ),
+        software,
+        workflow_sha256: host.about().workflow_sha256,
+        model,
+        properties,
+    })
+}
+
+fn model_record(facts: &ObjectFacts, port: Option<RunInput>) -> Result<Option<ModelRecord>, NodeError> {
+    let folder = match port {
+        Some(mut port) => match port.next() {
+            Some(batch) => {
+                Some(PathBuf::from(ModelBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?.path()))
+            }
+            None => None,
+        },
+        None => facts.model.path.as_ref().map(PathBuf::from),
+    };
+    let Some(folder) = folder else { return Ok(None) };
+    let package = Package::open(&folder).map_err(|error| errors::contract(&error))?;
+    let record = package.folder().join(skysense_contract::MLM_FILE);
+    let record = std::path::absolute(&record).unwrap_or(record);
+    Ok(Some(ModelRecord {
+        name: facts.model.name.clone(),
+        href: record.display().to_string(),
+        architecture: format!("SkySense {}", facts.model.preset),
+        tasks: vec!["object-detection".into()],
+        weights_sha256: package.contract().weights_sha256.clone(),
+        licence: facts.model.licence.clone(),
+    }))
+}
+
+/// Tells the host of all files, and gives the rows of the items.
+fn report(items: &[PathBuf], facts: &ObjectFacts, folder: &Path, host: &Host) -> Result<RecordBatch, NodeError> {
+    let mut rows = RasterBuilder::default();
+    for (path, period) in items.iter().zip(&facts.chips.periods) {
+        let fault =
+            |error: &dyn std::error::Error| NodeError::new("output.read", error.to_string()).at("path", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| fault(&error))?;
+        let mut item: Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
+        let home = path.parent().unwrap_or(Path::new("."));
+        for (_, asset) in item["assets"].as_object_mut().into_iter().flatten() {
+            if let Some(name) = asset["href"].as_str().and_then(|href| href.strip_prefix("./")) {
+                let href = home.join(name);
+                host.report("output", &json!({"href": href, "role": "asset"}));
+                asset["href"] = json!(href);
+            }
+        }
+        host.report("output", &json!({"href": path, "role": "item"}));
+        rows.push(RasterRow {
+            id: item["id"].as_str().unwrap_or_default().to_owned(),
+            period: period.name.clone(),
+            href: path.display().to_string(),
+            item: item.to_string(),
+        });
+    }
+    host.report("output", &json!({"href": folder.join("collection.json"), "role": "collection"}));
+    rows.finish().map_err(|error| errors::edge(&error))
+}

@@ -1,0 +1,6 @@
+//! Objects as files.
+
+mod geoparquet;
+mod parquet;
+
+pub(crate) use self::geoparquet::write_geoparquet;

@@ -1,0 +1,181 @@
+//! Chips with objects, made ready for the detector.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use skysense_contract::{Checksum, Input, Modality};
+use skysense_detect::{Object, RotatedBox, cut};
+
+use crate::augment::Turn;
+use crate::dataset::{Bands, prepare_series};
+use crate::split::Split;
+use crate::{Sample, TrainError};
+
+/// A chip with the objects that are in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetectionSample {
+    /// The chip; of its modalities the high-resolution one is looked at, and of that the date that is left.
+    pub image: Sample,
+    /// Objects that it may show, in its pixels, whole: what the rim leaves of them is decided here.
+    pub objects: Vec<Object>,
+}
+
+/// A chip that is ready.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Image {
+    /// `[band, side, side]` in the contract's unit.
+    pub(super) pixels: Vec<f32>,
+    pub(super) side: usize,
+    pub(super) objects: Vec<Object>,
+    pub(super) part: Part,
+}
+
+/// What a chip is for. One that touches blocks of both kinds is for neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Trains,
+    Validates,
+    Neither,
+}
+
+impl Image {
+    /// Adds all that it holds to a checksum.
+    pub(super) fn tell(&self, sum: &mut Checksum) {
+        sum.floats(&self.pixels);
+        for Object { area, class, ignored } in &self.objects {
+            sum.floats(&[area.centre[0], area.centre[1], area.size[0], area.size[1], area.angle]);
+            sum.add(&[*class as u8, u8::from(*ignored)]);
+        }
+        sum.add(&[self.part as u8]);
+    }
+
+    /// The same, turned.
+    pub(super) fn turned(&self, turn: Turn) -> Self {
+        let area = |area: &RotatedBox| {
+            let side = self.side as f32;
+            let turned = RotatedBox::from_corners(area.corners().map(|corner| turn.point(corner, side)));
+            // A quarter turn of an upright box is upright: its sides change their names.
+            if area.angle == 0.0 { turned.upright_again() } else { turned }
+        };
+        Self {
+            pixels: turn.planes(&self.pixels, self.side),
+            objects: self.objects.iter().map(|object| Object { area: area(&object.area), ..*object }).collect(),
+            ..*self
+        }
+    }
+}
+
+/// Brings samples to what the detector reads; one without a valid pixel gives none.
+pub(super) fn prepare(
+    samples: &[DetectionSample],
+    (input, bands): (&Input, &Bands),
+    size: usize,
+    (classes, rotated): (usize, bool),
+) -> Result<Vec<(usize, Image)>, TrainError> {
+    let mut images = Vec::new();
+    for (index, sample) in samples.iter().enumerate() {
+        let fault = |fault: String| TrainError::Sample { sample: index, fault };
+        let Some(series) = sample.image.series.get(&Modality::Hr) else { continue };
+        let side = size * input.scale;
+        let (prepared, _) = prepare_series(series, input, bands, side).map_err(fault)?;
+        let Some(last) = prepared.days.len().checked_sub(1) else { continue };
+        let length = input.bands.len() * side * side;
+        let pixels = prepared.pixels[last * length..].to_vec();
+        let mut objects = Vec::new();
+        for object in &sample.objects {
+            if object.class >= classes {
+                return Err(fault(format!("an object has the class {}, expected one below {classes}", object.class)));
+            }
+            objects.extend(cut(object, [side as f32; 2], rotated).map_err(|error| fault(error.to_string()))?);
+        }
+        images.push((index, Image { pixels, side, objects, part: Part::Trains }));
+    }
+    Ok(images)
+}
+
+/// Says which chips train and which validate: those that lie in blocks of one kind alone.
+pub(super) fn divide(
+    samples: &[DetectionSample],
+    images: &mut [(usize, Image)],
+    split: &Split,
+    size: usize,
+    block: usize,
+) {
+    for (index, image) in images {
+        let [x, y] = samples[*index].image.origin;
+        let step = block.min(size).max(1);
+        let places = |from: i64| (0..size).step_by(step).chain([size - 1]).map(move |at| from + at as i64);
+        let mut kinds = places(y).flat_map(|y| places(x).map(move |x| split.validates(x, y)));
+        let first = kinds.next().unwrap_or_default();
+        image.part = match kinds.all(|kind| kind == first) {
+            false => Part::Neither,
+            true if first => Part::Validates,
+            true => Part::Trains,
+        };
+    }
+}
+
+/// Objects by block of the map, so that a split can be made of them; a chip without one counts as a little.
+pub(super) fn blocks(
+    samples: &[DetectionSample],
+    images: &[(usize, Image)],
+    size: usize,
+    block: usize,
+) -> BTreeMap<(i64, i64), usize> {
+    let mut blocks = BTreeMap::new();
+    for (index, image) in images {
+        let [x, y] = samples[*index].image.origin;
+        let middle = Split::block_of(block, x + size as i64 / 2, y + size as i64 / 2);
+        *blocks.entry(middle).or_insert(0) += 1;
+        for object in image.objects.iter().filter(|object| !object.ignored) {
+            let at = |axis: usize| (object.area.centre[axis] * size as f32 / image.side as f32) as i64;
+            *blocks.entry(Split::block_of(block, x + at(0), y + at(1))).or_insert(0) += 4;
+        }
+    }
+    blocks
+}
+
+/// Normalised pixels of images, `[batch, band, height, width]`.
+pub(super) fn stack(images: &[&Image], input: &Input, device: &Device) -> Tensor<4> {
+    let (bands, side) = (input.bands.len(), images[0].side);
+    let mut pixels = Vec::with_capacity(images.len() * bands * side * side);
+    for image in images {
+        for (at, value) in image.pixels.iter().enumerate() {
+            let band = at / (side * side);
+            pixels.push((value - input.mean[band] as f32) / input.std[band] as f32);
+        }
+    }
+    Tensor::from_data(TensorData::new(pixels, [images.len(), bands, side, side]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use skysense_metric::Shape;
+
+    use super::*;
+
+    #[test]
+    fn objects_turn_with_their_pixels() {
+        let side = 8;
+        for (seed, angle) in (0..24).map(|seed| (seed, if seed % 2 == 0 { 0.0 } else { 0.4 })) {
+            let turn = Turn::draw(&mut ChaCha8Rng::seed_from_u64(seed));
+            // One pixel is bright, and an object has its middle there.
+            let mut pixels = vec![0.0; side * side];
+            pixels[2 * side + 5] = 1.0;
+            let area = RotatedBox { centre: [5.5, 2.5], size: [4.0, 2.0], angle };
+            let object = Object { area, class: 0, ignored: false };
+            let image = Image { pixels, side, objects: vec![object], part: Part::Trains };
+            let turned = image.turned(turn);
+            let bright = turned.pixels.iter().position(|value| *value == 1.0).unwrap();
+            let found = turned.objects[0].area;
+            let middle = [(bright % side) as f32 + 0.5, (bright / side) as f32 + 0.5];
+            assert!((0..2).all(|axis| (found.centre[axis] - middle[axis]).abs() < 1e-5), "{turn:?}: {found:?}");
+            let corners = area.corners().map(|corner| turn.point(corner, side as f32).map(f64::from));
+            let expected = skysense_metric::Quad::new(corners).unwrap();
+            assert!(found.quad().unwrap().iou(&expected) > 0.999, "{turn:?}: {found:?}");
+            assert!(angle != 0.0 || found.angle == 0.0);
+        }
+    }
+}
