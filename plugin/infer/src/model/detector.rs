@@ -252,6 +252,6 @@ pub(crate) fn probe_detector(
 ) -> Result<ProbeReport, InferError> {
     let batch = probe::Batch::read(package, &package.probe())?;
     let detector = Detector::build(package.clone(), runtime, device, &batch.options(options))?;
-    let found = detector.probed(&batch.chips()[0])?;
+    let found = detector.probed(&batch.chips(0)[0])?;
     probe::compare(package, detector.record(), &found, batch.output(package)?)
 }
