@@ -9,7 +9,7 @@ pub(crate) const DECLARED: &str = "<OpenOptionList>\
 <Option name='PARAMS' type='string' description='Values of the params of the workflow: NAME=VALUE&amp;NAME=VALUE'/>\
 <Option name='NODE' type='string' description='Which stac.write of the workflow; the first if left out'/>\
 <Option name='LAYER' type='string-select' description='Which of its outputs; the first if left out'>\
-<Value>class</Value><Value>probability</Value><Value>entropy</Value><Value>features</Value></Option>\
+<Value>class</Value><Value>probability</Value><Value>entropy</Value><Value>value</Value><Value>features</Value></Option>\
 <Option name='PERIOD' type='string' description='Which period, by name; the first if left out'/>\
 <Option name='MAX_CHIPS' type='int' min='0' default='64' description='Most chips that are computed for one read that makes a window smaller'/>\
 <Option name='NUM_THREADS' type='string' default='ALL_CPUS' description='Threads that compute: a number or ALL_CPUS; GDAL_NUM_THREADS if left out'/>\
@@ -61,7 +61,7 @@ impl Options {
         let folder = owned("CACHE_DIR").map(PathBuf::from).or_else(cache_folder);
         let bytes = number("CACHE_SIZE", 2048)?.saturating_mul(1 << 20);
         let cache = if yes("CACHE", find("CACHE"))? { folder.map(|folder| Cache { folder, bytes }) } else { None };
-        let layers = ["class", "probability", "entropy", "features"];
+        let layers = ["class", "probability", "entropy", "value", "features"];
         if let Some(other) = find("LAYER").filter(|layer| !layers.contains(layer)) {
             return Err(format!("open option LAYER={other}: expected one of {}", layers.join(", ")));
         }

@@ -28,7 +28,7 @@ use crate::plugins::plugins;
 const DECLARED: &CStr = c"<PixelFunctionArgumentsList>\
 <Argument name='model' type='string' description='Folder of a model package'/>\
 <Argument name='modality' type='string' description='What the sources are: s2 or s1; the only one of the model if left out'/>\
-<Argument name='output' type='string' description='class, probability or feature' default='class'/>\
+<Argument name='output' type='string' description='class, probability, value or feature' default='class'/>\
 <Argument name='channel' type='int' description='Which class or feature, from 1' default='1'/>\
 <Argument name='overlap' type='int' description='Pixels that chips share' default='0'/>\
 <Argument name='datetime' type='string' description='When the image was taken, as 2021-05-03' default='2021-07-01'/>\
@@ -141,8 +141,8 @@ impl Asked {
         };
         let model = find("model").ok_or("pixel function skysense: no `model`, the folder of a model package")?;
         let output = find("output").unwrap_or("class");
-        if !["class", "probability", "feature"].contains(&output) {
-            return Err(wrong("output", output, "class, probability or feature"));
+        if !["class", "probability", "value", "feature"].contains(&output) {
+            return Err(wrong("output", output, "class, probability, value or feature"));
         }
         let channel = number("channel", 1)?;
         let channel = channel.checked_sub(1).ok_or_else(|| wrong("channel", "0", "a number from 1"))?;
