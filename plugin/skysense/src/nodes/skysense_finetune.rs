@@ -467,7 +467,7 @@ fn detector(
         tell_detector(&trained, host);
         Ok(move || {
             let place = Place { target: &target, named: settings.out.is_some(), exists: settings.exists };
-            place.write(&state.chips, host, |folder, context| export_detector(&trained, folder, context))
+            place.write(Some(&state.chips), host, |folder, context| export_detector(&trained, folder, context))
         })
     })
 }
