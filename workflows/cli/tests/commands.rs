@@ -402,7 +402,7 @@ fn settings_that_change_no_pixel_are_no_part_of_the_hash() {
 fn nodes_schema_and_graph() {
     let bench = Bench::new();
     let list = bench.run(&["nodes"]).exits(0);
-    assert_eq!(list.stdout, "test.count  Counts\ntest.sum    Adds up\n");
+    assert_eq!(list.stdout, "test.count  Counts\ntest.item   Makes an item of items\ntest.sum    Adds up\n");
     let page = bench.run(&["nodes", "test.count"]).exits(0).stdout;
     assert!(
         page.starts_with("# test.count\n\nCounts.\n") && page.contains("| `rows` | whole number, from 1 | needed |"),
@@ -502,7 +502,7 @@ fn doctor_says_what_is_there_and_why_something_is_not() {
     bench.write("libskysense_broken.so", "no library");
     let done = bench.run(&["doctor", "--json"]).exits(4);
     let answer = done.json();
-    assert_eq!(answer["plugins"][0]["nodes"], json!(["test.count", "test.sum"]));
+    assert_eq!(answer["plugins"][0]["nodes"], json!(["test.count", "test.sum", "test.item"]));
     let refused = answer["not_used"].as_array().expect("a list");
     assert!(
         refused.iter().any(|one| one["path"].as_str().is_some_and(|path| path.ends_with("libskysense_broken.so"))),
