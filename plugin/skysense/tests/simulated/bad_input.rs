@@ -242,5 +242,5 @@ fn settings_that_make_no_sense_are_told_all_at_once() {
     let (maps, _) = crate::bench::made_up_prediction();
     let wrong = json!({"href": "https://example.com/out", "collection": "a/b", "outputs": []});
     let all = told(bench.plan("stac.write", wrong, &[("maps", &maps)]));
-    hold(&all, &["/href", "/collection", "/outputs", "local folder", "class, probability or entropy"]);
+    hold(&all, &["/href", "/collection", "/outputs", "local folder", "class, probability, entropy or value"]);
 }

@@ -32,7 +32,7 @@ fn inputs(bench: &Bench) -> Inputs {
     let images = good(bench.plan("stac.search", search(scene(), &["aerial-rgb"]), &[]));
     let truth = good(bench.plan("stac.search", search(scene(), &["objects"]), &[]));
     let sensors = json!({"aerial-rgb": "hr-rgb"});
-    let cut = json!({"size": 6, "overlap": 3, "dates": {"max": 1}, "sensors": sensors});
+    let cut = json!({"size": 8, "overlap": 3, "dates": {"max": 1}, "sensors": sensors});
     let chips = good(bench.plan("raster.chips", cut, &[("items", &images)]));
     let batches = bench.run(&chips, &[("items", &images, Vec::new())]).unwrap();
     Inputs { images, truth, chips, batches }
@@ -174,7 +174,11 @@ fn labels_in_every_layout_teach_the_same() {
     let given = inputs(&bench);
     let mut losses = Vec::new();
     for asset in ["objects", "coco", "dota"] {
+        // A run of its own, for checkpoints are those of one run.
         let out = folder.path().join(asset);
+        let base = folder.path().join(format!("run-{asset}"));
+        std::fs::create_dir(&base).unwrap();
+        let bench = Bench::new(2, &base);
         let settings = training("oriented_detection", 2, &out, &json!({"label_asset": asset}));
         let ports = [("chips", &given.chips), ("labels", &given.truth), ("images", &given.images)];
         let model = good(bench.plan("skysense.finetune", settings.clone(), &ports));
