@@ -408,7 +408,7 @@ fn nodes_schema_and_graph() {
         page.starts_with("# test.count\n\nCounts.\n") && page.contains("| `rows` | whole number, from 1 | needed |"),
         "{page}"
     );
-    assert_eq!(bench.run(&["nodes", "--json"]).exits(0).json()["nodes"][1]["name"], "test.sum");
+    assert_eq!(bench.run(&["nodes", "--json"]).exits(0).json()["nodes"][2]["name"], "test.sum");
 
     let schema = bench.run(&["schema", "--json"]).exits(0).json();
     let validator = jsonschema::validator_for(&schema).expect("a schema");
