@@ -142,6 +142,13 @@ pub struct SourceItem {
     pub periods: Vec<String>,
 }
 
+impl SourceItem {
+    /// Where it lies, or its id where nobody says.
+    pub fn address(&self) -> &str {
+        self.href.as_deref().unwrap_or(&self.id)
+    }
+}
+
 /// How pixel values of some items become physical values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ValueDecision {
@@ -159,6 +166,16 @@ pub struct ValueDecision {
     /// Lowest and highest value that 0 to 255 are stretched over, by band.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ranges: BTreeMap<String, (f64, f64)>,
+}
+
+impl ChipFacts {
+    /// The items that the map of a period is made from, and what was decided about them.
+    pub fn sources(&self, period: &Period) -> (Vec<&SourceItem>, Vec<ValueDecision>) {
+        let items: Vec<_> = self.items.iter().filter(|item| item.periods.contains(&period.name)).collect();
+        let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let decisions = self.decisions.iter().filter_map(|decision| decision.about(&ids)).collect();
+        (items, decisions)
+    }
 }
 
 impl ValueDecision {

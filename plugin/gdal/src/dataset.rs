@@ -230,9 +230,8 @@ fn provenance(map: &Map) -> Vec<(&'static str, String)> {
     let workflow = map.computing.workflow();
     let facts: &MapFacts = &workflow.facts;
     let period = &facts.chips.periods[map.period];
-    let items: Vec<_> = facts.chips.items.iter().filter(|item| item.periods.contains(&period.name)).collect();
+    let (items, decisions) = facts.chips.sources(period);
     let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
-    let decisions: Vec<_> = facts.chips.decisions.iter().filter_map(|decision| decision.about(&ids)).collect();
     let mut found = vec![
         ("AREA_OR_POINT", "Area".to_owned()),
         ("WORKFLOW", workflow.plan.workflow.name.clone()),

@@ -32,6 +32,7 @@ mod maps;
 mod nodes;
 mod objects;
 mod plots;
+mod publish;
 mod reduction;
 mod samples;
 mod sampling;

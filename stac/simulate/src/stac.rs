@@ -273,56 +273,48 @@ pub(crate) fn objects_item(place: &Place<'_>, id: &str, image: &str, datetime: &
 }
 
 pub(crate) fn labels_item(place: &Place<'_>, id: &str, year: i32) -> Value {
-    let mut properties = object(json!({
-        "datetime": null,
-        "start_datetime": format!("{year}-01-01T00:00:00Z"),
-        "end_datetime": format!("{year}-12-31T23:59:59Z"),
-        "gsd": 10,
-    }));
-    place.grid(&mut properties);
-    let classes: Vec<Value> = CLASSES
+    let classes = CLASSES
         .iter()
-        .map(|class| json!({"value": class.value, "name": class.name, "title": class.title, "color_hint": class.color.to_uppercase()}))
-        .collect();
-    let assets = object(json!({
-        "labels": {
-            "href": "./labels.tif",
-            "type": COG,
-            "title": "True class at the centre of each pixel",
-            "roles": ["data", "labels"],
-            "data_type": "uint8",
-            "nodata": 0,
-            "bands": [{"name": "labels"}],
-            "classification:classes": classes,
-        }
-    }));
-    place.item(id, LABELS, &[PROJECTION, RASTER, CLASSIFICATION], properties, assets)
+        .map(|class| json!({"value": class.value, "name": class.name, "title": class.title, "color_hint": class.color.to_uppercase()}));
+    class_map(place, (LABELS, id), "True class at the centre of each pixel", [year, year], classes.collect())
 }
 
 /// The map of what changed after `year`.
 pub(crate) fn changes_item(place: &Place<'_>, id: &str, year: i32) -> Value {
+    let classes = CHANGE_CLASSES
+        .iter()
+        .map(|(value, name, color)| json!({"value": value, "name": name, "color_hint": color.to_uppercase()}));
+    class_map(place, (CHANGES, id), "What changed at the centre of each pixel", [year, year + 1], classes.collect())
+}
+
+/// An item of a collection whose only asset is a map of classes, named as the collection is.
+fn class_map(
+    place: &Place<'_>,
+    (collection, id): (&str, &str),
+    title: &str,
+    [first, last]: [i32; 2],
+    classes: Vec<Value>,
+) -> Value {
     let mut properties = object(json!({
         "datetime": null,
-        "start_datetime": format!("{year}-01-01T00:00:00Z"),
-        "end_datetime": format!("{}-12-31T23:59:59Z", year + 1),
+        "start_datetime": format!("{first}-01-01T00:00:00Z"),
+        "end_datetime": format!("{last}-12-31T23:59:59Z"),
         "gsd": 10,
     }));
     place.grid(&mut properties);
-    let classes = CHANGE_CLASSES
-        .map(|(value, name, color)| json!({"value": value, "name": name, "color_hint": color.to_uppercase()}));
     let assets = object(json!({
-        "changes": {
-            "href": "./changes.tif",
+        collection: {
+            "href": format!("./{collection}.tif"),
             "type": COG,
-            "title": "What changed at the centre of each pixel",
+            "title": title,
             "roles": ["data", "labels"],
             "data_type": "uint8",
             "nodata": 0,
-            "bands": [{"name": "changes"}],
+            "bands": [{"name": collection}],
             "classification:classes": classes,
         }
     }));
-    place.item(id, CHANGES, &[PROJECTION, RASTER, CLASSIFICATION], properties, assets)
+    place.item(id, collection, &[PROJECTION, RASTER, CLASSIFICATION], properties, assets)
 }
 
 /// The share of green ground on a day.

@@ -1,23 +1,22 @@
 //! What is said of a map in its STAC item: where it lies, what is in it, and what it was made of.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use skysense_catalog::{
-    AssetRecord, BandRecord, Bbox, ClassRecord, DataType, ItemRecord, ModelRecord, Statistics, parse_datetime,
-};
+use skysense_catalog::{AssetRecord, BandRecord, Bbox, ClassRecord, DataType, ItemRecord, Statistics, parse_datetime};
+use skysense_contract::Package;
 use skysense_edges::{MapFacts, Period, ValueDecision};
 use skysense_maps::{Layer, lineage};
 use skysense_raster::{CogInfo, CogSpec, RasterError, footprint};
 
 use super::period_writer::WrittenMap;
+use crate::publish::model_record;
 
 /// What is known of a run.
 pub(crate) struct Describe<'a> {
     pub(crate) facts: &'a MapFacts,
-    /// Folder of the package and checksum of its weights, where they are known.
-    pub(crate) model: Option<(PathBuf, String)>,
+    /// The package, where it is known.
+    pub(crate) model: Option<Package>,
     pub(crate) workflow_sha256: String,
     pub(crate) software: BTreeMap<String, String>,
 }
@@ -37,9 +36,7 @@ pub(crate) fn describe(
     let outline = footprint(&facts.chips.geobox)?;
     let moment = |text: &str| parse_datetime(text).unwrap_or_default();
     let interval = (moment(&period.start), moment(&period.end));
-    let sources: Vec<_> = facts.chips.items.iter().filter(|item| item.periods.contains(&period.name)).collect();
-    let ids: Vec<&str> = sources.iter().map(|item| item.id.as_str()).collect();
-    let decisions: Vec<_> = facts.chips.decisions.iter().filter_map(|decision| decision.about(&ids)).collect();
+    let (sources, decisions) = facts.chips.sources(period);
     Ok(ItemRecord {
         id: id.to_owned(),
         title: title.to_owned(),
@@ -47,11 +44,11 @@ pub(crate) fn describe(
         geometry: outline.geometry(),
         bbox: Bbox(outline.bbox),
         assets: written.files.iter().map(|(layer, info)| asset(layer, info, facts)).collect(),
-        derived_from: sources.iter().map(|item| item.href.clone().unwrap_or_else(|| item.id.clone())).collect(),
+        derived_from: sources.iter().map(|item| item.address().to_owned()).collect(),
         lineage: lineage(facts, sources.len(), &decisions),
         software: about.software.clone(),
         workflow_sha256: about.workflow_sha256.clone(),
-        model: about.model.as_ref().map(|(package, weights_sha256)| model(facts, package, weights_sha256)),
+        model: about.model.as_ref().map(|package| model_record(package, &facts.model, task(facts))),
         properties: properties(facts, period, written, &decisions),
     })
 }
@@ -107,19 +104,6 @@ fn statistics(found: &skysense_raster::BandStatistics) -> Option<Statistics> {
         stddev: found.stddev?,
         valid_percent: found.valid_percent,
     })
-}
-
-fn model(facts: &MapFacts, package: &Path, weights_sha256: &str) -> ModelRecord {
-    let record = package.join(skysense_contract::MLM_FILE);
-    let record = std::path::absolute(&record).unwrap_or(record);
-    ModelRecord {
-        name: facts.model.name.clone(),
-        href: record.display().to_string(),
-        architecture: format!("SkySense {}", facts.model.preset),
-        tasks: vec![task(facts).into()],
-        weights_sha256: weights_sha256.to_owned(),
-        licence: facts.model.licence.clone(),
-    }
 }
 
 /// What the model did, in the words of the machine learning model extension.

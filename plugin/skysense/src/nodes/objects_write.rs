@@ -1,25 +1,24 @@
 //! `objects.write`: outlines of objects as vector files with STAC items.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs};
 use skysense_catalog::{
-    AssetRecord, Bbox, ClassRecord, CollectionRecord, Exists, FeatureRow, FeatureTable, ItemRecord, ModelRecord,
-    Publishing, Target, parse_datetime, write_flatgeobuf, write_geopackage,
+    AssetRecord, Bbox, ClassRecord, Exists, FeatureRow, FeatureTable, ItemRecord, ModelRecord, parse_datetime,
+    write_flatgeobuf, write_geopackage,
 };
-use skysense_contract::Package;
-use skysense_edges::{
-    ModelBatch, ObjectBatch, ObjectFacts, ObjectRow, Period, RasterBuilder, RasterRow, raster_schema,
-};
+use skysense_contract::Task;
+use skysense_edges::{ObjectBatch, ObjectFacts, ObjectRow, Period, raster_schema};
 
 use crate::errors;
 use crate::objects::write_geoparquet;
-use crate::settings::{path, planned};
+use crate::publish::{Destination, model_record, package, software};
+use crate::settings::planned;
 
 const DOC: &str = "\
 Writes the objects of each period as FlatGeobuf, GeoPackage or GeoParquet, in the reference system of the grid, with a STAC \
@@ -124,26 +123,10 @@ impl Node for ObjectsWrite {
         if settings.formats.is_empty() {
             return Err(Fault::new("/formats", "settings.invalid", "formats is empty, expected one or more").into());
         }
-        if settings.href.contains("://") && !settings.href.starts_with("file://") {
-            let shown = skysense_address::redact(&settings.href);
-            return Err(Fault::new(
-                "/href",
-                "settings.invalid",
-                format!("{shown}: output is written to a local folder"),
-            )
-            .hint("name a folder")
-            .into());
-        }
-        skysense_catalog::item_path(Path::new(""), &settings.collection)
-            .map_err(|error| vec![errors::catalog_fault("/collection", &error)])?;
-        let folder = path(&host.about().base, &settings.href);
-        let ids = ids(&settings, &facts);
-        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
-        Target::new(&folder, &settings.collection, settings.exists)
-            .and_then(|target| target.check(&known))
-            .map_err(|error| vec![errors::catalog_fault("/href", &error)])?;
+        let place = place(&settings, host)?;
+        place.check(&facts.chips.periods)?;
         Ok(NodePlan::new(raster_schema())
-            .facts(json!({"href": folder.join("collection.json"), "items": ids}))
+            .facts(json!({"href": place.home(), "items": place.ids(&facts.chips.periods)}))
             .memory(64 << 20, 1 << 20)
             .state(json!(facts)))
     }
@@ -155,8 +138,8 @@ impl Node for ObjectsWrite {
     }
 }
 
-fn ids(settings: &Settings, facts: &ObjectFacts) -> Vec<String> {
-    facts.chips.periods.iter().map(|period| format!("{}-{}", settings.collection, period.name)).collect()
+fn place(settings: &Settings, host: &Host) -> Result<Destination, Vec<Fault>> {
+    Destination::new(&settings.href, &settings.collection, settings.exists, host)
 }
 
 fn write(
@@ -166,46 +149,38 @@ fn write(
     model: Option<RunInput>,
     host: &Host,
 ) -> Result<RecordBatch, NodeError> {
-    let ids = ids(settings, facts);
-    let known: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let folder = path(&host.about().base, &settings.href);
-    let target = Target::new(&folder, &settings.collection, settings.exists).map_err(|e| errors::catalog(&e))?;
-    let target = if host.about().resumed { target.resumed(&host.about().workflow_sha256) } else { target };
-    target.check(&known).map_err(|error| errors::catalog(&error))?;
-    let publishing = Publishing::begin(target).map_err(|error| errors::catalog(&error))?;
+    let place = place(settings, host)
+        .map_err(|faults| errors::joined("plan.invalid", &faults).hint("plan the workflow again"))?;
+    let periods = &facts.chips.periods;
+    let publishing = place.begin(periods, host)?;
     let mut rows: BTreeMap<String, Vec<ObjectRow>> = BTreeMap::new();
     for batch in objects {
         host.check_cancelled()?;
         let batch = ObjectBatch::try_new(&batch?, facts.classes.len()).map_err(|error| errors::edge(&error))?;
         batch.rows().for_each(|row| rows.entry(row.period.clone()).or_default().push(row));
     }
-    let model = model_record(facts, model)?;
+    let task = if facts.rotated { Task::OrientedDetection } else { Task::Detection };
+    let model = package(model, &facts.model)?.map(|package| model_record(&package, &facts.model, task.mlm()));
+    let title = settings.title.as_deref();
     let mut records = Vec::new();
-    for (period, id) in facts.chips.periods.iter().zip(&ids) {
+    for period in periods {
         let mut own = rows.remove(&period.name).unwrap_or_default();
         own.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chip.cmp(&b.chip)));
-        let made = publishing.folder(id).map_err(|error| errors::catalog(&error))?;
+        let id = place.id(period);
+        let made = publishing.folder(&id).map_err(|error| errors::catalog(&error))?;
         let assets = files(settings, facts, period, &own, &made)?;
-        records.push(record(settings, facts, (period, id), (assets, own.len()), model.clone(), host)?);
+        let about = (id, place.title(title, period));
+        records.push(record(facts, period, about, (assets, own.len()), model.clone(), host)?);
         host.count("objects", own.len() as u64);
     }
     if let Some(period) = rows.keys().next() {
         let message = format!("an object is of period {period:?}, which the plan does not have");
         return Err(NodeError::new("objects.period", message));
     }
-    let title = settings.title.clone().unwrap_or_else(|| settings.collection.clone());
-    let collection = CollectionRecord {
-        id: settings.collection.clone(),
-        title,
-        description: settings
-            .description
-            .clone()
-            .unwrap_or_else(|| format!("Objects found by the model {}", facts.model.name)),
-        license: settings.license.clone(),
-        keywords: vec!["skysense".into()],
-    };
+    let otherwise = format!("Objects found by the model {}", facts.model.name);
+    let collection = place.record(title, settings.description.as_deref(), otherwise, &settings.license);
     let published = publishing.finish(&collection, &records).map_err(|error| errors::catalog(&error))?;
-    report(&published.items, facts, &folder, host)
+    place.rows(&published.items, periods, host)
 }
 
 /// Writes the files of a period into the folder of its item.
@@ -276,25 +251,16 @@ fn files(
 }
 
 fn record(
-    settings: &Settings,
     facts: &ObjectFacts,
-    (period, id): (&Period, &str),
+    period: &Period,
+    (id, title): (String, String),
     (assets, count): (Vec<AssetRecord>, usize),
     model: Option<ModelRecord>,
     host: &Host,
 ) -> Result<ItemRecord, NodeError> {
     let outline = skysense_raster::footprint(&facts.chips.geobox).map_err(|error| errors::raster(&error))?;
     let moment = |text: &str| parse_datetime(text).unwrap_or_default();
-    let sources: Vec<_> = facts.chips.items.iter().filter(|item| item.periods.contains(&period.name)).collect();
-    let ids: Vec<&str> = sources.iter().map(|item| item.id.as_str()).collect();
-    let decisions: Vec<_> = facts.chips.decisions.iter().filter_map(|decision| decision.about(&ids)).collect();
-    let mut software = BTreeMap::from([("skysense".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
-    if let Ok(versions) = skysense_raster::versions() {
-        software.insert("gdal".into(), versions.gdal);
-    }
-    if let Ok(runtime) = skysense_infer::runtime_info(None) {
-        software.insert("onnxruntime".into(), runtime.version);
-    }
+    let (sources, decisions) = facts.chips.sources(period);
     let mut properties = Map::new();
     properties.insert("skysense:period".into(), json!(period.name));
     properties.insert("skysense:objects".into(), json!(count));
@@ -304,15 +270,14 @@ fn record(
         properties.insert("skysense:absent_bands".into(), json!(facts.absent_bands));
     }
     let chips = &facts.chips;
-    let title = format!("{}, {}", settings.title.as_deref().unwrap_or(&settings.collection), period.name);
     Ok(ItemRecord {
-        id: id.to_owned(),
+        id,
         title,
         interval: (moment(&period.start), moment(&period.end)),
         geometry: outline.geometry(),
         bbox: Bbox(outline.bbox),
         assets,
-        derived_from: sources.iter().map(|item| item.href.clone().unwrap_or_else(|| item.id.clone())).collect(),
+        derived_from: sources.iter().map(|item| item.address().to_owned()).collect(),
         lineage: format!(
             "{} items, brought onto one grid and cut into chips of {} px of 10 m that overlap by {} px. Model {} ({}): {} \
              objects, those of chips that overlap taken once.",
@@ -323,61 +288,9 @@ fn record(
             facts.model.preset,
             count
         ),
-        software,
+        software: software(),
         workflow_sha256: host.about().workflow_sha256,
         model,
         properties,
     })
-}
-
-fn model_record(facts: &ObjectFacts, port: Option<RunInput>) -> Result<Option<ModelRecord>, NodeError> {
-    let folder = match port {
-        Some(mut port) => match port.next() {
-            Some(batch) => {
-                Some(PathBuf::from(ModelBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?.path()))
-            }
-            None => None,
-        },
-        None => facts.model.path.as_ref().map(PathBuf::from),
-    };
-    let Some(folder) = folder else { return Ok(None) };
-    let package = Package::open(&folder).map_err(|error| errors::contract(&error))?;
-    let record = package.folder().join(skysense_contract::MLM_FILE);
-    let record = std::path::absolute(&record).unwrap_or(record);
-    Ok(Some(ModelRecord {
-        name: facts.model.name.clone(),
-        href: record.display().to_string(),
-        architecture: format!("SkySense {}", facts.model.preset),
-        tasks: vec!["object-detection".into()],
-        weights_sha256: package.contract().weights_sha256.clone(),
-        licence: facts.model.licence.clone(),
-    }))
-}
-
-/// Tells the host of all files, and gives the rows of the items.
-fn report(items: &[PathBuf], facts: &ObjectFacts, folder: &Path, host: &Host) -> Result<RecordBatch, NodeError> {
-    let mut rows = RasterBuilder::default();
-    for (path, period) in items.iter().zip(&facts.chips.periods) {
-        let fault =
-            |error: &dyn std::error::Error| NodeError::new("output.read", error.to_string()).at("path", path.display());
-        let text = std::fs::read_to_string(path).map_err(|error| fault(&error))?;
-        let mut item: Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
-        let home = path.parent().unwrap_or(Path::new("."));
-        for (_, asset) in item["assets"].as_object_mut().into_iter().flatten() {
-            if let Some(name) = asset["href"].as_str().and_then(|href| href.strip_prefix("./")) {
-                let href = home.join(name);
-                host.report("output", &json!({"href": href, "role": "asset"}));
-                asset["href"] = json!(href);
-            }
-        }
-        host.report("output", &json!({"href": path, "role": "item"}));
-        rows.push(RasterRow {
-            id: item["id"].as_str().unwrap_or_default().to_owned(),
-            period: period.name.clone(),
-            href: path.display().to_string(),
-            item: item.to_string(),
-        });
-    }
-    host.report("output", &json!({"href": folder.join("collection.json"), "role": "collection"}));
-    rows.finish().map_err(|error| errors::edge(&error))
 }

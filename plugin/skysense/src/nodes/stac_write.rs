@@ -1,8 +1,5 @@
 //! `stac.write`: blends maps of chips into COGs and publishes them as STAC items.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,16 +7,15 @@ use serde_json::json;
 use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
-use skysense_catalog::{CollectionRecord, Exists, Publishing, Target};
-use skysense_contract::Package;
-use skysense_edges::{MapBatch, MapFacts, ModelBatch, Period, RasterBuilder, RasterRow, raster_schema};
+use skysense_catalog::{Exists, Publishing};
+use skysense_edges::{MapBatch, MapFacts, raster_schema};
 use skysense_grid::ChipGrid;
 use skysense_maps::{FeatureType, Layer, Output, layers};
 use skysense_raster::{Blender, CogWriter};
 
 use crate::errors;
 use crate::maps::{Describe, PeriodWriter, WrittenMap, describe};
-use crate::settings::path;
+use crate::publish::{Destination, package, software};
 
 const DOC: &str = "\
 Blends the overlapping maps of chips without seams, while it holds one row of chips, and writes a set of Cloud \
@@ -100,11 +96,9 @@ impl Node for StacWrite {
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
         let job = Job::new(&settings, &inputs.require("maps")?.kind, inputs.require("maps")?.facts.clone(), host)?;
-        let ids = job.ids();
-        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
-        Target::new(&job.folder, &job.collection, settings.exists)
-            .and_then(|target| target.check(&known))
-            .map_err(|error| vec![errors::catalog_fault("/href", &error)])?;
+        let periods = &job.facts.chips.periods;
+        job.place.check(periods)?;
+        let ids = job.place.ids(periods);
         let (overlap, wanted) = (job.facts.chips.overlap, 2 * job.facts.margin);
         if overlap < wanted && job.grid.len() > 1 {
             host.log(Level::Warn, format!(
@@ -123,7 +117,7 @@ impl Node for StacWrite {
         let row = (job.grid.size() * job.grid.geobox().width * bytes) as u64;
         let working = Blender::bytes(&job.grid, job.facts.channels) as u64 + 2 * row + (64 << 20);
         Ok(NodePlan::new(raster_schema())
-            .facts(json!({"href": job.folder.join("collection.json"), "items": ids, "layers": job.layers}))
+            .facts(json!({"href": job.place.home(), "items": ids, "layers": job.layers}))
             .cost("written", one_map * ids.len() as f64, "bytes")
             .cost("scratch", largest as f64, "bytes")
             .memory(working, 1 << 20)
@@ -150,8 +144,7 @@ struct Job {
     facts: MapFacts,
     layers: Vec<Layer>,
     grid: ChipGrid,
-    folder: PathBuf,
-    collection: String,
+    place: Destination,
 }
 
 impl Job {
@@ -175,36 +168,17 @@ impl Job {
         if let Err(message) = &layers {
             faults.push(Fault::new("/outputs", "settings.invalid", message));
         }
-        if let Err(error) = skysense_catalog::item_path(Path::new(""), &settings.collection) {
-            faults.push(errors::catalog_fault("/collection", &error));
-        }
-        if settings.href.contains("://") && !settings.href.starts_with("file://") {
-            faults.push(
-                Fault::new(
-                    "/href",
-                    "settings.invalid",
-                    format!("{}: output is written to a local folder", skysense_address::redact(&settings.href)),
-                )
-                .hint("name a folder"),
-            );
-        }
+        let place = Destination::new(&settings.href, &settings.collection, settings.exists, host)
+            .map_err(|more| faults.extend(more))
+            .ok();
         let grid = ChipGrid::new(facts.chips.geobox.clone(), facts.chips.chip_size, facts.chips.overlap);
-        match (grid, layers, faults.is_empty()) {
-            (Ok(grid), Ok(layers), true) => {
-                let folder = path(&host.about().base, &settings.href);
-                Ok(Self { kind: kind.to_owned(), facts, layers, grid, folder, collection: settings.collection.clone() })
+        match (grid, layers, place) {
+            (Ok(grid), Ok(layers), Some(place)) if faults.is_empty() => {
+                Ok(Self { kind: kind.to_owned(), facts, layers, grid, place })
             }
-            (Err(error), _, _) => Err(vec![Fault::new("", "facts.invalid", error.to_string())]),
+            (Err(error), ..) => Err(vec![Fault::new("", "facts.invalid", error.to_string())]),
             _ => Err(faults),
         }
-    }
-
-    fn id(&self, period: &Period) -> String {
-        format!("{}-{}", self.collection, period.name)
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.facts.chips.periods.iter().map(|period| self.id(period)).collect()
     }
 
     fn write(
@@ -214,33 +188,21 @@ impl Job {
         settings: &Settings,
         host: &Host,
     ) -> Result<RecordBatch, NodeError> {
-        let ids = self.ids();
-        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let target = Target::new(&self.folder, &self.collection, settings.exists).map_err(|e| errors::catalog(&e))?;
-        // A run that goes on after it was killed may find what it had finished itself.
-        let target = if host.about().resumed { target.resumed(&host.about().workflow_sha256) } else { target };
-        target.check(&known).map_err(|error| errors::catalog(&error))?;
-        let publishing = Publishing::begin(target).map_err(|error| errors::catalog(&error))?;
+        let periods = &self.facts.chips.periods;
+        let publishing = self.place.begin(periods, host)?;
         let written = self.blend(maps, &publishing, host)?;
         let about = self.provenance(model, host)?;
         let mut records = Vec::new();
-        for ((period, id), map) in self.facts.chips.periods.iter().zip(&ids).zip(&written) {
-            let title = format!("{}, {}", settings.title.as_deref().unwrap_or(&self.collection), period.name);
-            records.push(describe(&about, id, &title, period, map).map_err(|error| errors::raster(&error))?);
+        let title = settings.title.as_deref();
+        for (period, map) in periods.iter().zip(&written) {
+            let (id, title) = (self.place.id(period), self.place.title(title, period));
+            records.push(describe(&about, &id, &title, period, map).map_err(|error| errors::raster(&error))?);
         }
         host.check_cancelled()?;
-        let collection = CollectionRecord {
-            id: self.collection.clone(),
-            title: settings.title.clone().unwrap_or_else(|| self.collection.clone()),
-            description: settings
-                .description
-                .clone()
-                .unwrap_or_else(|| format!("Maps made by the model {}", self.facts.model.name)),
-            license: settings.license.clone(),
-            keywords: vec!["skysense".into()],
-        };
+        let otherwise = format!("Maps made by the model {}", self.facts.model.name);
+        let collection = self.place.record(title, settings.description.as_deref(), otherwise, &settings.license);
         let published = publishing.finish(&collection, &records).map_err(|error| errors::catalog(&error))?;
-        self.rows(&published.items, host)
+        self.place.rows(&published.items, periods, host)
     }
 
     /// Blends the maps of all periods into files.
@@ -249,7 +211,7 @@ impl Job {
         let threads = host.about().threads.max(1);
         let periods = &self.facts.chips.periods;
         let begin = |place: usize| -> Result<PeriodWriter, NodeError> {
-            let folder = publishing.folder(&self.id(&periods[place])).map_err(|error| errors::catalog(&error))?;
+            let folder = publishing.folder(&self.place.id(&periods[place])).map_err(|error| errors::catalog(&error))?;
             PeriodWriter::create(&folder, &self.grid, &self.layers, self.facts.channels, threads).map_err(fault)
         };
         let mut written = Vec::with_capacity(periods.len());
@@ -294,57 +256,7 @@ impl Job {
     }
 
     fn provenance(&self, model: Option<RunInput>, host: &Host) -> Result<Describe<'_>, NodeError> {
-        let mut software = BTreeMap::from([("skysense".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
-        if let Ok(versions) = skysense_raster::versions() {
-            software.insert("gdal".into(), versions.gdal);
-        }
-        if let Ok(runtime) = skysense_infer::runtime_info(None) {
-            software.insert("onnxruntime".into(), runtime.version);
-        }
-        let folder = match model {
-            Some(mut port) => match port.next() {
-                Some(batch) => {
-                    Some(PathBuf::from(ModelBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?.path()))
-                }
-                None => None,
-            },
-            None => self.facts.model.path.as_ref().map(PathBuf::from),
-        };
-        let model = match folder {
-            Some(folder) => {
-                let package = Package::open(&folder).map_err(|error| errors::contract(&error))?;
-                Some((package.folder().to_path_buf(), package.contract().weights_sha256.clone()))
-            }
-            None => None,
-        };
-        Ok(Describe { facts: &self.facts, model, workflow_sha256: host.about().workflow_sha256, software })
-    }
-
-    fn rows(&self, items: &[PathBuf], host: &Host) -> Result<RecordBatch, NodeError> {
-        let mut rows = RasterBuilder::default();
-        for (path, period) in items.iter().zip(&self.facts.chips.periods) {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| NodeError::from_error("output.read", &error).at("path", path.display()))?;
-            let mut item: serde_json::Value = serde_json::from_str(&text)
-                .map_err(|error| NodeError::from_error("output.read", &error).at("path", path.display()))?;
-            let folder = path.parent().unwrap_or(Path::new("."));
-            for asset in item["assets"].as_object_mut().into_iter().flatten().map(|(_, asset)| asset) {
-                if let Some(href) =
-                    asset["href"].as_str().and_then(|href| href.strip_prefix("./")).map(|name| folder.join(name))
-                {
-                    asset["href"] = json!(href);
-                    host.report("output", &json!({"href": href, "role": "asset"}));
-                }
-            }
-            host.report("output", &json!({"href": path, "role": "item"}));
-            rows.push(RasterRow {
-                id: self.id(period),
-                period: period.name.clone(),
-                href: path.display().to_string(),
-                item: item.to_string(),
-            });
-        }
-        host.report("output", &json!({"href": self.folder.join("collection.json"), "role": "collection"}));
-        rows.finish().map_err(|error| errors::edge(&error))
+        let model = package(model, &self.facts.model)?;
+        Ok(Describe { facts: &self.facts, model, workflow_sha256: host.about().workflow_sha256, software: software() })
     }
 }

@@ -31,6 +31,7 @@ pub enum HeadConfig {
 
 /// A head of any kind. Its parameters have the names of the module inside.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a model has one head, which is moved a few times in its life")]
 pub enum Head {
     /// See [`SegmentationHead`].
     Light(SegmentationHead),
