@@ -72,7 +72,7 @@ pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
     let mut png = std::fs::read(&file).unwrap_or_default();
     if png.is_empty() {
         let number = api.counters.next();
-        if number % BETWEEN_LOOKS == 0 {
+        if number.is_multiple_of(BETWEEN_LOOKS) {
             make_room(kept, MOST_KEPT);
         }
         let part = kept.join(format!("{name}-{number}.part"));
