@@ -102,7 +102,8 @@ pub(super) fn curve(name: &str, points: &[(usize, f64)]) -> String {
     let finite = || points.iter().filter(|(_, value)| value.is_finite());
     let last = points.last().map_or(1, |(step, _)| *step).max(1) as f64;
     let (low, high) = finite().fold((0.0_f64, 1e-9_f64), |(low, high), (_, value)| (low.min(*value), high.max(*value)));
-    let (mut text, place) = axes(&format!("{name} by step"), ("step", [0.0, last]), (name, [low, high]));
+    let title = format!("{name} by step");
+    let (mut text, place) = axes(&title, ("step", [0.0, last]), (name, [low, high]));
     text.push_str("<polyline class=\"line\" points=\"");
     for (step, value) in finite() {
         let (x, y) = place(*step as f64, *value);

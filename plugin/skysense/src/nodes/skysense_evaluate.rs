@@ -251,13 +251,13 @@ fn evaluate(
         let maps = MapBatch::predictions(&batch?).map_err(|error| errors::edge(&error))?;
         for row in 0..maps.len() {
             let window = maps.window(row).map_err(|error| errors::edge(&error))?;
-            if open.as_ref().is_none_or(|(period, _)| period != maps.period(row)) {
+            if !task.of_chips() && open.as_ref().is_none_or(|(period, _)| period != maps.period(row)) {
                 if let Some((_, blender)) = open.take() {
                     judge.rows(&blender.finish())?;
                 }
                 open = Some((maps.period(row).to_owned(), Blender::new(grid.clone(), facts.channels)));
-                judge.of_period(maps.period(row));
             }
+            judge.of_period(maps.period(row));
             let seen = pictures.as_mut().map(|rows| rows.at(&window, maps.chip(row))).transpose()?;
             judge.show(&maps, row, &window, seen.as_ref())?;
             if task.of_chips() {

@@ -158,7 +158,7 @@ impl LabelReader {
                     let read = |signed: &Source| raster::read(signed, header, &dst, resampling);
                     let pixels = self.signing.read(&label.root, source, read).map_err(|error| at(label, error))?;
                     for (place, (&value, &valid)) in pixels.values.iter().zip(&pixels.valid).enumerate() {
-                        lacking |= put(place, if valid == 0 { f64::NAN } else { value }, label.part);
+                        lacking |= put(place, if valid == 0 { f64::NAN } else { value.into() }, label.part);
                     }
                 }
                 Opened::Shapes(shapes) => {
@@ -172,7 +172,9 @@ impl LabelReader {
         // Only once all shapes of all items lie where they lie is it known what none of them covers.
         let beside = labels().find_map(|(label, _)| Some((label.shapes.as_ref()?.background?, label.part)));
         if let Some((value, part)) = beside.filter(|_| lacking) {
-            (0..window.area()).for_each(|place| drop(put(place, value.into(), part)));
+            for place in 0..window.area() {
+                let _filled = put(place, value.into(), part);
+            }
         }
         outside(grid, window, &mut values, nothing);
         let parts = match &self.split {

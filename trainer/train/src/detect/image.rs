@@ -9,7 +9,7 @@ use skysense_detect::{Object, RotatedBox, cut};
 use crate::augment::Turn;
 use crate::dataset::{Bands, prepare_series};
 use crate::split::Split;
-use crate::{Sample, TrainError};
+use crate::{Sample, TrainError, Use};
 
 /// A chip with the objects that are in it.
 #[derive(Debug, Clone, PartialEq)]
