@@ -139,14 +139,10 @@ impl Field {
     #[track_caller]
     pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
+        let most = Duration::from_secs(90 + u64::from(wanted_items()) / 2);
         while !holds(self) {
             let waited = begun.elapsed();
-            assert!(
-                waited < Duration::from_secs(90),
-                "waited too long for {what}: {:?}\n{}",
-                self.counts(),
-                self.log()
-            );
+            assert!(waited < most, "waited too long for {what}: {:?}\n{}", self.counts(), self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -10,5 +10,6 @@ mod client;
 mod ending;
 mod hooks;
 mod kills;
+mod pgstac;
 mod poll;
 mod stac;
