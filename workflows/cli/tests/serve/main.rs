@@ -13,3 +13,4 @@ mod kills;
 mod pgstac;
 mod poll;
 mod stac;
+mod traces;
