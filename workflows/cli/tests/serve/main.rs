@@ -10,6 +10,7 @@ mod client;
 mod ending;
 mod hooks;
 mod kills;
+mod load;
 mod pgstac;
 mod poll;
 mod stac;
