@@ -44,4 +44,4 @@ pub use pool::close_idle;
 pub use probe::{PixelStatistics, pixel_statistics};
 pub use read::{Before, Resampling, read, read_changed, read_typed};
 pub use setup::{Options, Versions, setup, versions};
-pub use source::Source;
+pub use source::{Source, file_path};

@@ -40,8 +40,8 @@ pub fn crs_definition(crs: &Crs) -> Result<CrsDefinition> {
     let (texts, messages) =
         capture(|| Ok::<_, gdal::errors::GdalError>((reference.to_wkt()?, reference.to_projjson()?)));
     let (wkt, projjson) = texts.map_err(|_| RasterError::Gdal { call: "OSRExportToWkt", message: messages.text() })?;
-    let code = crs.as_str().split_once(':').filter(|(authority, _)| authority.eq_ignore_ascii_case("EPSG"));
-    Ok(CrsDefinition { epsg: code.and_then(|(_, code)| code.parse().ok()), wkt, projjson })
+    let epsg = crs.epsg_code().and_then(|code| i32::try_from(code).ok());
+    Ok(CrsDefinition { epsg, wkt, projjson })
 }
 
 /// The polygons of a file's first layer, each part of several by itself, with the text of a field; what is no polygon is

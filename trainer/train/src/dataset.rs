@@ -191,7 +191,6 @@ fn targets(labels: &Labels, valid: &[bool], size: usize, legend: Legend<'_>) -> 
 }
 
 /// The filled series of one time, and which pixels any of them shows.
-#[expect(clippy::type_complexity, reason = "two things that go apart at once")]
 fn prepare_all(
     all: &BTreeMap<Modality, SampleSeries>,
     (inputs, bands): (&BTreeMap<Modality, Input>, &BTreeMap<Modality, Bands>),

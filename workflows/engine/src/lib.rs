@@ -24,7 +24,7 @@ mod spec;
 pub use cancel::Cancel;
 pub use error::EngineError;
 pub use plan::{MemoryPlan, Plan, PlanOptions, PlannedNode, WorkflowId, plan, usable_memory};
-pub use plugins::{PluginSet, Refused, SearchPath};
+pub use plugins::{PluginSet, Refused, SearchPath, data_folder};
 pub use pull::{Beside, PullOptions, pull};
 pub use report::{MemoryReport, NodeOutcome, NodeReport, Outcome, Record, RunReport};
 pub use run::{Event, Events, Measured, NoEvents, Part, RunOptions, run};

@@ -89,7 +89,7 @@ pub(super) fn drawn(api: &Api, call: &Call, [z, x, y]: [u32; 3], made_of: &[&str
     let mut png = std::fs::read(&file).unwrap_or_default();
     if png.is_empty() {
         let number = api.counters.next();
-        if number % BETWEEN_LOOKS == 0 {
+        if number.is_multiple_of(BETWEEN_LOOKS) {
             make_room(kept, MOST_KEPT);
         }
         let part = kept.join(format!("{name}-{number}.part"));
