@@ -12,5 +12,8 @@ mod client;
 mod ending;
 mod hooks;
 mod kills;
+mod load;
+mod pgstac;
 mod poll;
 mod stac;
+mod traces;
