@@ -6,6 +6,7 @@ mod doctor;
 mod inside;
 mod metrics_plot;
 mod model_card;
+mod model_compare;
 mod model_cost;
 mod model_export;
 mod model_import;
@@ -48,6 +49,7 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
     tool::<model_probe::ModelProbe>(),
+    tool::<model_compare::ModelCompare>(),
     tool::<model_import::ModelImport>(),
     tool::<data::DataInspect>(),
     tool::<data::DataVerify>(),

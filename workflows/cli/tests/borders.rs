@@ -27,6 +27,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "skysense-model",
         &["gdal", "gdal-sys", "ort", "stac", "tokio", "arrow", "skysense-abi", "skysense-catalog", "skysense-raster"],
     ),
+    ("skysense-baseline", &["gdal", "gdal-sys", "ort", "stac", "tokio", "arrow", "skysense-train"]),
     ("skysense-train", &["gdal", "gdal-sys", "ort", "stac", "skysense-abi", "skysense-engine", "skysense-catalog"]),
     ("skysense-abi", &["gdal", "gdal-sys", "ort", "burn", "stac", "skysense-*"]),
     ("skysense-edges", &["gdal", "gdal-sys", "ort", "burn", "skysense-engine"]),
@@ -115,7 +116,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("gdal", &["skysense-raster", "skysense-gdal"]),
     ("gdal-sys", &["skysense-raster", "skysense-gdal"]),
     ("ort", &["skysense-infer"]),
-    ("burn", &["skysense-model", "skysense-train"]),
+    ("burn", &["skysense-baseline", "skysense-model", "skysense-train"]),
     ("axum", &["skysense-serve"]),
     ("libloading", &["skysense-engine", "skysense-abi", "skysense-infer"]),
 ];
