@@ -51,6 +51,7 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<model_probe::ModelProbe>(),
     tool::<model_compare::ModelCompare>(),
     tool::<model_import::ModelImport>(),
+    tool::<data::DataAdopt>(),
     tool::<data::DataInspect>(),
     tool::<data::DataVerify>(),
     tool::<data::DataStats>(),

@@ -1,5 +1,4 @@
-//! A contest on fields whose class is a season: who sees dates learns it, on regions not seen; who sees numbers over all dates
-//! cannot.
+//! A contest of all rivals on fields, and on fields whose class is a season.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
@@ -11,7 +10,7 @@ use std::cell::Cell;
 use fields::{SIZE, config, offers, samples};
 use skysense_contract::{MlmContext, Modality};
 use skysense_train::rivals::{Outcome, Rival, RivalsConfig, contest};
-use skysense_train::{NoHooks, Sample, Start, TrainError, export, finetune};
+use skysense_train::{Augmentation, NoHooks, Sample, Start, TrainError, export, finetune};
 
 /// Fields whose class is the date on which the second band is high; the first band is noise.
 fn seasons(count: usize) -> Vec<Sample> {
@@ -41,12 +40,14 @@ fn conditions(rivals: Vec<(&str, Rival)>) -> RivalsConfig {
         shares: vec![1.0],
         steps: 60,
         block: 16,
+        // A date tells a class here: none is left out.
+        augmentation: Augmentation { dates: 1.0, ..Augmentation::default() },
         ..RivalsConfig::default()
     }
 }
 
 #[test]
-fn who_sees_dates_learns_seasons_on_regions_not_seen() {
+fn all_learn_fields_on_regions_not_seen() {
     let rivals = vec![
         ("model", Rival::Model(vec![Start::Preset("tiny".into())])),
         ("unet", Rival::Unet),
@@ -55,35 +56,41 @@ fn who_sees_dates_learns_seasons_on_regions_not_seen() {
         ("forest", Rival::Forest(20)),
         ("logistic", Rival::Logistic),
     ];
-    let found = run(&seasons(10), &conditions(rivals), 3).unwrap();
+    let found = run(&samples(10), &conditions(rivals), 3).unwrap();
     for entry in &found.entries {
         let scores = &entry.shares[0].scores[0];
-        let sees = entry.step_ms.is_some();
-        assert!(scores.pixels >= 4 * 256, "{}", found.table());
-        // A third of the pixels is right by chance; numbers over all dates are the same for all classes.
-        let good = if sees { scores.overall_accuracy > 0.85 } else { scores.kappa < 0.3 };
-        assert!(good, "{}", found.table());
+        // A third of the pixels is right by chance.
+        assert!(scores.pixels >= 4 * 256 && scores.overall_accuracy > 0.8, "{}", found.table());
         assert!(entry.parameters > 5 && entry.chip_ms > 0.0, "{}", found.table());
-        assert_eq!(sees, !["forest", "logistic"].contains(&entry.name.as_str()));
+        assert_eq!(entry.step_ms.is_some(), !["forest", "logistic"].contains(&entry.name.as_str()));
     }
     assert_eq!(found.table().lines().filter(|line| line.starts_with("| ")).count(), 2 + 6);
+}
+
+#[test]
+fn numbers_over_all_dates_do_not_tell_a_season_and_a_network_that_sees_dates_learns_it() {
+    let rivals = vec![("unet", Rival::Unet), ("forest", Rival::Forest(20)), ("logistic", Rival::Logistic)];
+    let found = run(&seasons(10), &conditions(rivals), 3).unwrap();
+    let scores = |entry: usize| &found.entries[entry].shares[0].scores[0];
+    assert!(scores(0).overall_accuracy > 0.85, "{}", found.table());
+    assert!(scores(1).kappa < 0.3 && scores(2).kappa < 0.3, "{}", found.table());
 }
 
 #[test]
 fn a_pretrained_start_is_ahead_with_few_steps_and_all_is_the_same_again() {
     let folder = tempfile::tempdir().unwrap();
     let package = folder.path().join("model");
-    let trained = finetune(&seasons(6), &offers(), &config(60), &mut NoHooks).unwrap();
+    let trained = finetune(&samples(6), &offers(), &config(40), &mut NoHooks).unwrap();
     export(&trained, &package, &MlmContext::default()).unwrap();
     let rivals =
         vec![("pretrained", Rival::packages([package])), ("scratch", Rival::Model(vec![Start::Preset("tiny".into())]))];
-    let conditions = RivalsConfig { steps: 6, shares: vec![0.1, 1.0], ..conditions(rivals) };
-    let found = run(&seasons(10), &conditions, 3).unwrap();
+    let conditions = RivalsConfig { steps: 4, shares: vec![0.1, 1.0], ..conditions(rivals) };
+    let found = run(&samples(10), &conditions, 3).unwrap();
     for share in 0..2 {
         let accuracy = |entry: usize| found.entries[entry].shares[share].scores[0].overall_accuracy;
         assert!(accuracy(0) > accuracy(1) + 0.1, "{}", found.table());
     }
-    let again = run(&seasons(10), &conditions, 3).unwrap();
+    let again = run(&samples(10), &conditions, 3).unwrap();
     for (one, other) in found.entries.iter().zip(&again.entries) {
         assert_eq!(one.shares, other.shares, "{}", one.name);
     }

@@ -15,6 +15,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("skysense-catalog", &["gdal", "gdal-sys", "ort", "burn", "skysense-raster", "skysense-abi", "skysense-engine"]),
     ("skysense-raster", &["ort", "burn", "skysense-abi", "skysense-engine", "skysense-model", "skysense-infer"]),
     ("skysense-simulate", &["ort", "burn", "skysense-abi", "skysense-engine"]),
+    ("skysense-layouts", &["ort", "burn", "stac", "skysense-abi", "skysense-engine", "skysense-catalog"]),
     ("skysense-contract", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow"]),
     ("skysense-kernels", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "skysense-*"]),
     // Training and inference do the same arithmetic between a detector's networks, so it knows neither.

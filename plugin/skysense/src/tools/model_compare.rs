@@ -239,6 +239,7 @@ impl Arguments {
             block: self.block,
             validation: self.validation,
             square: self.square,
+            ..RivalsConfig::default()
         })
     }
 }

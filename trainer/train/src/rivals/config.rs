@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Recipe, Start, TrainError};
+use crate::{Augmentation, Recipe, Start, TrainError};
 
 /// Who takes part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct RivalsConfig {
     pub validation: f64,
     /// Side of the squares of labels that are kept or not, in pixels of the 10 m grid.
     pub square: usize,
+    /// What is varied.
+    pub augmentation: Augmentation,
 }
 
 impl Default for RivalsConfig {
@@ -59,6 +61,7 @@ impl Default for RivalsConfig {
             block: 32,
             validation: 0.4,
             square: 4,
+            augmentation: Augmentation::default(),
         }
     }
 }
@@ -103,6 +106,7 @@ impl RivalsConfig {
             block: self.block,
             validation: self.validation,
             seed,
+            augmentation: self.augmentation.clone(),
             ..Recipe::default()
         };
         if let Some(start) = start {
