@@ -15,6 +15,8 @@
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
 //!
+//! [`rivals`] trains the model and networks of others on the same ground, and compares them.
+//!
 //! [`probe`] measures what features are worth before anything is trained on them; [`Recorder`] keeps the numbers of each
 //! step.
 //!
@@ -61,6 +63,7 @@ mod random;
 mod recipe;
 mod record;
 mod reduce;
+pub mod rivals;
 mod sample;
 mod schedule;
 mod score;

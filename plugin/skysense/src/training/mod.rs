@@ -37,7 +37,7 @@ pub(crate) use pretrain_settings::{
     Heads, Light, NormalisationSetting, Objects, Optimiser, PrototypesSetting, SideSetting, Teacher, Terms,
     ValidationSetting, Values, ViewsSetting,
 };
-pub(crate) use probe::{PlannedProbe, ProbeSetting};
+pub(crate) use probe::{LabelledChips, PlannedProbe, ProbeSetting};
 pub(crate) use records::{Records, show};
 pub(crate) use samples::{labelled, sample_bytes, samples, unlabelled};
 pub use shard_places::ShardPlaces;

@@ -1,13 +1,15 @@
 //! Labelled chips that features are measured on: how they are read, and how a training looks at them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_abi::{Fault, Host, NodeError, PlanInput, RunInput};
-use skysense_contract::Class;
+use skysense_contract::{Class, Modality, Offer};
 use skysense_edges::ChipFacts;
 use skysense_grid::Window;
+use skysense_train::Sample;
 use skysense_train::probe::{Probe, ProbeConfig, Probing};
 
 use super::{Holdout, LabelReader, LabelSource, classes, label_sources, sample_bytes, samples};
@@ -40,6 +42,16 @@ impl Default for ProbeSetting {
         // Half of what `model.probe` takes: this is done again and again.
         Self { every: 100, label_asset: None, ignore: Vec::new(), block, pixels: 4000 }
     }
+}
+
+/// Chips with the classes of their pixels.
+pub(crate) struct LabelledChips {
+    pub(crate) samples: Vec<Sample>,
+    /// What they hold.
+    pub(crate) offers: BTreeMap<Modality, Offer>,
+    pub(crate) classes: Vec<Class>,
+    /// Value of pixels without a label.
+    pub(crate) ignored: u8,
 }
 
 /// What was planned of a probe.
@@ -89,6 +101,21 @@ impl PlannedProbe {
         config: ProbeConfig,
         host: &Host,
     ) -> Result<Probe, NodeError> {
+        let LabelledChips { samples, offers, classes, ignored } = self.labelled(chips, strip, host)?;
+        let probe = Probe::new(samples, offers, (classes, vec![ignored]), config);
+        probe.map_err(|error| errors::train(&error))
+    }
+
+    /// Chips with their labels; of a strip alone, where one is named.
+    ///
+    /// # Errors
+    /// What cannot be read, and chips without labels.
+    pub(crate) fn labelled(
+        &self,
+        chips: RunInput,
+        strip: Option<&Holdout>,
+        host: &Host,
+    ) -> Result<LabelledChips, NodeError> {
         let reader = LabelReader::open(&self.labels, &self.classes, &self.chips.geobox.crs)?;
         let ignored = reader.ignored();
         let mut samples = samples(chips, &self.chips, &reader, None, host)?;
@@ -101,9 +128,7 @@ impl PlannedProbe {
             return Err(NodeError::new("probe.empty", "no chip has both pixels and labels")
                 .hint("check that labels and chips lie at the same place, and that a strip is wider than a chip"));
         }
-        let offers = planned_offers(&self.chips)?;
-        let probe = Probe::new(samples, offers, (self.classes.clone(), vec![ignored]), config);
-        probe.map_err(|error| errors::train(&error))
+        Ok(LabelledChips { samples, offers: planned_offers(&self.chips)?, classes: self.classes.clone(), ignored })
     }
 }
 

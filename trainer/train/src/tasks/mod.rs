@@ -21,6 +21,7 @@ use crate::dataset::Prepared;
 use crate::{FinetuneConfig, TrainError};
 
 pub use scores::{ChangeScores, ChipScores, TaskScores, ValueScores};
+pub(crate) use segmentation::{pixel_weight, pixels};
 
 /// Channels of the light head's hidden map; our choice.
 const HIDDEN: usize = 64;

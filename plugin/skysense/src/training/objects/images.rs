@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skysense_abi::Fault;
-use skysense_catalog::{Access, Item, Location};
+use skysense_catalog::{Access, Asset, Item, Location};
 use skysense_grid::GeoBox;
 
 use crate::errors;
@@ -13,6 +13,8 @@ struct Raster {
     item: String,
     /// What a reader opens.
     href: String,
+    /// The grid that its item claims, which images without one of their own take.
+    claimed: Option<GeoBox>,
     /// Its path, for comparison.
     path: String,
     /// Whether the item has no other raster.
@@ -38,16 +40,16 @@ impl Images {
     pub(super) fn new(items: &[Item], access: &Access) -> Self {
         let of = |item: &Item| {
             let assets = item.assets();
-            let found: Vec<Location> =
-                assets.iter().filter_map(|asset| access.raster(item.root(), &asset.href).ok()).collect();
+            let placed = |asset: Asset| Some((access.raster(item.root(), &asset.href).ok()?, asset.claimed));
+            let found: Vec<_> = assets.into_iter().filter_map(placed).collect();
             let (item, only) = (item.id().to_owned(), found.len() == 1);
-            let raster = move |location: Location| {
+            let raster = move |(location, claimed): (Location, Option<GeoBox>)| {
                 let href = location.raster_href();
                 let path = match &location {
                     Location::Http(url) => url.path().to_owned(),
                     _ => href.replace('\\', "/"),
                 };
-                Raster { item: item.clone(), href, path, only }
+                Raster { item: item.clone(), href, claimed, path, only }
             };
             found.into_iter().map(raster).collect::<Vec<_>>()
         };
@@ -61,7 +63,7 @@ impl Images {
     /// No such raster, several, or one that cannot be read or has no grid of its own.
     pub(super) fn grid(&self, name: &str, named: Named) -> Result<GeoBox, Fault> {
         let raster = self.find(name.trim_start_matches("./"), named)?;
-        let source = skysense_raster::Source::new(&raster.item, raster.href.clone());
+        let source = skysense_raster::Source::new(&raster.item, raster.href.clone()).with_claimed(raster.claimed.clone());
         let header = skysense_raster::header(&source)
             .map_err(|error| Fault { code: CODE.into(), ..Fault::from(errors::raster(&error)) })?;
         let lacking = || {
@@ -125,6 +127,7 @@ mod tests {
         let raster = |(item, href): &(&str, &str)| Raster {
             item: (*item).into(),
             href: (*href).into(),
+            claimed: None,
             path: (*href).into(),
             only: only(item),
         };
