@@ -140,7 +140,7 @@ fn pair(one: (&str, u64), other: (&str, u64)) -> Vec<(String, u64)> {
 fn shapes_are_the_labels_of_the_pixels_that_they_cover() {
     let ground = ground();
     // The second field covers a third of the pixels of its last column.
-    let fields: [Field<'_>; 2] = [("wheat", "", [0.0, 0.0, 20.0, 64.0]), ("maize", "", [20.0, 0.0, 40.3, 64.0])];
+    let fields: [Field<'_>; 2] = [("wheat", "", [0.1, 0.1, 19.9, 63.9]), ("maize", "", [20.1, 0.1, 40.3, 63.9])];
     let labels = ground.labels(&[("fields", 2021, "", &fields)]);
     let shapes = |more: Value| json!({"shapes": more});
     let (package, found) = ground.judged(&shapes(json!({})), &labels, &json!({}));
