@@ -69,7 +69,7 @@ fn many_clients_are_answered_while_runs_work_and_memory_stays_flat() {
     let sources = |field: &Field| field.results().values().map(Vec::len).sum::<usize>();
     field.wait("a result of every item", |field| sources(field) == events as usize);
     let state = field.counts();
-    assert_eq!(state.keys().collect::<Vec<_>>(), ["done"], "{state:?}");
+    assert_eq!(state.keys().copied().collect::<Vec<_>>(), ["done"], "{state:?}");
     taken.sort();
     let share = |share: f64| taken[((taken.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
     println!(
