@@ -9,7 +9,8 @@
 //! | `state` | everything that has to survive, in one SQLite file |
 //! | `trigger` | the types of triggers, and the settings that they share |
 //! | `watcher` | lets triggers look when their time has come |
-//! | `scheduler`, `child`, `material`, `publish` | runs what is queued: room, process, params, results |
+//! | `scheduler`, `child`, `material`, `outputs`, `publish` | runs what is queued: room, process, params, files, results |
+//! | `json_file` | reads items from files |
 //! | `workflows` | the workflows of a folder, as they are now |
 //! | `http` | the API and the page |
 //! | `service` | all of it together, until somebody ends it |
@@ -19,7 +20,9 @@ mod clock;
 mod error;
 mod http;
 mod ids;
+mod json_file;
 mod material;
+mod outputs;
 mod publish;
 mod scheduler;
 mod service;

@@ -58,9 +58,9 @@ impl Service {
     /// Claims a state and makes ready to serve.
     ///
     /// # Errors
-    /// Another process serves the state.
-    pub fn new(store: Store, library: Library, setup: Setup, cancel: Cancel) -> Result<Self> {
-        let lock = store.lock()?;
+    /// Another process serves the state, or it cannot be opened.
+    pub fn new(state: &Path, library: Library, setup: Setup, cancel: Cancel) -> Result<Self> {
+        let (store, lock) = Store::open_to_serve(state)?;
         let (store, library) = (Arc::new(store), Arc::new(library));
         let state = std::path::absolute(store.path()).unwrap_or_else(|_| store.path().to_owned());
         let results = setup.results.unwrap_or_else(|| beside(&state, "results"));

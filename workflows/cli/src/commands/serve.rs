@@ -98,7 +98,7 @@ impl Subcommand for Serve {
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         if let Some(file) = &self.backup {
-            self.state.store()?.backup(file)?;
+            Store::open_existing(&self.state.state)?.backup(file)?;
             return Ok(Exit::Ok);
         }
         let library = self.state.library(context)?;
@@ -113,7 +113,7 @@ impl Subcommand for Serve {
         let listen = self.listen()?;
         let setup = self.setup()?;
         let program = setup.program.clone();
-        let service = Arc::new(Service::new(self.state.store()?, library, setup, context.cancel.clone())?);
+        let service = Arc::new(Service::new(&self.state.state, library, setup, context.cancel.clone())?);
         let server = Server::start(service.clone(), listen, program)?;
         let count = service.library.all().len();
         output::note(&format!(
@@ -207,6 +207,6 @@ fn check_state(path: &Path) -> Result<&'static str, Failure> {
     if !path.exists() {
         return Ok("none yet");
     }
-    Store::open(path)?.check()?;
+    Store::open_existing(path)?.check()?;
     Ok("ok")
 }

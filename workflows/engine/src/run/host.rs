@@ -54,7 +54,7 @@ impl HostCallbacks for NodeHost {
     }
 
     fn scratch(&self) -> String {
-        let path = self.state.folder.scratch().join(file_name(self.position, self.node())).with_extension("");
+        let path = self.state.folder.nodes().join(file_name(self.position, self.node())).with_extension("");
         match std::fs::create_dir_all(&path) {
             Ok(()) => path.to_string_lossy().into_owned(),
             Err(error) => {

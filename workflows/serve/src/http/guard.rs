@@ -61,7 +61,7 @@ fn judge(api: &Api, peer: SocketAddr, method: &Method, path: &str, headers: &Hea
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
     // A page of the web that has its name point here would otherwise be let in as a page of ours.
-    if api.listen.is_loopback() && api.listen.public.is_none() && !is_loopback_name(host) {
+    if api.listen.is_loopback() && !is_loopback_name(host) && !api.listen.is_public_name(host) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the service listens to this machine, and not to that name"));
     }
     let hook = path.starts_with("/hooks/");

@@ -66,6 +66,21 @@ impl Listen {
         self.address.ip().is_loopback()
     }
 
+    /// Whether others than this machine reach it: by its address, or through a proxy that names it to them.
+    pub(crate) fn reaches_others(&self) -> bool {
+        !self.is_loopback() || self.public.is_some()
+    }
+
+    /// Whether a host header is the name under which others know it.
+    pub(crate) fn is_public_name(&self, host: &str) -> bool {
+        let name = self.public.as_deref().and_then(|origin| origin.split_once("://")).map(|(_, name)| name);
+        name.is_some_and(|name| {
+            // Browsers leave out the port that goes without saying; some proxies write it.
+            let bare = |text: &str| text.trim_end_matches(":443").trim_end_matches(":80").to_ascii_lowercase();
+            bare(name) == bare(host)
+        })
+    }
+
     /// Refuses to be open to all.
     ///
     /// # Errors

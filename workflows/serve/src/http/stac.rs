@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
-use skysense_catalog::{Area, Filter, Interval, Item, Root, intersects};
+use skysense_catalog::{Area, Bbox, Filter, Interval, Item, Root, SearchRequest, bbox_of};
 
 use super::{
     Api,
@@ -10,7 +10,7 @@ use super::{
     call::Call,
     item as items_shown,
 };
-use crate::{ItemQuery, Millis, StoredItem, clock, state::StoredCollection, trigger::box_geometry};
+use crate::{ItemQuery, Millis, StoredItem, clock, state::StoredCollection};
 
 /// Items of a page where nobody asks for another number.
 const PAGE: usize = 10;
@@ -95,8 +95,7 @@ pub(crate) fn collection(api: &Api, call: &Call) -> Answer {
 }
 
 fn find(api: &Api, id: &str) -> Result<StoredCollection, Problem> {
-    let all = api.service.store.collections()?;
-    all.into_iter().find(|collection| collection.id == id).ok_or_else(|| Problem::missing("collection", id))
+    api.service.store.collection(id)?.ok_or_else(|| Problem::missing("collection", id))
 }
 
 fn collection_shown(collection: &StoredCollection, call: &Call) -> Value {
@@ -170,20 +169,23 @@ pub(crate) fn item(api: &Api, call: &Call) -> Answer {
 /// What a search asks for.
 #[derive(Debug, Default)]
 struct Search {
+    /// What the state answers by itself.
     query: ItemQuery,
-    ids: Vec<String>,
-    areas: Vec<Value>,
-    filter: Option<Filter>,
+    /// What each item of that answer has to pass: place and filter.
+    request: SearchRequest,
     limit: usize,
 }
 
 /// `GET /stac/collections/{collection}/items`
 pub(crate) fn items(api: &Api, call: &Call) -> Answer {
-    let collection = find(api, call.part("collection"))?;
+    let collection = call.part("collection");
+    if !api.service.store.has_collection(collection)? {
+        return Err(Problem::missing("collection", collection));
+    }
     let mut search = by_query(call)?;
-    search.query.collections = vec![collection.id.clone()];
+    search.query.collections = vec![collection.to_owned()];
     let (features, next) = run(api, &search, call)?;
-    let own = format!("{}/stac/collections/{}/items", call.base, items_shown::part(&collection.id));
+    let own = format!("{}/stac/collections/{}/items", call.base, items_shown::part(collection));
     page(features, next.map(|token| get_link(&own, call, &token)), &own, call)
 }
 
@@ -246,19 +248,16 @@ fn run(api: &Api, search: &Search, call: &Call) -> Result<(Vec<Value>, Option<St
 }
 
 fn fits(search: &Search, item: &StoredItem) -> bool {
-    if !search.ids.is_empty() && !search.ids.contains(&item.item_id) {
-        return false;
+    let request = &search.request;
+    if request.bbox.is_none() && request.intersects.is_none() && request.filter.is_none() {
+        return true;
     }
-    let geometry = &item.item["geometry"];
-    if !search.areas.iter().all(|area| intersects(geometry, area).unwrap_or(false)) {
-        return false;
-    }
-    let Some(filter) = &search.filter else { return true };
     let mut value = item.item.clone();
     value["id"] = json!(item.item_id);
     value["collection"] = json!(item.collection);
     let root = Root::Remote("https://results.invalid/".into());
-    Item::from_json(value, &item.href, root).is_ok_and(|item| filter.passes(&item))
+    // An item without a place lies nowhere.
+    Item::from_json(value, &item.href, root).is_ok_and(|item| request.passes(&item).unwrap_or(false))
 }
 
 fn by_query(call: &Call) -> Result<Search, Problem> {
@@ -306,16 +305,21 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
         match name.as_str() {
             _ if value.is_null() => {}
             "collections" => search.query.collections = texts(name, value)?,
-            "ids" => search.ids = texts(name, value)?,
+            "ids" => search.query.ids = texts(name, value)?,
             "limit" => {
                 let limit = value.as_u64().filter(|limit| *limit > 0).and_then(|limit| usize::try_from(limit).ok());
                 let bad = || Problem::bad(format!("`limit` is a whole number from 1 to {LARGEST_PAGE}"));
                 search.limit = limit.ok_or_else(bad)?.min(LARGEST_PAGE);
             }
-            "bbox" => search.areas.push(bbox(value)?),
+            "bbox" => {
+                let bbox = bbox(value)?;
+                search.query.bbox = Some(bbox.0);
+                search.request.bbox = Some(bbox);
+            }
             "intersects" => {
                 let area = Area::from_geojson(value, "intersects").map_err(|error| Problem::bad(error.to_string()))?;
-                search.areas.push(area.geojson().clone());
+                search.query.bbox = bbox_of(area.geojson()).map(|bbox| bbox.0);
+                search.request.intersects = Some(area.geojson().clone());
             }
             "datetime" => {
                 let text = value.as_str().unwrap_or_default();
@@ -326,7 +330,7 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
                     Some((millis(interval.start).unwrap_or(Millis::MIN), millis(interval.end).unwrap_or(Millis::MAX)));
             }
             "filter" => {
-                search.filter = Some(Filter::from_json(value).map_err(|error| Problem::bad(error.to_string()))?)
+                search.request.filter = Some(Filter::from_json(value).map_err(|error| Problem::bad(error.to_string()))?)
             }
             "token" => search.query.after = Some(token(value)?),
             "filter-lang" | "filter-crs" | "conf" => {}
@@ -342,20 +346,15 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
     Ok(search)
 }
 
-fn bbox(value: &Value) -> Result<Value, Problem> {
+fn bbox(value: &Value) -> Result<Bbox, Problem> {
     let numbers: Vec<f64> = value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-    let sides = match numbers[..] {
-        [west, south, east, north] | [west, south, _, east, north, _] => [west, south, east, north],
-        _ => return Err(Problem::bad("`bbox` is [west, south, east, north]")),
+    let inside = |bbox: &Bbox| {
+        let [west, south, east, north] = bbox.0;
+        let degrees = |side: f64, most: f64| (-most..=most).contains(&side);
+        degrees(west, 180.0) && degrees(east, 180.0) && degrees(south, 90.0) && degrees(north, 90.0)
     };
-    let [west, south, east, north] = sides;
-    let degrees = [west, east].iter().all(|side| (-180.0..=180.0).contains(side))
-        && [south, north].iter().all(|side| (-90.0..=90.0).contains(side))
-        && south <= north;
-    if !degrees {
-        return Err(Problem::bad("`bbox` is [west, south, east, north] in degrees"));
-    }
-    Ok(box_geometry(&sides))
+    let bbox = Bbox::from_slice(&numbers).filter(inside);
+    bbox.ok_or_else(|| Problem::bad("`bbox` is [west, south, east, north] in degrees"))
 }
 
 /// Where a page goes on.

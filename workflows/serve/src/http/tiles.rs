@@ -7,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::http::{StatusCode, header};
+use axum::{
+    body::Body,
+    http::{Response, StatusCode, header},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -25,6 +28,8 @@ const DEEPEST: u32 = 22;
 const SIDE: u32 = 256;
 /// Tiles that are kept; when there are more, the older half goes.
 const MOST_KEPT: usize = 20_000;
+/// Drawn tiles after which the folder is looked at.
+const BETWEEN_LOOKS: u64 = 500;
 /// Half of the equator in metres.
 const HALF: f64 = 20_037_508.342_789_244;
 
@@ -57,12 +62,20 @@ pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
     let version = changed.1.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let path = found.path.display().to_string();
     let name = ids::id(&["tile", &path, &changed.0.to_string(), &version.to_string(), &format!("{z}/{x}/{y}")]);
+    let tag = format!("\"{name}\"");
+    // Its name says all that it is made of: who has it needs no drawing.
+    if call.header("if-none-match").is_some_and(|known| has_tag(known, &tag)) {
+        return Ok(tagged(bytes(StatusCode::NOT_MODIFIED, "image/png", Vec::new()), &tag));
+    }
     let kept = &api.service.tiles;
     let file = kept.join(format!("{name}.png"));
     let mut png = std::fs::read(&file).unwrap_or_default();
     if png.is_empty() {
-        make_room(kept);
-        let part = kept.join(format!("{name}-{}.part", api.counters.next()));
+        let number = api.counters.next();
+        if number % BETWEEN_LOOKS == 0 {
+            make_room(kept, MOST_KEPT);
+        }
+        let part = kept.join(format!("{name}-{number}.part"));
         let arguments = json!({
             "href": path, "z": z, "x": x, "y": y, "size": SIDE, "out": part,
             "classes": classes(&found.asset), "range": range(&found.asset), "title": call.part("asset"),
@@ -76,15 +89,18 @@ pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
         std::fs::rename(&part, &file).map_err(|error| failed(error.to_string()))?;
         png = std::fs::read(&file).map_err(|error| failed(error.to_string()))?;
     }
-    let mut response = bytes(StatusCode::OK, "image/png", png);
-    let tag = format!("\"{name}\"");
-    set(&mut response, header::ETAG, &tag);
+    Ok(tagged(bytes(StatusCode::OK, "image/png", png), &tag))
+}
+
+fn tagged(mut response: Response<Body>, tag: &str) -> Response<Body> {
+    set(&mut response, header::ETAG, tag);
     set(&mut response, header::CACHE_CONTROL, "private, max-age=300");
-    if call.header("if-none-match") == Some(&tag) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.body_mut() = axum::body::Body::empty();
-    }
-    Ok(response)
+    response
+}
+
+/// Whether one of the tags in `If-None-Match` is this one.
+fn has_tag(known: &str, tag: &str) -> bool {
+    known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// The classes of an asset: of itself, or of its band.
@@ -110,7 +126,7 @@ fn range(asset: &Value) -> Value {
 }
 
 /// Keeps the folder of tiles from growing for ever.
-fn make_room(folder: &std::path::Path) {
+fn make_room(folder: &std::path::Path, most: usize) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut files: Vec<(SystemTime, PathBuf)> = entries
         .filter_map(|entry| {
@@ -118,13 +134,13 @@ fn make_room(folder: &std::path::Path) {
             Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
         })
         .collect();
-    if files.len() < MOST_KEPT {
+    if files.len() < most {
         return;
     }
     files.sort();
     // A tile that is being drawn just now is left alone.
     let old = |at: &SystemTime| at.elapsed().is_ok_and(|age| age > Duration::from_secs(60));
-    for (_, path) in files.iter().take(MOST_KEPT / 2).filter(|(at, _)| old(at)) {
+    for (_, path) in files.iter().take(files.len() - most / 2).filter(|(at, _)| old(at)) {
         let _ = std::fs::remove_file(path);
     }
 }
@@ -197,4 +213,44 @@ pub(crate) fn wmts(api: &Api, call: &Call) -> Answer {
 
 fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_tile_is_known_by_any_of_its_tags() {
+        for (known, has) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("a", false),
+            ("", false),
+        ] {
+            assert_eq!(has_tag(known, "\"a\""), has, "{known}");
+        }
+    }
+
+    #[test]
+    fn the_older_half_of_too_many_tiles_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let day = Duration::from_secs(86_400);
+        for number in 0..10_u32 {
+            let file = std::fs::File::create(folder.path().join(format!("{number}.png"))).unwrap();
+            file.set_modified(SystemTime::now() - day * (10 - number)).unwrap();
+        }
+        std::fs::write(folder.path().join("now.part"), "").unwrap();
+        make_room(folder.path(), 20);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 11);
+        make_room(folder.path(), 8);
+        let mut left: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["7.png", "8.png", "9.png", "now.part"]);
+    }
 }

@@ -163,6 +163,7 @@ impl Source for Poll {
             found: outcome.items.into_iter().map(|item| Found::Item(Box::new(item))).collect(),
             cursor: Some(json!({"at": moved, "held": held, "way": way, "way_since": since})),
             skipped,
+            ..Look::default()
         })
     }
 
@@ -172,8 +173,8 @@ impl Source for Poll {
         let outcome = search(&request, at.stop).map_err(|error| error.to_string())?;
         Ok(Look {
             found: outcome.items.into_iter().map(|item| Found::Item(Box::new(item))).collect(),
-            cursor: None,
             skipped: outcome.skipped.into_iter().map(|skip| (skip.item.unwrap_or(skip.href), skip.reason)).collect(),
+            ..Look::default()
         })
     }
 }
