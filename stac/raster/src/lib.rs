@@ -28,6 +28,7 @@ mod read;
 mod resample;
 mod separable;
 mod setup;
+mod sidecars;
 mod source;
 mod warped;
 

@@ -42,7 +42,9 @@ impl LabelReader {
         let mut open = Vec::with_capacity(sources.len());
         for label in sources {
             let source = Source::new(format!("item {}, asset {}", label.item, label.asset), &label.href)
-                .with_nodata(label.nodata);
+                .with_nodata(label.nodata)
+                .in_any_format(label.any_format)
+                .with_subdataset(label.subdataset.clone());
             let header = signing.read(&label.root, &source, raster::header).map_err(|error| at(label, error))?;
             open.push((label.clone(), source, header));
         }

@@ -26,6 +26,12 @@ pub(crate) struct LabelSource {
     pub(crate) asset: String,
     /// As GDAL opens it, without a signature.
     pub(crate) href: String,
+    /// Whether the user names the file, which may then be of any format.
+    #[serde(default)]
+    pub(crate) any_format: bool,
+    /// Which raster of a file that holds several.
+    #[serde(default)]
+    pub(crate) subdataset: Option<String>,
     /// Where its catalog lives.
     pub(crate) root: Root,
     /// Values that are no class: the declared nodata.
@@ -120,8 +126,8 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Res
             Fault::new("/label_asset", "label.classes", message).hint("add classification:classes to the asset")
         );
     }
-    let href = match access.raster(item.root(), &chosen.href) {
-        Ok(location) => location.raster_href(),
+    let (href, any_format) = match access.raster(item.root(), &chosen.href) {
+        Ok(location) => (location.raster_href(), access.names(&location)),
         Err(error) => {
             let fault = errors::catalog_fault("/label_asset", &error);
             return Err(Fault { code: "label.href".into(), ..fault });
@@ -135,6 +141,8 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Res
         item: item.id().into(),
         asset: chosen.key.clone(),
         href,
+        any_format,
+        subdataset: chosen.subdataset.clone(),
         root: item.root().clone(),
         nodata,
         classes: classes.into_iter().filter(|class| !no_data(class)).collect(),
@@ -232,6 +240,8 @@ mod tests {
             item: item.into(),
             asset: "a".into(),
             href: "a.tif".into(),
+            any_format: false,
+            subdataset: None,
             root: Root::Remote("https://a.example/".into()),
             nodata: None,
             classes,

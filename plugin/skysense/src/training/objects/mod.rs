@@ -147,15 +147,19 @@ fn grid_of(name: &str, images: &[Item], access: &Access) -> Result<skysense_grid
     let bare = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
     let wanted = bare(name.trim_start_matches("./"));
     for item in images {
-        let rasters: Vec<_> =
-            item.assets().into_iter().filter_map(|asset| access.raster(item.root(), &asset.href).ok()).collect();
-        let named = rasters.iter().find(|location| {
+        let located = |asset: skysense_catalog::Asset| {
+            access.raster(item.root(), &asset.href).ok().map(|location| (location, asset.subdataset))
+        };
+        let rasters: Vec<_> = item.assets().into_iter().filter_map(located).collect();
+        let named = rasters.iter().find(|(location, _)| {
             let href = bare(&location.raster_href().replace('\\', "/"));
             href == wanted || href.ends_with(&format!("/{wanted}"))
         });
         let own = rasters.first().filter(|_| item.id() == wanted && rasters.len() == 1);
-        if let Some(location) = named.or(own) {
-            let source = skysense_raster::Source::new(item.id(), location.raster_href());
+        if let Some((location, subdataset)) = named.or(own) {
+            let source = skysense_raster::Source::new(item.id(), location.raster_href())
+                .in_any_format(access.names(location))
+                .with_subdataset(subdataset.clone());
             let header = skysense_raster::header(&source).map_err(|error| error.to_string())?;
             return header.geobox().cloned().ok_or_else(|| format!("image {name} has no grid of its own"));
         }
