@@ -258,7 +258,6 @@ fn provenance(map: &Map) -> Vec<(&'static str, String)> {
 /// `map` is open; `out` holds `bands` planes of `height` lines, `stride` pixels apart, of the map's type, the last line of
 /// a plane `width` pixels long at least; `argument` is what `progress` wants.
 #[unsafe(no_mangle)]
-#[allow(clippy::too_many_arguments, reason = "a window, a place to put it and GDAL's way to hear of progress")]
 unsafe extern "C" fn skysense_read(
     map: *const c_void,
     level: c_int,

@@ -53,7 +53,6 @@ pub(crate) fn register() {
 
 /// # Safety
 /// As GDAL calls a pixel function: `sources` are `count` planes of `width` x `height` pixels, `out` has room for as many.
-#[allow(clippy::too_many_arguments, reason = "GDAL's type of a pixel function")]
 unsafe extern "C" fn apply(
     sources: *mut *mut c_void,
     count: c_int,

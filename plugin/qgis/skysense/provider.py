@@ -8,6 +8,8 @@ from qgis.core import Qgis, QgsMessageLog, QgsProcessingProvider, QgsProject
 
 from . import icons, session, settings
 from .algorithms.add_model import AddModel
+from .algorithms.change import Change
+from .algorithms.detect import Detect
 from .algorithms.embed import Embed
 from .algorithms.finetune import Finetune
 from .algorithms.search import Search
@@ -69,20 +71,20 @@ class SkySenseProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         self._warning = ""
-        for algorithm in (Segment(), Embed(), Finetune(), Search(), AddModel()):
+        for algorithm in (Segment(), Embed(), Detect(), Change(), Finetune(), Search(), AddModel()):
             self.addAlgorithm(algorithm)
         try:
             found, wrong = session.describe(settings.workflow_folders())
         except binary.Missing as missing:
             self._warning = str(missing)
-            QgsMessageLog.logMessage(str(missing), LOG, Qgis.Warning)
+            QgsMessageLog.logMessage(str(missing), LOG, Qgis.MessageLevel.Warning)
             return
         for workflow in found:
             self.addAlgorithm(WorkflowAlgorithm(workflow))
         for file, faults in wrong.items():
             words = messages.explain(process.Outcome(1, {"faults": faults}))
             text = tr("The workflow {file} is no algorithm. {why}", file=file, why=words)
-            QgsMessageLog.logMessage(text, LOG, Qgis.Warning)
+            QgsMessageLog.logMessage(text, LOG, Qgis.MessageLevel.Warning)
         if wrong:
             names = ", ".join(wrong)
             self._warning = tr("Workflows with mistakes, told in the log under SkySense: {names}", names=names)

@@ -25,7 +25,11 @@ QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process") 
 QGIS = shutil.which("qgis.bin") or shutil.which("qgis") or ""
 # Python for which QGIS was built, and not another one that comes first on the PATH.
 PYTHON = "/usr/bin/python3"
-ALGORITHMS = ("addmodel", "embed", "finetune", "search", "segment", "library_map", "library_features")
+ALGORITHMS = (
+    "addmodel", "change", "detect", "embed", "finetune", "search", "segment", "library_map", "library_features",
+)  # fmt: skip
+# Places of tasks in the choice of skysense:finetune.
+CHANGE, DETECTION = 4, 5
 SECONDS = 60
 
 
@@ -48,6 +52,8 @@ class Bench:
             QT_QPA_PLATFORM="offscreen",
             # The Python inside QGIS finds its library by the first python3 of the PATH.
             PATH=os.pathsep.join(["/usr/bin", "/bin", os.environ.get("PATH", "")]),
+            # Nothing is written beside images that are only looked at.
+            GDAL_PAM_ENABLED="NO",
             # The runtime that ./x found: a home of its own has no cache.
             ORT_DYLIB_PATH=os.environ.get("ORT_DYLIB_PATH", ""),
         )
@@ -147,6 +153,75 @@ def simulated(bench: Bench) -> tuple[str, str]:
     same(embedded["RESULT"], only(bench.work / "features-cli", "*/features.tif"))
     found = bench.run("search", **searched, OUTPUT="found.geojson")
     assert found["COUNT"] == 4 == len(json.loads((bench.work / "found.geojson").read_text())["features"]), found
+    return catalog, model
+
+
+def changed(bench: Bench) -> str:
+    """What changed between two years: a model is trained and applied; gives the model."""
+    step("two times: train, map of change")
+    bench.command(
+        "simulate",
+        "scene",
+        "--out",
+        "changed",
+        "--size",
+        "64",
+        "--dates",
+        "3",
+        "--radar-dates",
+        "0",
+        "--changed",
+        "0.25",
+    )
+    catalog = str(bench.work / "changed" / "catalog.json")
+    years = {"START": "2022-01-01", "END": "2022-12-31", "START_BEFORE": "2021-01-01", "END_BEFORE": "2021-12-31"}
+    searched = {"CATALOG": catalog, "COLLECTIONS": "sentinel-2-l2a", **years}
+    labels = only(bench.work / "changed" / "changes", "*/*.tif")
+    classes = "1=unchanged#c8c8c8,2=built_over#d7263d"
+    learned = {"LABELS": labels, "CLASSES": classes, "TASK": CHANGE, "NAME": "change", "STEPS": 10}
+    model = bench.run("finetune", **searched, **learned)["PACKAGE"]
+    mapped = bench.run("change", **searched, MODEL="change", OUTPUT="change-map")
+    nodes: dict = {}
+    for year, suffix, chips in (("2022", "", "chips"), ("2021", "-before", "before")):
+        interval = f"{year}-01-01/{year}-12-31"
+        given = {"href": catalog, "collections": ["sentinel-2-l2a"], "datetime": interval}
+        nodes[f"scenes{suffix}"] = {"uses": "stac.search", "with": given}
+        nodes[chips] = {"uses": "raster.chips", "from": f"scenes{suffix}", "with": {"size": 16}}
+    source = {"chips": "chips", "before": "before"}
+    nodes["applied"] = {"uses": "skysense.segment", "from": source, "with": {"model": model}}
+    target = {"href": "change-cli", "collection": "change"}
+    nodes["written"] = {"uses": "stac.write", "from": "applied", "with": target}
+    (bench.work / "change-cli.yaml").write_text(json.dumps({"skysense": 1, "nodes": nodes}))
+    bench.command("run", "change-cli.yaml")
+    same(mapped["RESULT"], only(bench.work / "change-cli", "*/class.tif"))
+    return model
+
+
+def objects(bench: Bench) -> tuple[str, str]:
+    """Objects on an orthophoto: outlines teach a detector, which is applied; gives catalog and model."""
+    step("objects: train on outlines, find")
+    size = ("--size", "64", "--dates", "1", "--radar-dates", "0", "--hr", "24", "--objects", "12", "--seed", "7")
+    bench.command("simulate", "scene", "--out", "aerial", *size)
+    catalog = str(bench.work / "aerial" / "catalog.json")
+    image = only(bench.work / "aerial" / "aerial-rgb", "*/*.tif")
+    outlines = only(bench.work / "aerial" / "objects", "*/objects.geojson")
+    layers = {"LAYERS": image, "SENSOR": 3, "BANDS": "red=1,green=2,blue=3", "DATES": "2021-06-01"}
+    learned = {"POLYGONS": outlines, "CLASS_FIELD": "class", "TASK": DETECTION, "NAME": "detector", "STEPS": 40}
+    model = bench.run("finetune", **layers, **learned, CHIP_SIZE=8, OVERLAP=3, HOLDOUT=0)["PACKAGE"]
+    found = bench.run("detect", **layers, MODEL="detector", OVERLAP=3, OUTPUT="found")
+    assert found["RESULT"].endswith(".gpkg"), found
+    file = {"href": str(image), "bands": {"red": 1, "green": 2, "blue": 3}, "datetime": "2021-06-01"}
+    chips = {"size": 8, "overlap": 3}
+    target = {"href": "found-cli", "collection": "found", "formats": ["geopackage"]}
+    nodes = {
+        "image": {"uses": "raster.files", "with": {"sensor": "hr-rgb", "files": [file]}},
+        "chips": {"uses": "raster.chips", "from": "image", "with": chips},
+        "found": {"uses": "skysense.detect", "from": "chips", "with": {"model": model}},
+        "written": {"uses": "objects.write", "from": "found", "with": target},
+    }
+    (bench.work / "found-cli.yaml").write_text(json.dumps({"skysense": 1, "nodes": nodes}))
+    bench.command("run", "found-cli.yaml")
+    same(found["RESULT"], only(bench.work / "found-cli", "*/objects.gpkg"))
     return catalog, model
 
 
@@ -259,7 +334,7 @@ def by_hand(bench: Bench, data: Path, node: str, model: str) -> Path:
     return only(bench.work / name, "*/*.tif")
 
 
-def inside(bench: Bench, catalog: str, model: str) -> None:
+def inside(bench: Bench, catalog: str, model: str, more: dict[str, str]) -> None:
     """The tests that need QGIS in their own process."""
     step("forms, layers, the model designer, cancel: inside QGIS")
     (bench.work / "in-qgis").mkdir()
@@ -270,6 +345,7 @@ def inside(bench: Bench, catalog: str, model: str) -> None:
         "SKYSENSE_CATALOG": catalog,
         "SKYSENSE_MODEL": model,
         "SKYSENSE_BINARY": bench.skysense,
+        **more,
     }
     line = [PYTHON, str(HERE / "qgis" / "test_in_qgis.py")]
     done = subprocess.run(line, env=environment, cwd=bench.work, check=False)
@@ -296,7 +372,7 @@ def desktop(bench: Bench, catalog: str) -> None:
     error = shots / "error.txt"
     assert not error.exists(), error.read_text()
     assert (shots / "done.txt").exists(), "the desktop ended early"
-    for name in ("window", "dock", "dialog", "models", "layers"):
+    for name in ("window", "dock", "dialog", "models", "layers", "two-times"):
         assert (shots / f"{name}.png").stat().st_size > 5000, name
 
 
@@ -306,6 +382,8 @@ def main() -> None:
         bench = Bench(Path(folder).resolve())
         installed(bench)
         catalog, model = simulated(bench)
+        more = {"SKYSENSE_CHANGE": changed(bench)}
+        more["SKYSENSE_OBJECTS"], more["SKYSENSE_DETECTOR"] = objects(bench)
         as_file(bench)
         broken(bench, catalog, model)
         ended(bench, catalog)
@@ -314,7 +392,7 @@ def main() -> None:
             real(bench, Path(data))
         else:
             print("qgis: NOT TESTED: real images, since SKYSENSE_REAL_DATA names no folder", flush=True)
-        inside(bench, catalog, model)
+        inside(bench, catalog, model, more)
         desktop(bench, catalog)
         answer = bench.command("qgis", "uninstall")
         assert not Path(answer["folder"]).exists()

@@ -55,7 +55,8 @@ impl Access {
     /// Where a raster href of a catalog leads, if the catalog may open it.
     ///
     /// A remote catalog reaches http, https and s3 only; a local one also files under its root or under
-    /// `allow_paths`, after symbolic links are resolved. The path must end in one of [`RASTER_EXTENSIONS`].
+    /// `allow_paths`, after symbolic links are resolved. The path must end in one of [`RASTER_EXTENSIONS`], unless
+    /// `allow_paths` names that very file.
     ///
     /// # Errors
     /// Everything else, with the reason.
@@ -66,7 +67,7 @@ impl Access {
             Location::Http(url) => name_of(url),
             Location::S3 { key, .. } => key.clone(),
         };
-        match is_raster_name(&name) {
+        match is_raster_name(&name) || self.names(&location) {
             true => Ok(location),
             false => Err(CatalogError::href(
                 href,
@@ -74,6 +75,12 @@ impl Access {
                 "expected .tif, .tiff, .jp2, .j2k, .png or .jpg",
             )),
         }
+    }
+
+    /// Whether `allow_paths` names this very file, so that it was the user who said to read it, and not a catalog alone.
+    pub fn names(&self, location: &Location) -> bool {
+        let Location::File(file) = location else { return false };
+        self.allow_paths.iter().any(|allowed| allowed.canonicalize().is_ok_and(|allowed| allowed == *file))
     }
 
     /// As [`Access::raster`] for any file, such as the next catalog of a walk.
@@ -243,6 +250,14 @@ mod tests {
         assert!(Access::default().raster(&root, &href(inside.join("missing.tif"))).is_err());
         assert!(Access::default().raster(&root, &href(inside.join("../outside/b.tif"))).is_err());
         assert!(Access::new([outside.clone()]).raster(&root, &href(outside.join("b.tif"))).is_ok());
+        // A folder allows what catalogs may name, a file is allowed whatever it is.
+        let (vrt, other) = (outside.join("c.vrt"), outside.join("d.vrt"));
+        [&vrt, &other].into_iter().for_each(|file| std::fs::write(file, "x").unwrap());
+        assert!(Access::new([outside.clone()]).raster(&root, &href(vrt.clone())).is_err());
+        let named = Access::new([vrt.clone()]);
+        assert!(named.names(&named.raster(&root, &href(vrt.clone())).unwrap()));
+        assert!(named.raster(&root, &href(other)).is_err());
+        assert!(named.raster(&remote(), &href(vrt)).is_err());
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink(outside.join("b.tif"), inside.join("link.tif")).unwrap();

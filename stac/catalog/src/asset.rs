@@ -23,11 +23,21 @@ pub struct Asset {
     pub words: String,
     /// Bands in file order; empty where the item names none.
     pub bands: Vec<AssetBand>,
+    /// GDAL's name of the format, where it is told that it is a raster whatever its name ends in: see [`FORMAT`].
+    pub format: Option<String>,
+    /// Which raster of a file that holds several: see [`SUBDATASET`].
+    pub subdataset: Option<String>,
     /// Claimed grid.
     pub claimed: Option<GeoBox>,
     /// Claimed pixel size in metres, from grid, `gsd`, `raster:bands` or the `_20m` of the key, in this order.
     pub resolution: Option<f64>,
 }
+
+/// The field of an asset that names the format of a raster in GDAL's words. It says what a file is, and opens none that
+/// [`crate::Access`] does not allow.
+pub const FORMAT: &str = "skysense:gdal_format";
+/// The field of an asset that names one raster of several in its file.
+pub const SUBDATASET: &str = "skysense:subdataset";
 
 /// One band of an asset.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,6 +81,8 @@ impl Asset {
                 .collect(),
             media_type: text("type").map(str::to_ascii_lowercase),
             roles: strings(object.get("roles")),
+            format: text(FORMAT).map(str::to_owned),
+            subdataset: text(SUBDATASET).map(str::to_owned),
             words: [text("title"), text("description")].into_iter().flatten().collect::<Vec<_>>().join("; "),
             bands: bands(item, object),
             resolution: metric.or(declared).or(spatial).or_else(|| suffix_metres(key)),

@@ -38,7 +38,7 @@ mod source;
 
 pub use access::{Access, Location, RASTER_EXTENSIONS};
 pub use aoi::{Area, to_wkb};
-pub use asset::{Asset, AssetBand};
+pub use asset::{Asset, AssetBand, FORMAT, SUBDATASET};
 pub use bbox::Bbox;
 pub use datetime::{Interval, format_datetime, parse_datetime, solar_day};
 pub use dedup::{Dedup, deduplicate};

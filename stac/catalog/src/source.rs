@@ -25,6 +25,9 @@ pub struct RasterSource {
     pub alternates: Vec<String>,
     /// Band of the file, from 1.
     pub band_index: usize,
+    /// Which raster of a file that holds several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subdataset: Option<String>,
     /// Number of bands that the catalog names in this file.
     pub band_count: usize,
     /// Grid that the item claims, where it claims one.

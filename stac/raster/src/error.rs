@@ -125,6 +125,18 @@ pub enum RasterError {
         /// What contradicts.
         problem: String,
     },
+    /// A file that holds several rasters, of which none was named that there is.
+    #[error("{name}: {href} {}; it holds {}\nhint: name one with `subdataset`", unnamed(wanted.as_deref()), listed(known))]
+    Subdataset {
+        /// Item and asset.
+        name: String,
+        /// Where the file is.
+        href: String,
+        /// What was asked for.
+        wanted: Option<String>,
+        /// Ends of the names that GDAL gives its rasters.
+        known: Vec<String>,
+    },
     /// A raster without any georeference.
     #[error(
         "{name}: {href} has neither an affine transform with a coordinate reference system nor ground control points: it cannot be placed on the map"
@@ -145,6 +157,19 @@ pub enum RasterError {
         /// What to do.
         hint: String,
     },
+}
+
+fn unnamed(wanted: Option<&str>) -> String {
+    wanted.map_or_else(|| "is no raster by itself".into(), |wanted| format!("has no raster {wanted:?} in it"))
+}
+
+/// Some of many: a day of a satellite's swath may have hundreds.
+fn listed(known: &[String]) -> String {
+    match known {
+        [] => "no others".into(),
+        [first @ .., _] if known.len() > 12 => format!("{} and {} more", first[..12].join(", "), known.len() - 12),
+        _ => known.join(", "),
+    }
 }
 
 impl RasterError {

@@ -146,6 +146,8 @@ pub fn header(source: &Source) -> Result<Header> {
         bytes: size(source),
         scale_offset: match (band.scale(), band.offset()) {
             (None, None) => None,
+            // GDAL says so of every band with a file of statistics beside it, whether the file declares anything or not.
+            (Some(1.0), Some(0.0)) if source.any_format => None,
             (scale, offset) => Some((scale.unwrap_or(1.0), offset.unwrap_or(0.0))),
         },
         notes,

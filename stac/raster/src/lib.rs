@@ -29,6 +29,7 @@ mod resample;
 mod separable;
 mod setup;
 mod shapes;
+mod sidecars;
 mod source;
 mod vector;
 mod warped;

@@ -16,6 +16,20 @@ use crate::{RasterError, Result};
 /// Formats that a catalog may name. No VRT and nothing else that points on to further files.
 pub(crate) const DRIVERS: [&str; 5] = ["GTiff", "JP2OpenJPEG", "PNG", "JPEG", "netCDF"];
 
+/// A workflow is no input: it reads files itself, and may read itself.
+const NEVER: &str = "SKYSENSE";
+
+/// All formats of this GDAL, for files that a user names.
+pub(crate) fn all_formats() -> &'static [&'static str] {
+    static ALL: OnceLock<Vec<&'static str>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let drivers = (0..gdal::DriverManager::count()).filter_map(|at| gdal::DriverManager::get_driver(at).ok());
+        let names = drivers.map(|driver| driver.short_name()).filter(|name| name != NEVER);
+        // Kept as long as the process lives, as the drivers are.
+        names.map(|name| &*name.leak()).collect()
+    })
+}
+
 /// What is ours to say, whatever the environment says.
 const OURS: [(&str, &str); 4] = [
     ("GDAL_PAM_ENABLED", "NO"),

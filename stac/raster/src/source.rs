@@ -18,12 +18,25 @@ pub struct Source {
     pub nodata: Option<f64>,
     /// The grid that the catalog claims; the file wins, and [`crate::Header::notes`] says so.
     pub claimed: Option<GeoBox>,
+    /// Whether a local file or folder of any format is read that this GDAL reads, with the files beside it: for those that
+    /// a user names, and not for those of a catalog.
+    pub any_format: bool,
+    /// Which raster of a file that holds several, by the end of the name that GDAL gives it. In any format alone.
+    pub subdataset: Option<String>,
 }
 
 impl Source {
     /// The first band of a file of which the catalog says no more.
     pub fn new(name: impl Into<String>, href: impl Into<String>) -> Self {
-        Self { name: name.into(), href: href.into(), band: 1, nodata: None, claimed: None }
+        Self {
+            name: name.into(),
+            href: href.into(),
+            band: 1,
+            nodata: None,
+            claimed: None,
+            any_format: false,
+            subdataset: None,
+        }
     }
 
     /// Another band of the file, counted from 1.
@@ -44,6 +57,20 @@ impl Source {
     #[must_use]
     pub fn with_claimed(mut self, claimed: Option<GeoBox>) -> Self {
         self.claimed = claimed;
+        self
+    }
+
+    /// See [`Source::any_format`].
+    #[must_use]
+    pub fn in_any_format(mut self, any: bool) -> Self {
+        self.any_format = any;
+        self
+    }
+
+    /// See [`Source::subdataset`].
+    #[must_use]
+    pub fn with_subdataset(mut self, subdataset: Option<String>) -> Self {
+        self.subdataset = subdataset;
         self
     }
 
@@ -95,7 +122,8 @@ impl Source {
             hint: hint.into(),
         };
         match std::fs::metadata(path) {
-            Ok(found) if found.is_file() => Ok(path.to_owned()),
+            // Some formats are folders, such as Zarr.
+            Ok(found) if found.is_file() || self.any_format && found.is_dir() => Ok(path.to_owned()),
             Ok(_) => Err(open("it is not a file".into(), "name a raster, not a folder")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(open(
                 "no such file".into(),

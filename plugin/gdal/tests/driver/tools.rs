@@ -1,6 +1,8 @@
 //! GDAL's own programs, which know nothing of us but the folder.
 
-use crate::bench::bench;
+use std::process::Command;
+
+use crate::bench::{Lot, SIDE, bench};
 
 #[test]
 fn gdalinfo_lists_the_driver_and_describes_a_map() {
@@ -22,18 +24,22 @@ fn gdalinfo_lists_the_driver_and_describes_a_map() {
 #[test]
 fn gdal_translate_and_gdalwarp_take_a_workflow_for_a_file() {
     let (cut, wanted) = (bench().path("cut.tif"), bench().path("wanted.tif"));
-    let window = ["-q", "-srcwin", "17", "101", "90", "33"];
-    for (from, to) in [(bench().name(), &cut), (bench().cog("class"), &wanted)] {
-        let mut done = bench().program("gdal_translate");
-        done.args(window).arg(from).arg(to);
-        assert!(done.status().unwrap().success());
-    }
     let sum = |file: &std::path::Path| {
         let told = bench().program("gdalinfo").args(["-checksum", "-json"]).arg(file).output().unwrap();
         let text = String::from_utf8_lossy(&told.stdout).into_owned();
         text.lines().find(|line| line.contains("\"checksum\"")).unwrap().trim().to_owned()
     };
-    assert_eq!(sum(&cut), sum(&wanted));
+    // Each by a process of its own, in an order of chance.
+    let mut lot = Lot::new(17);
+    for _ in 0..12 {
+        let window = lot.window(SIDE);
+        for (from, to) in [(bench().name(), &cut), (bench().cog("class"), &wanted)] {
+            let mut done = bench().program("gdal_translate");
+            done.args(["-q", "-srcwin"]).args(window.map(|part| part.to_string())).arg(from).arg(to);
+            assert!(done.status().unwrap().success());
+        }
+        assert_eq!(sum(&cut), sum(&wanted), "{window:?}");
+    }
     let warp = [
         "-q",
         "-overwrite",
@@ -53,6 +59,34 @@ fn gdal_translate_and_gdalwarp_take_a_workflow_for_a_file() {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
     assert_eq!(sum(&cut), sum(&wanted));
+}
+
+#[test]
+fn rasterio_reads_windows_by_eight_threads() {
+    // A rasterio that was built with the GDAL of the plugin: the wheel of PyPI has one of its own.
+    let system = "/usr/bin/python3";
+    let probe = "import rasterio; print(rasterio.__gdal_version__)";
+    let theirs = Command::new(system).args(["-c", probe]).output().ok().filter(|done| done.status.success());
+    let theirs = theirs.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned());
+    let ours = version_of_gdal();
+    if theirs.as_deref() != Some(ours.as_str()) {
+        eprintln!("NOT TESTED: rasterio, since {system} has none with GDAL {ours} (apt-get install python3-rasterio)");
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/driver/by_rasterio.py");
+    let mut python = bench().program(system);
+    // A Python of another folder that stands in the environment is not that of the system.
+    python.env_remove("PYTHONPATH").env_remove("PYTHONHOME").args([script, &bench().name(), &bench().cog("class")]);
+    let done = python.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(said.contains("24 windows are those of the map"), "{said}");
+}
+
+fn version_of_gdal() -> String {
+    // SAFETY: a constant in, a text of GDAL's that is copied at once.
+    let name = unsafe { std::ffi::CStr::from_ptr(gdal_sys::GDALVersionInfo(c"RELEASE_NAME".as_ptr())) };
+    name.to_string_lossy().into_owned()
 }
 
 #[test]

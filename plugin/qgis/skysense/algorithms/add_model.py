@@ -41,7 +41,7 @@ class AddModel(SkySenseAlgorithm):
     )
 
     def initAlgorithm(self, configuration=None) -> None:
-        folder = QgsProcessingParameterFile.Folder
+        folder = QgsProcessingParameterFile.Behavior.Folder
         self.addParameter(QgsProcessingParameterFile(PACKAGE, tr("Model package (folder)"), folder, optional=True))
         for name, title in (
             (FULL, tr("Or weights of all parts in one file")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import ready
+from ..core.models import Model
 from ..core.words import tr
 from . import images
 from .applying import ApplyModel
@@ -29,6 +30,9 @@ class Embed(ApplyModel):
     def add_own(self) -> None:
         self.addParameter(images.choice("DTYPE", tr("Stored as"), DTYPES, "float32"))
 
-    def workflow(self, parameters, context, use: ready.Use) -> dict[str, Any]:
+    def fit(self, model: Model) -> None:
+        """Every model has features."""
+
+    def workflow(self, parameters, context, use: ready.Use, model: Model) -> dict[str, Any]:
         dtype = images.chosen(self, parameters, "DTYPE", context, DTYPES)
         return ready.embed(use, dtype)

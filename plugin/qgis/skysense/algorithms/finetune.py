@@ -8,6 +8,7 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingOutputFile,
     QgsProcessingParameterBoolean,
@@ -19,16 +20,20 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
 )
 
-from ..core import ready
+from ..core import label_catalog, ready
+from ..core.models import TASKS
 from ..core.words import tr
 from . import images, layers, rasterize
 from .base import SkySenseAlgorithm, run_workflow
 from .parameters import advanced, model_parameter
 
 RASTER, POLYGONS, FIELD, CLASSES = "LABELS", "POLYGONS", "CLASS_FIELD", "CLASSES"
-NAME, START, STEPS, HOLDOUT, SIZE, FROZEN, SEED, OUTPUT = (
-    "NAME", "MODEL", "STEPS", "HOLDOUT", "CHIP_SIZE", "FROZEN", "SEED", "OUTPUT",
+TASK, NAME, START, STEPS, HOLDOUT, SIZE, FROZEN, BALANCED, SEED, OUTPUT = (
+    "TASK", "NAME", "MODEL", "STEPS", "HOLDOUT", "CHIP_SIZE", "FROZEN", "BALANCED", "SEED", "OUTPUT",
 )  # fmt: skip
+CHOICES = tuple((task, words) for task, (words, _) in TASKS.items())
+OF_OBJECTS = ("detection", "oriented_detection")
+COG, GEOJSON = "image/tiff; application=geotiff", "application/geo+json"
 
 
 class Finetune(SkySenseAlgorithm):
@@ -37,38 +42,45 @@ class Finetune(SkySenseAlgorithm):
     ID = "finetune"
     TITLE = "Train a model on labels"
     ABOUT = (
-        "Trains a model to give the classes of a label layer: a raster whose values are classes, or polygons with a "
-        "field that names them.\n"
+        "Trains a model to give what a label layer says: classes or numbers of pixels, classes of whole chips, change "
+        "between two times, or objects. Labels are a raster, or polygons with a field that names the class or the "
+        "number; objects are polygons.\n"
         "It starts from a model that you choose, or from nothing. A strip in the east of the area is held out, so "
-        "that a score there is honest. The model is added to your models, and “Map of classes” takes it.\n"
-        "The classes of a raster are those of its legend (unique values), or those that you write: 1=water, 2=forest."
+        "that a score there is honest. The model is added to your models, and the algorithms that apply models take "
+        "it.\n"
+        "The classes of a raster are those of its legend (unique values), or those that you write: 1=water, 2=forest. "
+        "Of change the class with the lowest value means that nothing changed, and images of an earlier time are "
+        "needed."
     )
 
     def initAlgorithm(self, configuration=None) -> None:
-        number = QgsProcessingParameterNumber
+        number, kind = QgsProcessingParameterNumber, QgsProcessingParameterNumber.Type
         images.add_source(self)
+        images.add_earlier(self)
+        self.addParameter(images.choice(TASK, tr("What is learned"), CHOICES, "segmentation"))
         self.addParameter(QgsProcessingParameterRasterLayer(RASTER, tr("Labels: raster layer"), optional=True))
         self.addParameter(
             QgsProcessingParameterString(CLASSES, tr("Classes of the raster (empty: its legend)"), "", optional=True)
         )
-        polygons = [QgsProcessing.TypeVectorPolygon]
+        polygons = [QgsProcessing.SourceType.TypeVectorPolygon]
         self.addParameter(
             QgsProcessingParameterVectorLayer(POLYGONS, tr("Labels: polygon layer"), polygons, optional=True)
         )
         self.addParameter(
             QgsProcessingParameterField(
-                FIELD, tr("Field that names the class"), parentLayerParameterName=POLYGONS, optional=True
+                FIELD, tr("Field with the class or number"), parentLayerParameterName=POLYGONS, optional=True
             )
         )
         self.addParameter(model_parameter(START, tr("Model to start from (empty: from nothing)"), optional=True))
         self.addParameter(QgsProcessingParameterString(NAME, tr("Name of the new model"), "my-model"))
-        self.addParameter(number(STEPS, tr("Steps of training"), number.Integer, 300, False, 1))
+        self.addParameter(number(STEPS, tr("Steps of training"), kind.Integer, 300, False, 1))
         self.addParameter(
-            advanced(number(HOLDOUT, tr("Share of the area that is held out"), number.Double, 0.25, False, 0, 0.9))
+            advanced(number(HOLDOUT, tr("Share of the area that is held out"), kind.Double, 0.25, False, 0, 0.9))
         )
-        self.addParameter(advanced(number(SIZE, tr("Pixels of a chip, from nothing"), number.Integer, 16, False, 4)))
+        self.addParameter(advanced(number(SIZE, tr("Pixels of a chip, from nothing"), kind.Integer, 16, False, 4)))
         self.addParameter(advanced(QgsProcessingParameterBoolean(FROZEN, tr("Only the head learns"), False)))
-        self.addParameter(advanced(number(SEED, tr("Seed"), number.Integer, 0, False, 0)))
+        self.addParameter(advanced(QgsProcessingParameterBoolean(BALANCED, tr("Rare classes count as much"), False)))
+        self.addParameter(advanced(number(SEED, tr("Seed"), kind.Integer, 0, False, 0)))
         images.add_grid(self)
         self.addParameter(
             QgsProcessingParameterFolderDestination(
@@ -85,6 +97,7 @@ class Finetune(SkySenseAlgorithm):
         if start:
             model = layers.model_facts(start)
             size, most_dates = model.chip_size, model.most_dates
+        self.task = images.chosen(self, parameters, TASK, context, CHOICES)
         name = self.parameterAsString(parameters, NAME, context).strip() or "my-model"
         out = self.parameterAsString(parameters, OUTPUT, context)
         self.out = os.path.abspath(out) if out else str(layers.new_model(name))
@@ -96,32 +109,65 @@ class Finetune(SkySenseAlgorithm):
             holdout=self.parameterAsDouble(parameters, HOLDOUT, context),
             seed=self.parameterAsInt(parameters, SEED, context),
             frozen=self.parameterAsBoolean(parameters, FROZEN, context),
+            task=self.task,
+            balanced=self.parameterAsBoolean(parameters, BALANCED, context),
         )
-        source = images.images(self, parameters, context)
+        if self.task == "change":
+            source, before = images.two_times(self, parameters, context)
+        else:
+            source, before = images.needed(self, parameters, context), None
         grid = images.grid(self, parameters, context, size, most_dates)
-        made = ready.finetune(source, grid, self._labels(parameters, context, grid), training)
+        made = ready.finetune(source, before, grid, self._labels(parameters, context, grid), training)
         self.file = ready.write(made, Path(f"{self.out}.skysense.yaml"))
         feedback.pushInfo(tr("Workflow: {file}", file=self.file))
 
-    def _labels(self, parameters, context, grid: ready.Grid) -> ready.Labels:
+    def _labels(self, parameters, context, grid: ready.Grid) -> ready.Labels | ready.Described:
         raster = self.parameterAsRasterLayer(parameters, RASTER, context)
         polygons = self.parameterAsVectorLayer(parameters, POLYGONS, context)
+        if self.task in OF_OBJECTS and polygons is None:
+            raise QgsProcessingException(
+                tr("Objects are learned from polygons. What to do: choose a polygon layer with a field of classes.")
+            )
         if (raster is None) == (polygons is None):
             raise QgsProcessingException(
                 tr("One label layer is needed. What to do: choose a raster with classes, or polygons with a field.")
             )
         if raster is not None:
-            written = self.parameterAsString(parameters, CLASSES, context)
-            return ready.Labels(layers.raster_file(raster), tuple(layers.classes_from(raster, written)))
+            return self._of_raster(raster, self.parameterAsString(parameters, CLASSES, context))
         field = self.parameterAsString(parameters, FIELD, context)
         if not field:
             raise QgsProcessingException(tr("Nobody knows which field of the polygons names the class. "
                                             "What to do: choose the field."))  # fmt: skip
         # Kept beside the model, so that the workflow can be run again.
-        file = Path(f"{self.out}-labels.tif")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        classes = rasterize.burn(polygons, field, file, grid.resolution, context)
-        return ready.Labels(str(file), tuple(classes))
+        folder = Path(f"{self.out}-labels")
+        folder.mkdir(parents=True, exist_ok=True)
+        place = layers.box_in_degrees(polygons, context)
+        if self.task in OF_OBJECTS:
+            file = folder / "objects.geojson"
+            layers.outlines_file(polygons, str(file), context)
+            catalog = label_catalog.write(folder, file, GEOJSON, place)
+            return ready.Described(str(catalog), str(file), field)
+        file = folder / "labels.tif"
+        if self.task == "regression":
+            rasterize.burn_numbers(polygons, field, file, grid.resolution, context)
+            return ready.Described(str(label_catalog.write(folder, file, COG, place)), str(file))
+        return ready.Labels(str(file), tuple(rasterize.burn(polygons, field, file, grid.resolution, context)))
+
+    def _of_raster(self, raster, written: str) -> ready.Labels | ready.Described:
+        if self.task == "regression":
+            file = layers.whole_file(raster)
+            if "://" in file:
+                raise QgsProcessingException(
+                    tr(
+                        "Labels with numbers are a file of this machine. What to do: save the layer as GeoTIFF "
+                        "(Export > Save As) and use that."
+                    )  # fmt: skip
+                )
+            place = layers.box_in_degrees(raster, QgsProcessingContext())
+            catalog = label_catalog.write(Path(f"{self.out}-labels"), Path(file), COG, place)
+            return ready.Described(str(catalog), file)
+        href, subdataset = layers.raster_file(raster)
+        return ready.Labels(href, tuple(layers.classes_from(raster, written)), subdataset)
 
     def work(self, parameters, context, feedback) -> dict[str, Any]:
         report = run_workflow(self.file, {}, feedback, own_file=True)

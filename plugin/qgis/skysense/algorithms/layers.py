@@ -8,7 +8,9 @@ from typing import Any
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsCoordinateTransformContext,
+    QgsMapLayer,
     QgsPalettedRasterRenderer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -21,28 +23,47 @@ from qgis.core import (
 )
 
 from .. import session, settings
-from ..core import bands, classes, dates, models
+from ..core import bands, classes, dates, files, models
 from ..core.words import tr
 
 DEGREES = "EPSG:4326"
-ENDINGS = (".tif", ".tiff", ".gtiff", ".jp2", ".j2k", ".png", ".jpg", ".jpeg")
+# Formats that are read from a server; a file of this machine may have any that GDAL reads.
+REMOTE = (".tif", ".tiff", ".gtiff", ".jp2", ".j2k", ".png", ".jpg", ".jpeg")
 
 
-def raster_file(layer: QgsRasterLayer) -> str:
-    """The file or URL behind a layer, as the command opens it."""
+def raster_file(layer: QgsRasterLayer) -> tuple[str, str]:
+    """The file or URL behind a layer, as the command opens it, and which raster of it, where it holds several."""
     remedy = tr("What to do: save the layer as GeoTIFF (Export > Save As) and use that.")
     if layer.providerType() != "gdal":
         raise QgsProcessingException(tr("The layer “{name}” is no file. {remedy}", name=layer.name(), remedy=remedy))
-    path = QgsProviderRegistry.instance().decodeUri("gdal", layer.source()).get("path") or layer.source()
+    path, subdataset = files.split(layer.source())
+    if subdataset is None:
+        decoded = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
+        path, subdataset = decoded.get("path") or layer.source(), decoded.get("layerName") or ""
     for prefix in ("/vsicurl/", "/vsicurl_streaming/"):
         if path.startswith(prefix):
             path = path[len(prefix) :]
-    place = path.split("?")[0].lower()
-    if not place.endswith(ENDINGS) or path.startswith("/vsi"):
-        text = tr("The layer “{name}” ({path}) is not a GeoTIFF, JPEG 2000, PNG or JPEG file. {remedy}",
+    if "://" in path:
+        if path.split("?")[0].lower().endswith(REMOTE):
+            return path, ""
+        text = tr("The layer “{name}” ({path}) is not a GeoTIFF, JPEG 2000, PNG or JPEG file on a server. {remedy}",
                   name=layer.name(), path=path, remedy=remedy)  # fmt: skip
         raise QgsProcessingException(text)
-    return path if "://" in path else os.path.abspath(path)
+    if path.startswith("/vsi") or not os.path.exists(path):
+        text = tr("The layer “{name}” ({path}) is no file of its own. {remedy}",
+                  name=layer.name(), path=path, remedy=remedy)  # fmt: skip
+        raise QgsProcessingException(text)
+    return os.path.abspath(path), subdataset
+
+
+def whole_file(layer: QgsRasterLayer) -> str:
+    """As `raster_file`, where a path alone has to say which raster it is."""
+    path, subdataset = raster_file(layer)
+    if subdataset:
+        text = tr("The layer “{name}” is one of several in {path}, and the workflow takes a file. What to do: save the "
+                  "layer as GeoTIFF (Export > Save As) and use that.", name=layer.name(), path=path)  # fmt: skip
+        raise QgsProcessingException(text)
+    return path
 
 
 def band_mapping(layer: QgsRasterLayer, sensor: str) -> dict[str, int]:
@@ -108,6 +129,12 @@ def degrees(
     )
 
 
+def box_in_degrees(layer: QgsMapLayer, context: QgsProcessingContext) -> tuple[float, float, float, float]:
+    """West, south, east and north of a layer."""
+    box = _transform(layer.crs(), context.transformContext()).transformBoundingBox(layer.extent())
+    return (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+
+
 def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
     """A reference system by its code, else in full."""
     if not crs.isValid():
@@ -118,12 +145,19 @@ def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
 def area_file(layer: QgsVectorLayer, context: QgsProcessingContext) -> str:
     """The polygons of a layer as GeoJSON in degrees."""
     file = QgsProcessingUtils.generateTempFilename("area.geojson")
+    return outlines_file(layer, file, context)
+
+
+def outlines_file(layer: QgsVectorLayer, file: str, context: QgsProcessingContext) -> str:
+    """The polygons of a layer with their fields, as GeoJSON in degrees."""
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GeoJSON"
+    # A rotated box stays one to the millimetre.
+    options.layerOptions = ["COORDINATE_PRECISION=9"]
     transform = context.transformContext() or QgsCoordinateTransformContext()
     options.ct = _transform(layer.crs(), transform)
     written = QgsVectorFileWriter.writeAsVectorFormatV3(layer, file, transform, options)
-    if written[0] != QgsVectorFileWriter.NoError:
+    if written[0] != QgsVectorFileWriter.WriterError.NoError:
         raise QgsProcessingException(tr("The layer “{name}” cannot be written as GeoJSON: {why}.",
                                         name=layer.name(), why=written[1]))  # fmt: skip
     return file
@@ -171,6 +205,4 @@ def model_facts(folder: str) -> models.Model:
 
 
 def _transform(crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext):
-    from qgis.core import QgsCoordinateTransform
-
     return QgsCoordinateTransform(crs, QgsCoordinateReferenceSystem(DEGREES), context)

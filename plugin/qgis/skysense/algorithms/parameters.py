@@ -35,7 +35,7 @@ START, END = "_start", "_end"
 
 def advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
     """Behind the fold of the dialog."""
-    parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
+    parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     return parameter
 
 
@@ -61,7 +61,7 @@ def date_parameter(name: str, title: str, default: str = "", optional: bool = Tr
     """A day."""
     value = QDate.fromString(default, "yyyy-MM-dd") if default else None
     return QgsProcessingParameterDateTime(
-        name, title, QgsProcessingParameterDateTime.Date, defaultValue=value, optional=optional
+        name, title, QgsProcessingParameterDateTime.Type.Date, defaultValue=value, optional=optional
     )
 
 
@@ -149,7 +149,7 @@ def _band(field: Field):
 
 
 def _area(field: Field):
-    kinds = [QgsProcessing.TypeVectorPolygon]
+    kinds = [QgsProcessing.SourceType.TypeVectorPolygon]
     return [QgsProcessingParameterVectorLayer(field.param.name, field.label, kinds, None, field.optional)]
 
 
@@ -174,8 +174,8 @@ def _model(field: Field):
 
 _MAKERS = {
     fields.TEXT: _text,
-    fields.NUMBER: _number(QgsProcessingParameterNumber.Double),
-    fields.INTEGER: _number(QgsProcessingParameterNumber.Integer),
+    fields.NUMBER: _number(QgsProcessingParameterNumber.Type.Double),
+    fields.INTEGER: _number(QgsProcessingParameterNumber.Type.Integer),
     fields.BOOLEAN: _boolean,
     fields.ENUM: _enum,
     fields.DATE: _date,

@@ -1,9 +1,10 @@
-"""Polygons with classes as a label raster, by GDAL."""
+"""Polygons with classes or numbers as a label raster, by GDAL."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from osgeo import gdal, ogr, osr
 from qgis.core import (
@@ -27,28 +28,59 @@ MOST_PIXELS = 2**31
 
 def burn(layer: QgsVectorLayer, field: str, file: Path, resolution: float, context: QgsProcessingContext):
     """Writes the labels in the UTM zone of the layer; gives the classes."""
+    target = _zone(layer, context)
+    shapes = [(_word(value), geometry) for value, geometry in _shapes(layer, field, target, context)]
+    try:
+        found = classes.of_values([name for name, _ in shapes])
+    except classes.ClassesError as error:
+        raise QgsProcessingException(str(error)) from error
+    values = {name: value for value, name, _ in found}
+    burnt = [(values[name], geometry) for name, geometry in shapes]
+    _write(burnt, target, resolution, file, (gdal.GDT_Byte, NODATA))
+    colors = _colors(layer, field)
+    return [(value, name, colors.get(name, color)) for value, name, color in found]
+
+
+def burn_numbers(
+    layer: QgsVectorLayer, field: str, file: Path, resolution: float, context: QgsProcessingContext
+) -> None:
+    """Writes the numbers of a field in the UTM zone of the layer."""
+    target = _zone(layer, context)
+    shapes = _shapes(layer, field, target, context)
+    try:
+        numbers = [(float(value), geometry) for value, geometry in shapes]
+    except (TypeError, ValueError) as error:
+        raise QgsProcessingException(
+            tr(
+                "The field “{field}” of “{layer}” holds words. What to do: choose a field with numbers.",
+                field=field,
+                layer=layer.name(),
+            )  # fmt: skip
+        ) from error
+    if not numbers:
+        raise QgsProcessingException(
+            tr("The label layer has no value in this field. What to do: choose the field with the numbers.")
+        )
+    _write(numbers, target, resolution, file, (gdal.GDT_Float32, math.nan))
+
+
+def _shapes(layer: QgsVectorLayer, field: str, target, context: QgsProcessingContext) -> list[tuple[Any, QgsGeometry]]:
+    """What a field says of each polygon that it says something of."""
     if layer.fields().indexOf(field) < 0:
         known = ", ".join(one.name() for one in layer.fields())
         raise QgsProcessingException(
             tr("“{layer}” has no field “{field}”; it has {known}.", layer=layer.name(), field=field, known=known)
         )
-    target = _zone(layer, context)
     transform = QgsCoordinateTransform(layer.crs(), target, context.transformContext())
-    shapes: list[tuple[str, QgsGeometry]] = []
+    shapes = []
     for feature in layer.getFeatures():
         value = feature[field]
         if value is None or value == NULL or not feature.hasGeometry():
             continue
         geometry = QgsGeometry(feature.geometry())
         geometry.transform(transform)
-        shapes.append((_word(value), geometry))
-    try:
-        found = classes.of_values([name for name, _ in shapes])
-    except classes.ClassesError as error:
-        raise QgsProcessingException(str(error)) from error
-    _write(shapes, {name: value for value, name, _ in found}, target, resolution, file)
-    colors = _colors(layer, field)
-    return [(value, name, colors.get(name, color)) for value, name, color in found]
+        shapes.append((value, geometry))
+    return shapes
 
 
 def _word(value) -> str:
@@ -63,7 +95,8 @@ def _zone(layer: QgsVectorLayer, context: QgsProcessingContext) -> QgsCoordinate
     return QgsCoordinateReferenceSystem(f"EPSG:{(32600 if center.y() >= 0 else 32700) + zone}")
 
 
-def _write(shapes, values: dict[str, int], target, resolution: float, file: Path) -> None:
+def _write(shapes, target, resolution: float, file: Path, stored: tuple[int, float]) -> None:
+    """Pixels of a type, with a value where no polygon is."""
     west, south, east, north = _bounds([geometry for _, geometry in shapes], resolution)
     width, height = round((east - west) / resolution), round((north - south) / resolution)
     if width * height > MOST_PIXELS:
@@ -73,18 +106,19 @@ def _write(shapes, values: dict[str, int], target, resolution: float, file: Path
     reference = osr.SpatialReference()
     reference.ImportFromWkt(target.toWkt())
     options = ["COMPRESS=DEFLATE", "TILED=YES"]
-    raster = gdal.GetDriverByName("GTiff").Create(str(file), width, height, 1, gdal.GDT_Byte, options)
+    raster = gdal.GetDriverByName("GTiff").Create(str(file), width, height, 1, stored[0], options)
     if raster is None:
         raise QgsProcessingException(tr("{file} cannot be written: {why}", file=file, why=gdal.GetLastErrorMsg()))
     raster.SetGeoTransform((west, resolution, 0, north, 0, -resolution))
     raster.SetProjection(reference.ExportToWkt())
-    raster.GetRasterBand(1).SetNoDataValue(NODATA)
+    raster.GetRasterBand(1).SetNoDataValue(stored[1])
+    raster.GetRasterBand(1).Fill(stored[1])
     memory = ogr.GetDriverByName("Memory").CreateDataSource("labels")
     polygons = memory.CreateLayer("labels", reference)
-    polygons.CreateField(ogr.FieldDefn("value", ogr.OFTInteger))
-    for name, geometry in shapes:
+    polygons.CreateField(ogr.FieldDefn("value", ogr.OFTReal))
+    for value, geometry in shapes:
         feature = ogr.Feature(polygons.GetLayerDefn())
-        feature.SetField("value", values[name])
+        feature.SetField("value", value)
         feature.SetGeometry(ogr.CreateGeometryFromWkb(bytes(geometry.asWkb())))
         polygons.CreateFeature(feature)
     gdal.RasterizeLayer(raster, [1], polygons, options=["ATTRIBUTE=value"])

@@ -41,9 +41,9 @@ class Search(SkySenseAlgorithm):
     )
 
     def initAlgorithm(self, configuration=None) -> None:
-        number = QgsProcessingParameterNumber
+        number, kind = QgsProcessingParameterNumber, QgsProcessingParameterNumber.Type
         images.add_catalog(self, optional=False)
-        self.addParameter(number(LIMIT, tr("Most images"), number.Integer, 100, False, 1))
+        self.addParameter(number(LIMIT, tr("Most images"), kind.Integer, 100, False, 1))
         self.addParameter(
             QgsProcessingParameterString(
                 ASSETS, tr("Assets to load, with commas between (empty: outlines only)"), "", optional=True

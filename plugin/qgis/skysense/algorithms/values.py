@@ -91,7 +91,7 @@ def _crs(algorithm, field: Field, parameters, context, feedback) -> str:
 
 def _raster(algorithm, field: Field, parameters, context, feedback) -> str:
     layer = algorithm.parameterAsRasterLayer(parameters, field.param.name, context)
-    return layers.raster_file(layer) if layer else ""
+    return layers.whole_file(layer) if layer else ""
 
 
 def _area(algorithm, field: Field, parameters, context, feedback) -> str:

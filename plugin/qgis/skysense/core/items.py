@@ -1,4 +1,4 @@
-"""What an item says about the rasters that a run wrote: for layers with a legend, metadata and dates."""
+"""What an item says about the rasters and outlines that a run wrote: for layers with a legend, metadata and dates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CLASSES, SHARES, PLAIN = "classes", "shares", "plain"
+CLASSES, SHARES, PLAIN, OBJECTS = "classes", "shares", "plain", "objects"
+# Files with outlines, best to show first.
+VECTOR = (".gpkg", ".fgb", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class ClassEntry:
 
 @dataclass(frozen=True)
 class Result:
-    """A raster with what is known of it."""
+    """A raster, or a file of outlines, with what is known of it."""
 
     file: Path
     asset: str
@@ -69,7 +71,7 @@ class Result:
 
 
 def results(outputs: list[dict[str, Any]]) -> list[Result]:
-    """The rasters of a run's report, in its order."""
+    """The rasters and outlines of a run's report, in its order."""
     items = [Path(output["href"]) for output in outputs if output.get("role") == "item"]
     known: dict[Path, tuple[dict[str, Any], str]] = {}
     for file in items:
@@ -79,7 +81,7 @@ def results(outputs: list[dict[str, Any]]) -> list[Result]:
     found = []
     for output in outputs:
         file = Path(output.get("href", ""))
-        if output.get("role") in ("asset", "data") and file.suffix.lower() in (".tif", ".tiff"):
+        if output.get("role") in ("asset", "data") and file.suffix.lower() in (".tif", ".tiff", *VECTOR):
             item, key = known.get(file.resolve(), (None, file.stem))
             found.append(_result(file, key, item))
     return found
@@ -89,6 +91,8 @@ def _result(file: Path, key: str, item: dict[str, Any] | None) -> Result:
     asset = (item or {}).get("assets", {}).get(key, {})
     classes = tuple(_class(entry) for entry in asset.get("classification:classes", []) if not entry.get("nodata"))
     title = (item or {}).get("properties", {}).get("title") or file.parent.name
+    if file.suffix.lower() in VECTOR:
+        return Result(file, key, title, OBJECTS, classes, item)
     style = CLASSES if classes else SHARES if key in ("probability", "entropy") else PLAIN
     return Result(file, key, f"{title}: {key}", style, classes, item)
 

@@ -8,6 +8,18 @@ from typing import Any, Iterable
 
 from .words import tr
 
+# What a model's task is called, and the algorithm that applies it.
+TASKS = {
+    "segmentation": ("a class for each pixel", "segment"),
+    "regression": ("a number for each pixel", "segment"),
+    "classification": ("a class for each chip", "segment"),
+    "multi_label": ("any classes for each chip", "segment"),
+    "change": ("change between two times", "change"),
+    "detection": ("objects as upright boxes", "detect"),
+    "oriented_detection": ("objects as rotated boxes", "detect"),
+}
+FEATURES = "embed"
+
 
 @dataclass(frozen=True)
 class Model:
@@ -23,6 +35,8 @@ class Model:
     classes: tuple[str, ...]
     licence: str
     size: int
+    # What it was trained for; empty for a model that gives features alone.
+    task: str = ""
 
     @property
     def most_dates(self) -> int:
@@ -30,11 +44,23 @@ class Model:
         return min(self.dates.values(), default=12)
 
     @property
+    def algorithm(self) -> str:
+        """The algorithm that applies it."""
+        return TASKS[self.task][1] if self.task in TASKS else FEATURES
+
+    @property
+    def gives(self) -> str:
+        """What it gives, in words."""
+        if not self.task:
+            return tr("features")
+        words = tr(TASKS[self.task][0]) if self.task in TASKS else self.task
+        return f"{words} ({tr('{count} classes', count=len(self.classes))})" if self.classes else words
+
+    @property
     def summary(self) -> str:
         """What it is, in a line."""
         takes = ", ".join(f"{modality} ({len(bands)})" for modality, bands in self.bands.items())
-        gives = tr("{count} classes", count=len(self.classes)) if self.classes else tr("features")
-        return f"{self.name} ({self.preset}): {takes} → {gives}"
+        return f"{self.name} ({self.preset}): {takes} → {self.gives}"
 
 
 def read(answer: dict[str, Any]) -> list[Model]:
@@ -50,6 +76,7 @@ def read(answer: dict[str, Any]) -> list[Model]:
             tuple(told.get("classes", ())),
             told.get("licence", ""),
             int(told.get("bytes", 0)),
+            told.get("task") or "",
         )
         for told in answer.get("models", [])
     ]

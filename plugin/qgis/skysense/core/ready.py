@@ -29,6 +29,8 @@ class Raster:
     bands: dict[str, int] = field(default_factory=dict)
     datetime: str = ""
     id: str = ""
+    # Which raster of the file, where it holds several.
+    subdataset: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Grid:
     dates: int = 12
     mask: str = "clouds"
     bands: str = "all"
+    # Pixels that chips share; left out, what the command takes.
+    overlap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Use:
     # Folder of the result, and the id of its collection.
     out: str
     collection: str
+    # Images of an earlier time, for a model that compares two.
+    before: Images | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,27 @@ class Labels:
     href: str
     # (value, name, colour as RRGGBB)
     classes: tuple[tuple[int, str, str], ...]
+    subdataset: str = ""
+
+    def node(self) -> dict[str, Any]:
+        """The node that gives their items."""
+        classes = [{"value": value, "name": name, "color": color} for value, name, color in self.classes]
+        file = {"href": self.href, **({"subdataset": self.subdataset} if self.subdataset else {})}
+        return {"uses": "raster.files", "with": {"collection": "labels", "classes": classes, "files": [file]}}
+
+
+@dataclass(frozen=True)
+class Described:
+    """Labels that are told by a catalog of their own: numbers, or objects with a field that names their class."""
+
+    catalog: str
+    # What it names outside of its folder.
+    file: str
+    field: str = ""
+
+    def node(self) -> dict[str, Any]:
+        """The node that gives their items."""
+        return {"uses": "stac.search", "with": {"href": self.catalog, "allow_paths": [self.file]}}
 
 
 @dataclass(frozen=True)
@@ -95,6 +122,8 @@ class Training:
     holdout: float = 0.25
     seed: int = 0
     frozen: bool = False
+    task: str = "segmentation"
+    balanced: bool = False
 
 
 def search(images: Images, bbox: tuple[float, float, float, float] | None) -> dict[str, Any]:
@@ -114,24 +143,29 @@ def search(images: Images, bbox: tuple[float, float, float, float] | None) -> di
     return settings
 
 
-def _items(images: Images, grid: Grid) -> tuple[dict[str, Any], dict[str, str] | str]:
+def _items(images: Images, grid: Grid, suffix: str) -> tuple[dict[str, Any], dict[str, str] | str]:
     """Nodes that give items, and the `from` of who reads them."""
     nodes: dict[str, Any] = {}
     names: list[str] = []
     if images.rasters:
-        nodes["layers"] = {
+        nodes[f"layers{suffix}"] = {
             "uses": "raster.files",
             "with": {"sensor": images.sensor, "files": [_file(raster) for raster in images.rasters]},
         }
-        names.append("layers")
+        names.append(f"layers{suffix}")
     if images.catalog:
-        nodes["scenes"] = {"uses": "stac.search", "with": search(images, grid.bbox)}
-        names.append("scenes")
+        nodes[f"scenes{suffix}"] = {"uses": "stac.search", "with": search(images, grid.bbox)}
+        names.append(f"scenes{suffix}")
     return nodes, names[0] if len(names) == 1 else {"items": names[0], "also": names[1]}
 
 
 def _file(raster: Raster) -> dict[str, Any]:
-    optional = {"bands": raster.bands, "datetime": raster.datetime, "id": raster.id}
+    optional = {
+        "bands": raster.bands,
+        "datetime": raster.datetime,
+        "id": raster.id,
+        "subdataset": raster.subdataset,
+    }
     return {"href": raster.href, **{name: value for name, value in optional.items() if value}}
 
 
@@ -148,6 +182,8 @@ def _chips(images: Images, grid: Grid) -> dict[str, Any]:
         settings["bbox"] = list(grid.bbox)
     if grid.crs:
         settings["crs"] = grid.crs
+    if grid.overlap is not None:
+        settings["overlap"] = grid.overlap
     if grid.modalities:
         settings["modalities"] = list(grid.modalities)
     stated = RADIOMETRY[images.radiometry]
@@ -156,41 +192,55 @@ def _chips(images: Images, grid: Grid) -> dict[str, Any]:
     return settings
 
 
-def _workflow(name: str, images: Images, grid: Grid, after: dict[str, Any]) -> dict[str, Any]:
-    nodes, source = _items(images, grid)
-    nodes["chips"] = {"uses": "raster.chips", "from": source, "with": _chips(images, grid)}
+def _workflow(name: str, images: Images, before: Images | None, grid: Grid, after: dict[str, Any]) -> dict[str, Any]:
+    nodes: dict[str, Any] = {}
+    for these, suffix, chips in ((images, "", "chips"), (before, "-before", "before")):
+        if these is not None:
+            found, source = _items(these, grid, suffix)
+            nodes.update(found)
+            nodes[chips] = {"uses": "raster.chips", "from": source, "with": _chips(these, grid)}
     return {"skysense": 1, "name": name, "nodes": {**nodes, **after}}
 
 
 def segment(use: Use, outputs: list[str]) -> dict[str, Any]:
-    """A map of classes."""
-    return _apply("map of classes", use, "skysense.segment", {"outputs": outputs})
+    """A map of what the head says; no outputs mean those of its task."""
+    name = "map of change" if use.before else "map"
+    return _apply(name, use, "skysense.segment", "stac.write", {"outputs": outputs} if outputs else {})
 
 
 def embed(use: Use, dtype: str) -> dict[str, Any]:
     """Features of each pixel."""
-    return _apply("features", use, "skysense.embed", {"dtype": dtype})
+    return _apply("features", use, "skysense.embed", "stac.write", {"dtype": dtype})
 
 
-def _apply(name: str, use: Use, node: str, written: dict[str, Any]) -> dict[str, Any]:
+def detect(use: Use, file_format: str) -> dict[str, Any]:
+    """Objects as outlines."""
+    return _apply("objects", use, "skysense.detect", "objects.write", {"formats": [file_format]})
+
+
+def _apply(name: str, use: Use, node: str, writer: str, written: dict[str, Any]) -> dict[str, Any]:
     """A model between the chips and what is written."""
     bands = "subset" if use.grid.bands == "subset" else "all"
     target = {"href": use.out, "collection": use.collection, "exists": "replace", **written}
+    source = {"chips": "chips", "before": "before"} if use.before else "chips"
     return _workflow(
         name,
         use.images,
+        use.before,
         use.grid,
         {
-            "model": {"uses": node, "from": "chips", "with": {"model": use.model, "bands": bands}},
-            "written": {"uses": "stac.write", "from": "model", "with": target},
+            "model": {"uses": node, "from": source, "with": {"model": use.model, "bands": bands}},
+            "written": {"uses": writer, "from": "model", "with": target},
         },
     )
 
 
-def finetune(images: Images, grid: Grid, labels: Labels, training: Training) -> dict[str, Any]:
+def finetune(
+    images: Images, before: Images | None, grid: Grid, labels: Labels | Described, training: Training
+) -> dict[str, Any]:
     """A model that learned a label layer."""
-    classes = [{"value": value, "name": name, "color": color} for value, name, color in labels.classes]
     settings: dict[str, Any] = {
+        "task": training.task,
         "name": training.name,
         "steps": training.steps,
         "holdout": {"share": training.holdout, "side": "east"},
@@ -200,16 +250,19 @@ def finetune(images: Images, grid: Grid, labels: Labels, training: Training) -> 
         "exists": "replace",
     }
     settings.update({"start": training.start} if training.start else {"preset": training.preset})
+    if training.balanced:
+        settings["class_weights"] = "balanced"
+    if isinstance(labels, Described) and labels.field:
+        settings["objects"] = {"field": labels.field}
+    source = {"chips": "chips", "labels": "labels", **({"before": "before"} if before else {})}
     return _workflow(
         "fine-tuning",
         images,
+        before,
         grid,
         {
-            "labels": {
-                "uses": "raster.files",
-                "with": {"collection": "labels", "classes": classes, "files": [{"href": labels.href}]},
-            },
-            "model": {"uses": "skysense.finetune", "from": {"chips": "chips", "labels": "labels"}, "with": settings},
+            "labels": labels.node(),
+            "model": {"uses": "skysense.finetune", "from": source, "with": settings},
         },
     )
 

@@ -34,7 +34,7 @@ class AreaPicker(QWidget):
         self.crs = QgsCoordinateReferenceSystem()
         self.tool = QgsMapToolExtent(canvas)
         self.tool.extentChanged.connect(self._drawn)
-        self.band = QgsRubberBand(canvas, QgsWkbTypes.PolygonGeometry)
+        self.band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
         self.band.setColor(QColor(240, 140, 46))
         self.band.setFillColor(QColor(240, 140, 46, 30))
         self.band.setWidth(2)
@@ -66,7 +66,7 @@ class AreaPicker(QWidget):
         """A square of this side in the middle of the area."""
         if not self.box:
             return ""
-        center, degrees = self.box.center(), self.crs.mapUnits() == QgsUnitTypes.DistanceDegrees
+        center, degrees = self.box.center(), self.crs.mapUnits() == QgsUnitTypes.DistanceUnit.DistanceDegrees
         half = metres / 2 / (METRES_PER_DEGREE if degrees else 1.0)
         return _text(QgsRectangle(center.x() - half, center.y() - half, center.x() + half, center.y() + half), self.crs)
 

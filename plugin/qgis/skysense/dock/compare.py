@@ -15,7 +15,7 @@ class Compare(QWidget):
         super().__init__()
         self.lower, self.upper = QgsMapLayerComboBox(), QgsMapLayerComboBox()
         for box in (self.lower, self.upper):
-            box.setFilters(QgsMapLayerProxyModel.RasterLayer)
+            box.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
             box.setAllowEmptyLayer(True)
             box.setMinimumContentsLength(12)
             box.setSizeAdjustPolicy(box.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

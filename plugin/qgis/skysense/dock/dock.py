@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from qgis.core import QgsProcessingException, QgsProject
+from qgis.core import QgsProcessingException, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsDockWidget, QgsFileWidget
 from qgis.PyQt.QtCore import QDate, Qt
 from qgis.PyQt.QtWidgets import (
@@ -26,7 +26,7 @@ from qgis.PyQt.QtWidgets import (
 
 from .. import session
 from ..algorithms.applying import MODEL, OUTPUT
-from ..algorithms.images import END, EXTENT, START
+from ..algorithms.images import EARLIER, END, EXTENT, START
 from ..algorithms.parameters import LOAD
 from ..core import binary
 from ..core.models import Model, titles
@@ -54,6 +54,7 @@ class SkySenseDock(QgsDockWidget):
         self.area = AreaPicker(iface.mapCanvas())
         self.sources = SourcePicker()
         self.start, self.end = self._date(-365), self._date(0)
+        self.before_start, self.before_end = self._date(-730), self._date(-366)
         self.model = QComboBox()
         self.model.currentIndexChanged.connect(self._about_model)
         self.about = QLabel()
@@ -88,10 +89,6 @@ class SkySenseDock(QgsDockWidget):
     def _layout(self) -> QWidget:
         page = QWidget()
         rows = QVBoxLayout(page)
-        dates = QHBoxLayout()
-        dates.addWidget(self.start, 1)
-        dates.addWidget(QLabel("–"))
-        dates.addWidget(self.end, 1)
         models = QHBoxLayout()
         models.addWidget(self.model, 1)
         manage = QToolButton()
@@ -101,7 +98,11 @@ class SkySenseDock(QgsDockWidget):
         models.addWidget(manage)
         where = QFormLayout()
         where.addRow(tr("Area"), self.area)
-        where.addRow(tr("Dates"), dates)
+        where.addRow(tr("Dates"), self._interval(self.start, self.end))
+        # Of use for models that compare two times alone.
+        self.before = self._interval(self.before_start, self.before_end)
+        self.before_title = QLabel(tr("Before"))
+        where.addRow(self.before_title, self.before)
         for title, content in (
             (tr("1  Where and when"), where),
             (tr("2  Images"), self._form([(None, self.sources)])),
@@ -130,6 +131,16 @@ class SkySenseDock(QgsDockWidget):
         return scroll
 
     @staticmethod
+    def _interval(start: QDateEdit, end: QDateEdit) -> QWidget:
+        both = QWidget()
+        line = QHBoxLayout(both)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(start, 1)
+        line.addWidget(QLabel("–"))
+        line.addWidget(end, 1)
+        return both
+
+    @staticmethod
     def _form(rows) -> QFormLayout:
         form = QFormLayout()
         for words, content in rows:
@@ -155,6 +166,10 @@ class SkySenseDock(QgsDockWidget):
 
     def _about_model(self, *_) -> None:
         model = self._chosen()
+        compares = model is not None and model.algorithm == "change"
+        for widget in (self.before, self.before_title):
+            widget.setVisible(compares)
+        self.sources.show_earlier(compares)
         if model is None:
             self.about.setText(tr("No model yet: “…” adds one, “Train a model on labels” makes one."))
         else:
@@ -187,8 +202,10 @@ class SkySenseDock(QgsDockWidget):
             OUTPUT: self._output(title, temporary=preview),
             LOAD: False,
         }
-        algorithm = "skysense:segment" if model.classes else "skysense:embed"
-        self.job = Job(algorithm, parameters, title=title, on_line=self._say, on_done=self._done)
+        if model.algorithm == "change":
+            parameters[EARLIER.start] = self.before_start.date().toString(DAY)
+            parameters[EARLIER.end] = self.before_end.date().toString(DAY)
+        self.job = Job(f"skysense:{model.algorithm}", parameters, title=title, on_line=self._say, on_done=self._done)
         self.job.task.progressChanged.connect(lambda percent: self.bar.setValue(int(percent)))
         self._busy(True)
         self._say(tr("reading images and running {name}", name=model.name))
@@ -206,11 +223,12 @@ class SkySenseDock(QgsDockWidget):
         for layer in layers:
             QgsProject.instance().addMapLayer(layer)
         if layers:
+            if isinstance(layers[0], QgsRasterLayer):
+                self.compare.offer(layers[0])
             # A path may break at its folders.
-            self.compare.offer(layers[0])
             self._say(tr("done: {file}", file=layers[0].source().replace("/", "/\u200b")))
         else:
-            self._say(error or tr("The run gave no raster; the log under Processing says more."))
+            self._say(error or tr("The run gave no layer; the log under Processing says more."))
 
     def _busy(self, busy: bool) -> None:
         for widget in (self.preview, self.go):

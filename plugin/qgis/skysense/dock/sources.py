@@ -5,7 +5,16 @@ from __future__ import annotations
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.gui import QgsCheckableComboBox
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .. import settings
 from ..algorithms.images import (
@@ -13,6 +22,7 @@ from ..algorithms.images import (
     CATALOG,
     COLLECTIONS,
     DATES,
+    EARLIER,
     LAYERS,
     MODALITIES,
     MODALITY,
@@ -70,14 +80,17 @@ class SourcePicker(QWidget):
         page = QWidget()
         form = QFormLayout(page)
         form.setContentsMargins(0, 0, 0, 0)
-        self.layers = QgsCheckableComboBox()
-        self.layers.setDefaultText(tr("choose layers"))
+        self.layers, self.earlier = QgsCheckableComboBox(), QgsCheckableComboBox()
+        for box in (self.layers, self.earlier):
+            box.setDefaultText(tr("choose layers"))
+        self.earlier_title = QLabel(tr("Before"))
         self.sensor, self.numbers = _narrow(SENSORS), _narrow(RADIOMETRY)
         self.bands = QLineEdit()
         self.bands.setPlaceholderText(tr("by their names"))
         self.dates = QLineEdit()
         self.dates.setPlaceholderText(tr("by their names"))
         form.addRow(tr("Layers"), self.layers)
+        form.addRow(self.earlier_title, self.earlier)
         form.addRow(tr("Sensor"), self.sensor)
         form.addRow(tr("Numbers"), self.numbers)
         form.addRow(tr("Bands"), self.bands)
@@ -94,26 +107,27 @@ class SourcePicker(QWidget):
             self.pages.widget(index).setSizePolicy(policy.horizontalPolicy(), vertical)
         self.pages.adjustSize()
 
+    def show_earlier(self, shown: bool) -> None:
+        """Whether layers of an earlier time are asked for."""
+        self.earlier.setVisible(shown)
+        self.earlier_title.setVisible(shown)
+
     def refresh(self, *_) -> None:
         """Lists the raster layers that there are now."""
-        chosen = set(self._chosen())
-        self.layers.clear()
-        for layer in QgsProject.instance().mapLayers().values():
-            if isinstance(layer, QgsRasterLayer) and layer.providerType() == "gdal":
-                self.layers.addItemWithCheckState(
-                    layer.name(),
-                    Qt.CheckState.Checked if layer.id() in chosen else Qt.CheckState.Unchecked,
-                    layer.id(),
-                )
-
-    def _chosen(self) -> list[str]:
-        return [str(one) for one in self.layers.checkedItemsData()]
+        for box in (self.layers, self.earlier):
+            chosen = set(_chosen(box))
+            box.clear()
+            for layer in QgsProject.instance().mapLayers().values():
+                if isinstance(layer, QgsRasterLayer) and layer.providerType() == "gdal":
+                    state = Qt.CheckState.Checked if layer.id() in chosen else Qt.CheckState.Unchecked
+                    box.addItemWithCheckState(layer.name(), state, layer.id())
 
     def parameters(self) -> dict:
         """Parameters of the algorithms."""
         if self.kind.currentIndex() == 1:
             return {
-                LAYERS: self._chosen(),
+                LAYERS: _chosen(self.layers),
+                EARLIER.layers: _chosen(self.earlier) if self.earlier.isVisibleTo(self) else [],
                 SENSOR: self.sensor.currentIndex(),
                 RADIO: self.numbers.currentIndex(),
                 BANDS: self.bands.text(),
@@ -127,6 +141,10 @@ class SourcePicker(QWidget):
         """Stops following the project."""
         QgsProject.instance().layersAdded.disconnect(self.refresh)
         QgsProject.instance().layersRemoved.disconnect(self.refresh)
+
+
+def _chosen(box: QgsCheckableComboBox) -> list[str]:
+    return [str(one) for one in box.checkedItemsData()]
 
 
 def _narrow(options) -> QComboBox:

@@ -7,14 +7,14 @@ from typing import Any, Callable
 
 from qgis.core import (
     QgsApplication,
+    QgsMapLayer,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProject,
-    QgsRasterLayer,
 )
 
-from ..algorithms.results import dress, outputs_of
+from ..algorithms.results import layer_of, outputs_of
 
 
 class Feedback(QgsProcessingFeedback):
@@ -44,7 +44,7 @@ class Job:
         *,
         title: str,
         on_line: Callable[[str], None],
-        on_done: Callable[[list[QgsRasterLayer], str], None],
+        on_done: Callable[[list[QgsMapLayer], str], None],
     ) -> None:
         self.title, self.on_done = title, on_done
         self.context = QgsProcessingContext()
@@ -69,10 +69,5 @@ class Job:
             return
         with open(answer["REPORT"], encoding="utf-8") as file:
             report = json.load(file)
-        layers = []
-        for result in outputs_of(report):
-            layer = QgsRasterLayer(str(result.file), f"{self.title}: {result.asset}")
-            if layer.isValid():
-                dress(layer, result)
-                layers.append(layer)
-        self.on_done(layers, "")
+        layers = [layer_of(result, f"{self.title}: {result.asset}") for result in outputs_of(report)]
+        self.on_done([layer for layer in layers if layer.isValid()], "")

@@ -102,6 +102,16 @@ def wait_for_layers():
         return
     assert len(QgsProject.instance().mapLayers()) == 4, dock.words.text()
     shot("layers", dock)
+    assert not dock.before.isVisibleTo(dock) and not dock.sources.earlier.isVisibleTo(dock.sources)
+    dock.model.setCurrentText("change")
+    later(500, two_times)
+
+
+def two_times():
+    """A model that compares two times asks for both."""
+    dock = state["dock"]
+    assert dock.before.isVisibleTo(dock) and dock.sources.earlier.isVisibleTo(dock.sources), dock.about.text()
+    shot("two-times", dock)
     later(100, missing)
 
 

@@ -1,5 +1,6 @@
 """The plugin inside QGIS: forms, results as layers, the model designer, cancel, and what goes wrong."""
 
+import json
 import os
 import subprocess
 import unittest
@@ -9,6 +10,7 @@ import bench
 from bench import BANDS, CATALOG, MODEL, WORK, Listening, fails, run, stack
 from qgis.core import (
     QgsApplication,
+    QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsField,
@@ -226,7 +228,83 @@ class Results(unittest.TestCase):
         self.assertTrue(part.extent().contains(QgsRectangle(box.center(), box.center())))
 
 
+class Formats(unittest.TestCase):
+    """Layers of whatever format QGIS opens."""
+
+    def test_pixels_are_those_of_the_geotiff(self):
+        file, day = stack("stack.tif")
+        given = {"DATES": day, "RADIOMETRY": 1, "MODEL": MODEL, "LOAD": False}
+        mapping = ",".join(f"{band}={number}" for number, band in enumerate(BANDS, start=1))
+        expected = run("skysense:segment", {**given, "LAYERS": [file], "OUTPUT": target("of-tif")})["RESULT"]
+        for format, name in (("VRT", "stack.vrt"), ("ENVI", "stack.dat"), ("HFA", "stack.img")):
+            other = str(Path(WORK) / name)
+            bench.gdal.Translate(other, file, format=format).FlushCache()
+            layer = QgsRasterLayer(other, name, "gdal")
+            out = target(f"of-{format}")
+            answer = run("skysense:segment", {**given, "LAYERS": [layer], "BANDS": mapping, "OUTPUT": out})
+            self.assertEqual(bytes_of(answer["RESULT"]), bytes_of(expected), format)
+
+    def test_one_raster_of_several_in_a_file_is_a_layer(self):
+        file, day = stack("stack.tif")
+        packed = str(Path(WORK) / "labels.gpkg")
+        labels, folder = bench.item("labels")
+        asset = next(one for one in labels["assets"].values() if "labels" in one.get("roles", []))
+        one = str((folder / asset["href"]).resolve())
+        for table in ("first", "second"):
+            options = [f"RASTER_TABLE={table}", "APPEND_SUBDATASET=YES"]
+            bench.gdal.Translate(packed, one, format="GPKG", creationOptions=options).FlushCache()
+        layer = QgsRasterLayer(f"GPKG:{packed}:second", "labels", "gdal")
+        self.assertTrue(layer.isValid())
+        given = {"LAYERS": [file], "DATES": day, "RADIOMETRY": 1, "CLASSES": "1=water,2=broadleaf,3=conifer"}
+        more = {"STEPS": 2, "HOLDOUT": 0, "NAME": "packed", "OUTPUT": target("packed")}
+        answer = run("skysense:finetune", {**given, **more, "LABELS": layer})
+        self.assertIn('"subdataset": "second"', Path(answer["WORKFLOW"]).read_text())
+        self.assertTrue((Path(answer["PACKAGE"]) / "model.yaml").is_file())
+
+
+class Objects(unittest.TestCase):
+    """Outlines teach a detector, whose finds are a layer with a legend."""
+
+    def test_outlines_are_loaded_with_the_colours_of_their_classes(self):
+        context = bench.project_context()
+        given = {"CATALOG": os.environ["SKYSENSE_OBJECTS"], "COLLECTIONS": "aerial-rgb"}
+        given.update(MODEL=os.environ["SKYSENSE_DETECTOR"], OUTPUT=target("found"))
+        answer = run("skysense:detect", given, context=context)
+        self.assertEqual(list(context.layersToLoadOnCompletion()), [answer["RESULT"]])
+        layer = QgsVectorLayer(answer["RESULT"], "found")
+        self.assertTrue(layer.isValid())
+        from skysense.algorithms import results
+
+        (found,) = results.outputs_of(json.loads(Path(answer["REPORT"]).read_text()))
+        results.dress(layer, found)
+        self.assertIsInstance(layer.renderer(), QgsCategorizedSymbolRenderer)
+        self.assertEqual(layer.renderer().classAttribute(), "class")
+        self.assertEqual({one.label() for one in layer.renderer().categories()}, {one.name for one in found.classes})
+        self.assertTrue(found.classes)
+        self.assertIn("detector", layer.metadata().abstract())
+
+
 class Training(unittest.TestCase):
+    def test_numbers_of_polygons_teach_a_model(self):
+        file, day = stack("stack.tif")
+        box = QgsRasterLayer(file, "image").extent()
+        labels = QgsVectorLayer("Polygon?crs=EPSG:32633&field=height:double", "heights", "memory")
+        middle = box.center().x()
+        for height, west, east in ((2.5, box.xMinimum(), middle), (17.0, middle, box.xMaximum())):
+            feature = QgsFeature(labels.fields())
+            feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(west, box.yMinimum(), east, box.yMaximum())))
+            feature["height"] = height
+            labels.dataProvider().addFeature(feature)
+        labels.updateExtents()
+        QgsProject.instance().addMapLayer(labels)
+        given = {"LAYERS": [file], "DATES": day, "RADIOMETRY": 1}
+        more = {"TASK": 1, "POLYGONS": labels, "CLASS_FIELD": "height", "STEPS": 3, "HOLDOUT": 0}
+        answer = run("skysense:finetune", {**given, **more, "NAME": "heights", "OUTPUT": target("heights")})
+        mapped = run(
+            "skysense:segment", {**given, "MODEL": answer["PACKAGE"], "OUTPUT": target("height"), "LOAD": False}
+        )
+        self.assertEqual(Path(mapped["RESULT"]).name, "value.tif")
+
     def test_polygons_with_a_field_teach_a_model(self):
         file, day = stack("stack.tif")
         box = QgsRasterLayer(file, "image").extent()
@@ -289,12 +367,22 @@ class Trouble(unittest.TestCase):
 
     def test_layers_that_are_no_files_are_refused(self):
         file, day = stack("stack.tif")
-        virtual = Path(WORK) / "virtual.vrt"
-        bench.gdal.BuildVRT(str(virtual), [file]).FlushCache()
-        said = fails(
-            "skysense:segment", {"LAYERS": [str(virtual)], "DATES": day, "MODEL": MODEL, "OUTPUT": target("none")}
-        )
-        self.assertIn("save the layer as GeoTIFF", said)
+        bench.gdal.Translate("/vsimem/stack.tif", file).FlushCache()
+        layer = QgsRasterLayer("/vsimem/stack.tif", "in memory", "gdal")
+        self.assertTrue(layer.isValid())
+        given = {"LAYERS": [layer], "DATES": day, "MODEL": MODEL, "OUTPUT": target("none")}
+        self.assertIn("save the layer as GeoTIFF", fails("skysense:segment", given))
+
+    def test_a_model_is_applied_by_the_algorithm_of_its_task(self):
+        for algorithm in ("detect", "change"):
+            said = fails(f"skysense:{algorithm}", {**SEARCHED, "OUTPUT": target("none"), "LOAD": False})
+            self.assertIn("use “Map of classes or numbers”", said)
+
+    def test_two_times_are_told_apart(self):
+        given = {**SEARCHED, "MODEL": os.environ["SKYSENSE_CHANGE"], "OUTPUT": target("none"), "LOAD": False}
+        self.assertIn("no images of the earlier time", fails("skysense:change", given))
+        days = {"START": "2021-01-01", "START_BEFORE": "2021-01-01"}
+        self.assertIn("Both times are of the same days", fails("skysense:change", {**given, **days}))
 
     def test_a_missing_command_is_told_where_algorithms_are_listed(self):
         before = os.environ.pop("SKYSENSE_BINARY")

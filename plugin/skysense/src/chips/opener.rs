@@ -42,7 +42,9 @@ impl Opener {
                     return Ok(Source::new(name, location.raster_href())
                         .with_band(source.band_index)
                         .with_nodata(source.nodata)
-                        .with_claimed(source.claimed.clone()));
+                        .with_claimed(source.claimed.clone())
+                        .in_any_format(self.access.names(&location))
+                        .with_subdataset(source.subdataset.clone()));
                 }
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -151,6 +153,7 @@ mod tests {
             href: format!("http://{host}/scenes/{name}.tif"),
             alternates: Vec::new(),
             band_index: 1,
+            subdataset: None,
             band_count: 1,
             claimed: None,
             georeference: Georeference::Affine,

@@ -1,23 +1,25 @@
 //! `raster.files`: items of rasters that no catalog describes, by path.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use skysense_abi::{BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInputs};
-use skysense_catalog::{Access, Item, Root, Sensor, Sensors, parse_datetime};
+use skysense_catalog::{Access, FORMAT, Item, Root, SUBDATASET, Sensor, Sensors, parse_datetime};
 use skysense_edges::{ItemBuilder, ItemFacts, item_schema};
-use skysense_raster::{Georeference, Header, Source, footprint, header, transform_bounds};
+use skysense_raster::{Georeference, Header, Source, file_path, footprint, header, transform_bounds};
 
 use super::stac_search::{row, sensors};
 use crate::errors;
-use crate::settings::{did_you_mean, href, path};
+use crate::settings::{did_you_mean, href};
 
 const DOC: &str = "\
-Makes items of rasters that no catalog describes: any file that the machine's GDAL opens as GeoTIFF, JPEG 2000, PNG or \
-JPEG, here or behind a URL. `sensor` says what the numbers mean, `bands` which band of a file is which band of the \
-sensor, by name. Files with one `id` are one item, such as a file for each band.
+Makes items of rasters that no catalog describes: any file or folder of this machine that its GDAL reads, with the files \
+beside it that it needs, and GeoTIFF, JPEG 2000, PNG and JPEG behind a URL. `sensor` says what the numbers mean, `bands` \
+which band of a file is which band of the sensor, by name. Files with one `id` are one item, such as a file for each \
+band. Of a file that holds several rasters, as NetCDF, HDF and GeoPackage may, `subdataset` names one.
 
 With `classes` in place of `sensor` the files are labels, for `skysense.finetune`.
 
@@ -26,7 +28,7 @@ Out: `item`, one row for each `id`, pinned in the plan.
 
 ## Limits
 Bands are never taken by their position alone. A mask of the sensor, such as `scl`, is a file of its own. Headers are \
-read while planning, pixels are not. How the numbers of a Sentinel image become reflectance or dB is decided as for \
+read while planning, pixels are not. A VRT reads what it names, wherever that is; a workflow is no input. How the numbers of a Sentinel image become reflectance or dB is decided as for \
 any item; where a file says nothing about it, `radiometry` of `raster.chips` does, by `collection`.";
 
 const EXAMPLE: &str = "\
@@ -69,6 +71,10 @@ pub(crate) struct Settings {
 struct File {
     /// Path or URL.
     href: String,
+    /// Which raster of a local file that holds several: the end of the name that `gdalinfo` lists, such as `B02` of
+    /// `NETCDF:"may.nc":B02`.
+    #[serde(default)]
+    subdataset: Option<String>,
     /// Bands of the sensor, each with the number of its band in the file, from 1: `{B02: 1, B03: 2}`.
     #[serde(default)]
     bands: BTreeMap<String, usize>,
@@ -123,7 +129,7 @@ impl Node for RasterFiles {
         }
         let batch = rows.finish().map_err(|error| vec![Fault::from(errors::edge(&error))])?;
         let base = host.about().base;
-        let local = |file: &File| (!file.href.contains("://")).then(|| path(&base, &file.href).display().to_string());
+        let local = |file: &File| user_path(&href(&base, &file.href)).map(|path| path.display().to_string());
         let facts = ItemFacts {
             items: made.len(),
             modalities: counts,
@@ -193,7 +199,7 @@ fn items(settings: &Settings, sensor: Option<&Sensor>, host: &Host) -> Result<Ve
         }
         let id = file.id.clone().unwrap_or_else(|| stem(&file.href));
         let href = href(&base, &file.href);
-        match open(&id, &href) {
+        match open(&id, file, &href) {
             Err(error) => faults.push(Fault { field: format!("/files/{place}/href"), ..Fault::from(error) }),
             Ok(header) => {
                 for note in &header.notes {
@@ -218,10 +224,24 @@ fn items(settings: &Settings, sensor: Option<&Sensor>, host: &Host) -> Result<Ve
 }
 
 /// Opens a file as a run would: by the same rules, and no pixel is read.
-fn open(id: &str, href: &str) -> Result<Header, NodeError> {
+fn open(id: &str, file: &File, href: &str) -> Result<Header, NodeError> {
     let root = Root::of(href).map_err(|error| errors::catalog(&error))?;
-    let place = Access::default().raster(&root, href).map_err(|error| errors::catalog(&error))?.raster_href();
-    header(&Source::new(format!("item {id}"), place)).map_err(|error| errors::raster(&error))
+    let access = Access::new(user_path(href));
+    let place = access.raster(&root, href).map_err(|error| errors::catalog(&error))?;
+    let any = access.names(&place);
+    if file.subdataset.is_some() && !any {
+        return Err(NodeError::new("settings.subdataset", format!("{} is no file of this machine", file.href))
+            .hint("only of local files one raster of several is read"));
+    }
+    let source = Source::new(format!("item {id}"), place.raster_href())
+        .in_any_format(any)
+        .with_subdataset(file.subdataset.clone());
+    header(&source).map_err(|error| errors::raster(&error))
+}
+
+/// The path of a file of this machine that the user names, and with that allows.
+fn user_path(href: &str) -> Option<PathBuf> {
+    if href.contains("://") { file_path(href).map(PathBuf::from) } else { Some(href.into()) }
 }
 
 fn check_bands(place: usize, file: &File, header: &Header, sensor: Option<&Sensor>, faults: &mut Vec<Fault>) {
@@ -334,6 +354,12 @@ fn asset(opened: &Opened<'_>, settings: &Settings, sensor: Option<&Sensor>) -> V
         "roles": [if sensor.is_some() { "data" } else { "labels" }],
         "raster:bands": vec![Value::Object(raster); header.bands],
     });
+    if user_path(&opened.href).is_some() {
+        asset[FORMAT] = json!(header.format);
+    }
+    if let Some(subdataset) = &opened.file.subdataset {
+        asset[SUBDATASET] = json!(subdataset);
+    }
     match sensor {
         Some(_) => asset["eo:bands"] = json!(names),
         None => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_abi::{Host, NodeError, Tool};
-use skysense_contract::{CONTRACT_FILE, Modality, Module, Package};
+use skysense_contract::{CONTRACT_FILE, Modality, Module, Package, Task};
 
 use crate::errors;
 use crate::settings::path;
@@ -49,7 +49,9 @@ struct Listed {
     /// Most dates by modality.
     dates: BTreeMap<Modality, usize>,
     chip_size: usize,
-    /// Names of the classes; none for a model that gives features.
+    /// What it was trained for; none for a model that gives features alone.
+    task: Option<Task>,
+    /// Names of the classes; none for a model that has none.
     classes: Vec<String>,
     precision: String,
     licence: String,
@@ -138,6 +140,7 @@ fn listed(package: &Package) -> Listed {
         bands: bands.collect(),
         dates: contract.modalities.iter().map(|(modality, input)| (*modality, input.dates)).collect(),
         chip_size: contract.chip_size,
+        task: contract.head.as_ref().map(|head| head.task),
         classes: classes.map(|class| class.name.clone()).collect(),
         precision: contract.precision(),
         licence: contract.licence.clone(),

@@ -66,7 +66,9 @@ impl LabelReader {
                 }
                 None => {
                     let source = Source::new(format!("item {}, asset {}", label.item, label.asset), &label.href)
-                        .with_nodata(label.nodata);
+                        .with_nodata(label.nodata)
+                        .in_any_format(label.any_format)
+                        .with_subdataset(label.subdataset.clone());
                     let header =
                         signing.read(&label.root, &source, raster::header).map_err(|error| at(label, error))?;
                     Opened::Raster(source, header)

@@ -40,6 +40,12 @@ pub(crate) struct LabelSource {
     pub(crate) asset: String,
     /// As GDAL opens it, without a signature.
     pub(crate) href: String,
+    /// Whether the user names the file, which may then be of any format.
+    #[serde(default)]
+    pub(crate) any_format: bool,
+    /// Which raster of a file that holds several.
+    #[serde(default)]
+    pub(crate) subdataset: Option<String>,
     /// Where its catalog lives.
     pub(crate) root: Root,
     /// Values that are no class: the declared nodata.
@@ -59,6 +65,8 @@ impl LabelSource {
             item: item.into(),
             asset: asset.into(),
             href: href.into(),
+            any_format: false,
+            subdataset: None,
             root,
             nodata: None,
             classes: Vec::new(),
@@ -219,8 +227,8 @@ fn raster(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Res
             Fault::new("/label_asset", "label.classes", message).hint("add classification:classes to the asset")
         );
     }
-    let href = match access.raster(item.root(), &chosen.href) {
-        Ok(location) => location.raster_href(),
+    let (href, any_format) = match access.raster(item.root(), &chosen.href) {
+        Ok(location) => (location.raster_href(), access.names(&location)),
         Err(error) => {
             let fault = errors::catalog_fault("/label_asset", &error);
             return Err(Fault { code: "label.href".into(), ..fault });
@@ -231,6 +239,8 @@ fn raster(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Res
     let no_data = |class: &Class| nodata == Some(f64::from(class.value));
     Ok(LabelSource {
         unit,
+        any_format,
+        subdataset: chosen.subdataset.clone(),
         nodata,
         classes: classes.into_iter().filter(|class| !no_data(class)).collect(),
         ..LabelSource::new(item.id(), &chosen.key, &href, item.root().clone())

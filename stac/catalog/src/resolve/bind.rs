@@ -118,7 +118,7 @@ pub(super) fn is_raster(asset: &Asset) -> bool {
         .media_type
         .as_deref()
         .is_none_or(|media| media.starts_with("image/") || media == "application/octet-stream");
-    image && is_raster_name(&file_name(&places(asset).0))
+    asset.format.is_some() || image && is_raster_name(&file_name(&places(asset).0))
 }
 
 fn may_hold_bands(sensor: &Sensor, asset: &Asset) -> bool {

@@ -178,6 +178,7 @@ fn source(item: &Item, asset: &Asset, index: usize, band: &str, role: Role) -> R
         href,
         alternates,
         band_index: index + 1,
+        subdataset: asset.subdataset.clone(),
         band_count: asset.bands.len().max(1),
         claimed: asset.claimed.clone(),
         georeference: Georeference::Affine,

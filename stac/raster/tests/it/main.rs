@@ -3,6 +3,7 @@
 
 mod cogs;
 mod faults;
+mod formats;
 mod http;
 mod placed;
 mod plain;
