@@ -26,7 +26,7 @@ pub trait HostCallbacks: Send + Sync {
         false
     }
 
-    /// A folder for temporary files; empty if there is none. Asked once.
+    /// A folder of the node's own, which lasts until the run is done; empty if there is none. Asked once.
     fn scratch(&self) -> String {
         String::new()
     }

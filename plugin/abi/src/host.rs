@@ -210,7 +210,8 @@ impl Host {
         if self.cancelled() { Err(NodeError::cancelled()) } else { Ok(()) }
     }
 
-    /// A folder for temporary files of this node; it goes with the run. Absent while planning.
+    /// A folder of this node's own. It lasts until the run is done, so that a run which was broken off and goes on finds what
+    /// was put there; then all of it goes that was not reported as an output. Absent while planning.
     pub fn scratch(&self) -> Option<PathBuf> {
         // SAFETY: live context; the text is copied at once.
         let text = unsafe { self.raw.scratch.map(|scratch| scratch(self.raw.context).read())? };

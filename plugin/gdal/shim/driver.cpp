@@ -1,6 +1,7 @@
 // What GDAL's classes want in C++: a dataset, a band and a driver that pass everything on to Rust, and let no exception out.
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <vector>
@@ -183,7 +184,9 @@ CPLErr Band::IRasterIO(GDALRWFlag flag, int x, int y, int width, int height, voi
       return GDALRasterBand::IRasterIO(flag, x, y, width, height, out, out_width, out_height, type, pixel, line, more);
     }
     const size_t bytes = GDALGetDataTypeSizeBytes(eDataType);
-    if (type == eDataType && pixel == static_cast<GSpacing>(bytes) && line > 0 && line % pixel == 0)
+    // Rust takes the place for an array of pixels, which lies at a multiple of their size.
+    if (type == eDataType && pixel == static_cast<GSpacing>(bytes) && line > 0 && line % pixel == 0 &&
+        reinterpret_cast<uintptr_t>(out) % bytes == 0)
       return skysense_read(map, level, nBand - 1, 1, x, y, width, height, out, line / pixel, more->pfnProgress,
                            more->pProgressData);
     std::unique_ptr<void, decltype(&VSIFree)> whole(VSI_MALLOC3_VERBOSE(bytes, width, height), VSIFree);
@@ -226,32 +229,41 @@ GDALDataset *open(GDALOpenInfo *info) {
 extern "C" {
 
 void skysense_set_reference(GDALDatasetH dataset, const char *text) {
-  static_cast<Dataset *>(GDALDataset::FromHandle(dataset))->reference.SetFromUserInput(text);
+  guarded([&] {
+    static_cast<Dataset *>(GDALDataset::FromHandle(dataset))->reference.SetFromUserInput(text);
+    return CE_None;
+  });
 }
 
 void skysense_set_band(GDALDatasetH dataset, int number, const SkysenseBand *about) {
-  auto band = static_cast<Band *>(GDALDataset::FromHandle(dataset)->GetRasterBand(number));
-  const auto set = [about](Band *one) {
-    one->about = *about;
-    if (about->colours) one->colours.reset(GDALColorTable::FromHandle(about->colours)->Clone());
-    one->categories = CPLStringList(CSLDuplicate(about->categories));
-  };
-  set(band);
-  for (auto &overview : band->overviews) set(overview.get());
+  guarded([&] {
+    auto band = static_cast<Band *>(GDALDataset::FromHandle(dataset)->GetRasterBand(number));
+    const auto set = [about](Band *one) {
+      one->about = *about;
+      if (about->colours) one->colours.reset(GDALColorTable::FromHandle(about->colours)->Clone());
+      one->categories = CPLStringList(CSLDuplicate(about->categories));
+    };
+    set(band);
+    for (auto &overview : band->overviews) set(overview.get());
+    return CE_None;
+  });
 }
 
 void skysense_register(const char *options) {
   if (GDALGetDriverByName("SKYSENSE")) return;
-  auto driver = new GDALDriver();
-  driver->SetDescription("SKYSENSE");
-  driver->SetMetadataItem(GDAL_DCAP_RASTER, "YES");
-  driver->SetMetadataItem(GDAL_DMD_LONGNAME, "SkySense workflow, computed when read");
-  driver->SetMetadataItem(GDAL_DMD_EXTENSIONS, "skysense.yaml");
-  driver->SetMetadataItem(GDAL_DMD_CONNECTION_PREFIX, "SKYSENSE:");
-  driver->SetMetadataItem(GDAL_DMD_SUBDATASETS, "YES");
-  driver->SetMetadataItem(GDAL_DMD_OPENOPTIONLIST, options);
-  driver->pfnIdentify = [](GDALOpenInfo *info) -> int { return skysense_identify(info->pszFilename); };
-  driver->pfnOpen = open;
-  GetGDALDriverManager()->RegisterDriver(driver);
+  guarded([&] {
+    auto driver = std::make_unique<GDALDriver>();
+    driver->SetDescription("SKYSENSE");
+    driver->SetMetadataItem(GDAL_DCAP_RASTER, "YES");
+    driver->SetMetadataItem(GDAL_DMD_LONGNAME, "SkySense workflow, computed when read");
+    driver->SetMetadataItem(GDAL_DMD_EXTENSIONS, "skysense.yaml");
+    driver->SetMetadataItem(GDAL_DMD_CONNECTION_PREFIX, "SKYSENSE:");
+    driver->SetMetadataItem(GDAL_DMD_SUBDATASETS, "YES");
+    driver->SetMetadataItem(GDAL_DMD_OPENOPTIONLIST, options);
+    driver->pfnIdentify = [](GDALOpenInfo *info) -> int { return skysense_identify(info->pszFilename); };
+    driver->pfnOpen = open;
+    GetGDALDriverManager()->RegisterDriver(driver.release());
+    return CE_None;
+  });
 }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use skysense_abi::{BatchStream, NodeError, RunInput, catch};
-use skysense_edges::{ChipBuilder, ChipRow, ChipSchema, MapBatch};
+use skysense_edges::{ChipBuilder, ChipRow, ChipSchema, MapBatch, Period};
 use skysense_engine::{Cancel, Event, Events, PullOptions, pull};
 
 use crate::options::Cache;
@@ -111,9 +111,13 @@ impl Computing {
 
     /// How many of some chips are not at hand.
     pub(crate) fn missing(&self, chips: impl Iterator<Item = ChipId>) -> usize {
-        let memory = lock(&self.shared.memory);
+        let absent: Vec<ChipId> = {
+            let memory = lock(&self.shared.memory);
+            chips.filter(|&id| !memory.has(id)).collect()
+        };
+        // Whoever wants the memory meanwhile does not wait for the disk.
         let disk = self.shared.disk();
-        chips.filter(|&id| !memory.has(id) && !disk.is_some_and(|disk| disk.has(id))).count()
+        absent.into_iter().filter(|&id| !disk.is_some_and(|disk| disk.has(id))).count()
     }
 
     /// What was left out since this was last asked.
@@ -150,15 +154,17 @@ impl Computing {
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
                 Err(RecvTimeoutError::Timeout) => {
                     let done = ask.done.load(Ordering::Relaxed) as f64 / ask.chips.len() as f64;
-                    if !ask.given_up.load(Ordering::Relaxed) && go_on(done) {
+                    if go_on(done) {
                         continue;
                     }
+                    // What the worker does for another goes on, and nobody waits for it here.
                     ask.given_up.store(true, Ordering::Relaxed);
                     if let Some((served, cancel)) = &*lock(&self.shared.serving)
                         && Arc::ptr_eq(served, &ask)
                     {
                         cancel.cancel();
                     }
+                    return Err(NodeError::cancelled());
                 }
             }
         }
@@ -219,17 +225,20 @@ struct Started {
     cancel: Cancel,
 }
 
-type Wishes = Arc<Mutex<VecDeque<RecordBatch>>>;
+/// What one node is told.
+struct Wishes {
+    queue: Queue,
+    /// The node's own names for the periods: those of an earlier time are called otherwise than those of the map.
+    periods: Vec<String>,
+}
+
+type Queue = Arc<Mutex<VecDeque<RecordBatch>>>;
 
 impl Worker {
     fn serve(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             let answer = catch(|| self.answer(&job.ask));
             *lock(&self.shared.serving) = None;
-            if answer.is_err() {
-                // Nodes that failed are started anew for the next reader.
-                self.started = None;
-            }
             let _reader_that_went_away = job.reply.send(answer);
         }
     }
@@ -239,13 +248,17 @@ impl Worker {
         let mut chips = self.shared.at_hand(&ask.chips);
         let left: Vec<ChipId> = ask.chips.iter().copied().filter(|id| !chips.contains_key(id)).collect();
         for part in left.chunks(AT_ONCE) {
+            if ask.given_up.load(Ordering::Relaxed) {
+                return Err(NodeError::cancelled());
+            }
             self.compute(part, ask, &mut chips)?;
         }
         Ok(chips)
     }
 
     fn compute(&mut self, wanted: &[ChipId], ask: &Arc<Ask>, chips: &mut Chips) -> Result<(), NodeError> {
-        let mut started = match self.started.take() {
+        // Nodes that failed, and those that were told to end, are started anew.
+        let mut started = match self.started.take().filter(|started| !started.cancel.is_cancelled()) {
             Some(started) => started,
             None => self.start()?,
         };
@@ -254,8 +267,10 @@ impl Worker {
             self.started = Some(started);
             return Err(NodeError::cancelled());
         }
-        let wish = self.wish(wanted)?;
-        started.wishes.iter().for_each(|wishes| lock(wishes).push_back(wish.clone()));
+        for wishes in &started.wishes {
+            let wish = self.wish(wanted, &wishes.periods)?;
+            lock(&wishes.queue).push_back(wish);
+        }
         let mut left = wanted.len();
         while left > 0 {
             match started.stream.next().transpose()? {
@@ -299,12 +314,16 @@ impl Worker {
             &workflow.plan,
             plugins(),
             &workflow.source,
-            &mut |_, described| {
+            &mut |planned, described| {
                 if described.doc.inputs.iter().all(|port| port.name != ONLY) {
                     return Vec::new();
                 }
-                let mine = Wishes::default();
-                wishes.push(mine.clone());
+                let mine = Queue::default();
+                // One that does not say it is taken to have those of the map.
+                let named = serde_json::from_value::<Vec<Period>>(planned.plan.facts["periods"].clone());
+                let named = named.unwrap_or_else(|_| workflow.facts.chips.periods.clone());
+                let periods = named.into_iter().map(|period| period.name).collect();
+                wishes.push(Wishes { queue: mine.clone(), periods });
                 // Asked while nothing is wanted it ends, so that a node gives what it holds back.
                 let batches = std::iter::from_fn(move || lock(&mine).pop_front().map(Ok));
                 vec![(ONLY.to_owned(), RunInput::new("chip", schema.clone(), Box::new(batches)))]
@@ -314,15 +333,18 @@ impl Worker {
         Ok(Started { stream, wishes, cancel })
     }
 
-    /// Chips by name, as nodes are told.
-    fn wish(&self, wanted: &[ChipId]) -> Result<RecordBatch, NodeError> {
+    /// Chips by name, as a node is told that has these periods.
+    fn wish(&self, wanted: &[ChipId], periods: &[String]) -> Result<RecordBatch, NodeError> {
         let invalid = |error: &skysense_edges::EdgeError| NodeError::from_error("edge.invalid", error);
         let workflow = &self.shared.workflow;
         let mut builder = ChipBuilder::new(ChipSchema { modalities: Vec::new() });
         for &(period, chip) in wanted {
             let Some(found) = workflow.grid.get(chip as usize) else { continue };
-            let period = workflow.facts.chips.periods[period].name.clone();
-            let row = ChipRow { chip, period, window: found.window, series: BTreeMap::new() };
+            let name = periods.get(period).cloned().ok_or_else(|| {
+                let message = format!("chips of period {} are wanted, and a node has {}", period + 1, periods.len());
+                NodeError::new("maps.period", message).hint("give all raster.chips of the workflow as many periods")
+            })?;
+            let row = ChipRow { chip, period: name, window: found.window, series: BTreeMap::new() };
             builder.push(row).map_err(|error| invalid(&error))?;
         }
         builder.finish().map_err(|error| invalid(&error))

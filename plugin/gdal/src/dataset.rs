@@ -12,6 +12,7 @@ use crate::map::Map;
 use crate::message::{fail, guarded, warn};
 use crate::name::is_ours;
 use crate::options::DECLARED;
+use crate::pixel_function::pairs;
 use crate::pixels::{Out, Pixel, Unread};
 
 /// As in `shim/driver.cpp`.
@@ -82,18 +83,8 @@ unsafe extern "C" fn skysense_identify(name: *const c_char) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn skysense_open(name: *const c_char, options: *mut *mut c_char) -> *mut c_void {
     guarded(std::ptr::null_mut(), || {
-        let mut given = Vec::new();
-        let mut at = options;
         // SAFETY: by this function's contract.
-        while !at.is_null() && !unsafe { *at }.is_null() {
-            // SAFETY: as above.
-            let pair = unsafe { words(*at) };
-            if let Some((key, value)) = pair.split_once('=') {
-                given.push((key.to_owned(), value.to_owned()));
-            }
-            // SAFETY: the entry was not the last one.
-            at = unsafe { at.add(1) };
-        }
+        let given = unsafe { pairs(options.cast_const().cast()) };
         // SAFETY: a constant text, and a text of GDAL's that is copied at once.
         let threads = unsafe { words(gdal_sys::CPLGetConfigOption(c"GDAL_NUM_THREADS".as_ptr(), std::ptr::null())) };
         // SAFETY: by this function's contract.

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
+use chrono::NaiveDate;
 use gdal_sys::{CPLErr, GDALDataType};
 use serde_json::json;
 use skysense_abi::{BatchStream, Host, NoHost, PlanInput, PlanInputs, RunInput, RunInputs};
@@ -80,9 +81,7 @@ unsafe extern "C" fn apply(
                 gdal_sys::GDALCopyWords64(source, from, bytes, plane.as_mut_ptr().cast(), kind, 4, area as i64);
             }
         }
-        let model = opened(&asked)?;
-        let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
-        let pixels = model.window(&asked, &planes, width as usize, height as usize)?;
+        let pixels = window(&asked, &planes, width as usize, height as usize)?;
         for (row, pixels) in pixels.chunks_exact(width as usize).enumerate() {
             // SAFETY: by this function's contract.
             unsafe {
@@ -97,7 +96,7 @@ unsafe extern "C" fn apply(
 
 /// # Safety
 /// `list` is null or a list of texts that ends with null.
-unsafe fn pairs(list: *const *const c_char) -> Vec<(String, String)> {
+pub(crate) unsafe fn pairs(list: *const *const c_char) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut at = list;
     // SAFETY: by this function's contract.
@@ -168,18 +167,10 @@ impl Asked {
     }
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date
-/// algorithms", days_from_civil).
+/// Days from 1970-01-01 to the date that a text begins with.
 fn days(text: &str) -> Option<i64> {
-    let mut parts = text.get(..10)?.split('-').map(str::parse::<i64>);
-    let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    let date: NaiveDate = text.get(..10)?.parse().ok()?;
+    Some(date.signed_duration_since(NaiveDate::default()).num_days())
 }
 
 /// A model at work on windows.
@@ -191,15 +182,40 @@ struct Applied {
     size: usize,
     facts: MapFacts,
     feature: bool,
+    /// Whether a window failed on its way: what comes out next may be of chips that nobody waits for.
+    broken: bool,
 }
 
 type Shared = Arc<Mutex<Applied>>;
 
+/// One output of a window of sources, by a model that did not fail before.
+fn window(asked: &Asked, planes: &[Vec<f32>], width: usize, height: usize) -> Result<Vec<f32>, String> {
+    loop {
+        let shared = opened(asked)?;
+        let mut model = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if model.broken {
+            open_ones().retain(|(_, one)| !Arc::ptr_eq(one, &shared));
+            continue;
+        }
+        return model.window(asked, planes, width, height);
+    }
+}
+
+/// Models that are open, by what they were opened with.
+fn open_ones() -> MutexGuard<'static, VecDeque<(String, Shared)>> {
+    static OPEN: Mutex<VecDeque<(String, Shared)>> = Mutex::new(VecDeque::new());
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What tells open models apart.
+fn key(asked: &Asked) -> String {
+    format!("{}\0{}\0{:?}", asked.model, asked.node(), asked.modality)
+}
+
 /// The model, opened by whoever comes first.
 fn opened(asked: &Asked) -> Result<Shared, String> {
-    static OPEN: OnceLock<Mutex<VecDeque<(String, Shared)>>> = OnceLock::new();
-    let key = format!("{}\0{}\0{:?}", asked.model, asked.node(), asked.modality);
-    let mut open = OPEN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let key = key(asked);
+    let mut open = open_ones();
     if let Some((_, model)) = open.iter().find(|(known, _)| *known == key) {
         return Ok(model.clone());
     }
@@ -258,7 +274,7 @@ impl Applied {
         let inputs = RunInputs::default().with("chips", RunInput::new("chip", schema.arrow(), Box::new(batches)));
         let run = plugin.run(asked.node(), &settings, plan, inputs, &host).map_err(|error| error.to_string())?;
         let (size, feature) = (contract.chip_size, asked.output == "feature");
-        Ok(Self { stream: run.1, wishes, modality, input, size, facts, feature })
+        Ok(Self { stream: run.1, wishes, modality, input, size, facts, feature, broken: false })
     }
 
     /// One output of a window of sources.
@@ -290,6 +306,7 @@ impl Applied {
             builder.push(row).map_err(|error| error.to_string())?;
         }
         let batch = builder.finish().map_err(|error| error.to_string())?;
+        self.broken = true;
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner).push_back(batch);
         let channels = if asked.output == "class" { 0..self.facts.channels } else { asked.channel..asked.channel + 1 };
         let mut patch = Patch::new(&grid, Window::full(width, height), channels, self.facts.channels);
@@ -305,6 +322,7 @@ impl Applied {
                 left -= 1;
             }
         }
+        self.broken = false;
         self.encode(asked, &patch.finish())
     }
 
@@ -422,10 +440,38 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_failed_is_opened_anew() {
+        let input = json!({"bands": ["B04"], "unit": "reflectance_e4", "dtype": "i16", "mean": [0.0], "std": [1.0],
+            "dates": 1, "scale": 1});
+        let input: Input = serde_json::from_value(input).unwrap();
+        let facts = json!({"chips": chip_facts(Modality::S2, &input, 4).unwrap(), "channels": 1, "margin": 0,
+            "model": {"name": "m", "preset": "tiny", "licence": "x"}});
+        let fault = skysense_abi::NodeError::new("chips", "this batch cannot be computed");
+        let model = Applied {
+            stream: Box::new(std::iter::once(Err(fault))),
+            wishes: Arc::default(),
+            modality: Modality::S2,
+            input,
+            size: 4,
+            facts: serde_json::from_value(facts).unwrap(),
+            feature: true,
+            broken: false,
+        };
+        let asked = read(&[("model", "/no/such/model"), ("output", "feature")]).unwrap();
+        open_ones().push_back((key(&asked), Arc::new(Mutex::new(model))));
+        let told = || window(&asked, &[vec![1.0; 16]], 4, 4).unwrap_err();
+        assert!(told().contains("cannot be computed"));
+        let (again, more) = (told(), told());
+        assert!(again.contains("/no/such/model") && more == again, "{again}");
+    }
+
+    #[test]
     fn days_are_counted() {
         assert_eq!(days("1970-01-01"), Some(0));
         assert_eq!(days("2000-03-01"), Some(11_017));
         assert_eq!(days("2021-07-01T10:00:00Z"), Some(18_809));
-        assert_eq!(days("2021-13-01"), None);
+        for none in ["2021-13-01", "2021-02-31", "2021-2-3", "2021-02-3ä"] {
+            assert_eq!(days(none), None, "{none}");
+        }
     }
 }

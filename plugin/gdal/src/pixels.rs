@@ -157,6 +157,9 @@ impl Map {
     ) -> Result<(), Unread> {
         let workflow = self.computing.workflow();
         let (grid, channels) = (&workflow.grid, workflow.facts.channels);
+        // Those of all bands at once.
+        let blended =
+            self.layer.channels_of(bands.start, channels).start..self.layer.channels_of(bands.end - 1, channels).end;
         let chip = grid.size() * grid.size() * (4 * channels + 1);
         // So many chips a side that all of them fit; two more than strides touch a part.
         let most = ((PART / chip.max(1)).clamp(9, 400) as f64).sqrt() as usize;
@@ -170,21 +173,17 @@ impl Map {
                     if error.is_cancelled() { Unread::GivenUp } else { Unread::Failed(error.to_string()) }
                 })?;
             let to = ((part.x - window.x) as usize, (part.y - window.y) as usize);
-            for wanted in self.channels(bands.clone(), channels) {
-                let mut patch = Patch::new(grid, *part, wanted.channels.clone(), channels);
-                for chip in grid.touching(part) {
-                    let Some(found) = chips.get(&(self.period, chip.index as u32)) else { continue };
-                    patch
-                        .push(&chip, &found.values, &found.valid)
-                        .map_err(|error| Unread::Failed(error.to_string()))?;
-                }
-                let stored = self.layer.store(&patch.finish());
-                let Some(pixels) = T::of(&stored) else {
-                    return Err(Unread::Failed("the layer is stored in another type than was said".into()));
-                };
-                for (at, plane) in pixels.chunks_exact(part.area()).enumerate() {
-                    out.put(wanted.band + at - bands.start, to, part.width, plane);
-                }
+            let mut patch = Patch::new(grid, *part, blended.clone(), channels);
+            for chip in grid.touching(part) {
+                let Some(found) = chips.get(&(self.period, chip.index as u32)) else { continue };
+                patch.push(&chip, &found.values, &found.valid).map_err(|error| Unread::Failed(error.to_string()))?;
+            }
+            let stored = self.layer.store(&patch.finish());
+            let Some(pixels) = T::of(&stored) else {
+                return Err(Unread::Failed("the layer is stored in another type than was said".into()));
+            };
+            for (band, plane) in pixels.chunks_exact(part.area()).enumerate() {
+                out.put(band, to, part.width, plane);
             }
             if !go_on((place + 1) as f64 / count) {
                 return Err(Unread::GivenUp);
@@ -245,19 +244,6 @@ impl Map {
     fn chips_of(&self, window: &Window) -> Vec<ChipId> {
         self.computing.workflow().grid.touching(window).map(|chip| (self.period, chip.index as u32)).collect()
     }
-
-    /// Which channels are blended for some bands: those of all bands at once where each has its own.
-    fn channels(&self, bands: Range<usize>, channels: usize) -> Vec<Wanted> {
-        let first = self.layer.channels_of(bands.start, channels);
-        let last = self.layer.channels_of(bands.end - 1, channels);
-        vec![Wanted { band: bands.start, channels: first.start..last.end }]
-    }
-}
-
-/// Channels that are blended together, and the first band that they give.
-struct Wanted {
-    band: usize,
-    channels: Range<usize>,
 }
 
 /// A window in parts that begin at multiples of `side`.

@@ -1,5 +1,6 @@
 //! Chips that were computed: those of late in memory, and all on disk, by what they were made of.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -10,6 +11,8 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use skysense_contract::CONTRACT_FILE;
+use skysense_raster::file_path;
 
 use crate::options::Cache;
 use crate::plugins::plugins;
@@ -36,7 +39,10 @@ impl ChipMap {
 /// Chips in memory; those that were not wanted for longest go first.
 #[derive(Debug)]
 pub(crate) struct Memory {
+    /// Each with when it was last wanted.
     chips: BTreeMap<ChipId, (u64, Arc<ChipMap>)>,
+    /// Chips by when they were last wanted.
+    wanted: BTreeMap<u64, ChipId>,
     most: usize,
     bytes: usize,
     clock: u64,
@@ -45,12 +51,14 @@ pub(crate) struct Memory {
 impl Memory {
     /// Of at most this many bytes.
     pub(crate) fn new(most: usize) -> Self {
-        Self { chips: BTreeMap::new(), most, bytes: 0, clock: 0 }
+        Self { chips: BTreeMap::new(), wanted: BTreeMap::new(), most, bytes: 0, clock: 0 }
     }
 
     pub(crate) fn get(&mut self, id: ChipId) -> Option<Arc<ChipMap>> {
         self.clock += 1;
         let (wanted, chip) = self.chips.get_mut(&id)?;
+        self.wanted.remove(wanted);
+        self.wanted.insert(self.clock, id);
         *wanted = self.clock;
         Some(chip.clone())
     }
@@ -62,11 +70,13 @@ impl Memory {
     pub(crate) fn put(&mut self, id: ChipId, chip: Arc<ChipMap>) {
         self.clock += 1;
         self.bytes += chip.bytes();
-        if let Some((_, old)) = self.chips.insert(id, (self.clock, chip)) {
+        if let Some((wanted, old)) = self.chips.insert(id, (self.clock, chip)) {
+            self.wanted.remove(&wanted);
             self.bytes -= old.bytes();
         }
+        self.wanted.insert(self.clock, id);
         while self.bytes > self.most {
-            let Some((&oldest, _)) = self.chips.iter().min_by_key(|(_, (wanted, _))| *wanted) else { return };
+            let Some((_, oldest)) = self.wanted.pop_first() else { return };
             if let Some((_, old)) = self.chips.remove(&oldest) {
                 self.bytes -= old.bytes();
             }
@@ -89,21 +99,21 @@ pub(crate) struct Disk {
 const MAGIC: &[u8; 8] = b"SKYCHIP1";
 /// The mark, and the checksum at the end.
 const FRAME: usize = 8 + 32;
+/// Digits of a folder's name.
+const DIGITS: usize = 32;
 
 impl Disk {
     /// The folder of a workflow's chips; none where it cannot be made.
     pub(crate) fn open(cache: &Cache, workflow: &Workflow, device: &str) -> Option<Self> {
         let folder = cache.folder.join(content(workflow, device));
         fs::create_dir_all(&folder).ok()?;
-        let disk = Self {
-            folder,
-            root: cache.folder.clone(),
-            most: cache.bytes,
-            channels: workflow.facts.channels,
-            side: workflow.grid.size(),
-            written: AtomicU64::new(0),
-        };
-        Some(disk)
+        Some(Self::of(folder, cache, workflow.facts.channels, workflow.grid.size()))
+    }
+
+    fn of(folder: PathBuf, cache: &Cache, channels: usize, side: usize) -> Self {
+        let (root, most) = (cache.folder.clone(), cache.bytes);
+        // The first chip looks through the folder: most processes write less than what makes one look.
+        Self { folder, root, most, channels, side, written: AtomicU64::new(often(most)) }
     }
 
     fn file(&self, (period, chip): ChipId) -> PathBuf {
@@ -151,26 +161,28 @@ impl Disk {
         static PARTS: AtomicU64 = AtomicU64::new(0);
         let part = format!(".{}-{}.part", std::process::id(), PARTS.fetch_add(1, Ordering::Relaxed));
         let part = self.folder.join(part);
-        let written = fs::File::create(&part)
-            .and_then(|mut file| file.write_all(&bytes))
-            .and_then(|()| fs::rename(&part, self.file(id)));
+        let create = || fs::File::create(&part);
+        // Another process takes empty folders away.
+        let created = create().or_else(|_| fs::create_dir_all(&self.folder).and_then(|()| create()));
+        let written =
+            created.and_then(|mut file| file.write_all(&bytes)).and_then(|()| fs::rename(&part, self.file(id)));
         if written.is_err() {
             let _nothing_more_to_do = fs::remove_file(&part);
             return;
         }
         let written = self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
-        // Looked through now and then: by an eighth it may be over.
-        if written > (self.most / 8).max(1 << 20) {
+        if written > often(self.most) {
             self.written.store(0, Ordering::Relaxed);
             self.prune();
         }
     }
 
-    /// Takes away what was written first until the whole is small enough.
-    pub(crate) fn prune(&self) {
+    /// Takes away what was written first until the whole is small enough. The folder may be anybody's: files that are not
+    /// ours are neither counted nor touched.
+    fn prune(&self) {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-        for folder in entries(&self.root).into_iter().filter(|path| path.is_dir()) {
-            for file in entries(&folder) {
+        for folder in entries(&self.root).into_iter().filter(|path| is_name(path) && path.is_dir()) {
+            for file in entries(&folder).into_iter().filter(|path| is_ours(path)) {
                 let Ok(found) = fs::metadata(&file) else { continue };
                 files.push((found.modified().unwrap_or(SystemTime::UNIX_EPOCH), found.len(), file));
             }
@@ -192,13 +204,29 @@ impl Disk {
     }
 }
 
+/// Bytes that are written until the folder is looked through: by an eighth it may be over.
+fn often(most: u64) -> u64 {
+    (most / 8).max(1 << 20)
+}
+
+/// Whether a folder has a name that [`content`] gives.
+fn is_name(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().as_encoded_bytes();
+    name.len() == DIGITS && name.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Whether a file is a chip, or was to become one.
+fn is_ours(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end == "chip" || end == "part")
+}
+
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
-/// What a workflow's chips are made of, as a name: its nodes with settings, facts, rows and state, the local files that
-/// these name, and the runtime.
+/// What a workflow's chips are made of, as a name: its nodes with their plugins, settings, facts and state, the local files
+/// that these name, and the runtime.
 fn content(workflow: &Workflow, device: &str) -> String {
     let mut hash = Sha256::new();
     let mut say = |value: &Value| {
@@ -207,8 +235,10 @@ fn content(workflow: &Workflow, device: &str) -> String {
     };
     say(&json!([env!("CARGO_PKG_VERSION"), workflow.source, device, runtime()]));
     for node in workflow.plan.nodes.iter().filter(|node| node.name != workflow.writer) {
-        let rows = node.plan.rows.as_ref().map(|rows| format!("{rows:?}"));
-        say(&json!([node.uses, node.settings, node.plan.facts, node.plan.state, rows]));
+        say(&json!([node.uses, node.settings, node.plan.facts, node.plan.state]));
+        if let Some((plugin, _)) = plugins().node(&node.uses) {
+            say(&stamp(plugin.path(), 0));
+        }
         let mut files = Vec::new();
         local_files(&node.settings, &mut files);
         local_files(&node.plan.state, &mut files);
@@ -217,7 +247,7 @@ fn content(workflow: &Workflow, device: &str) -> String {
         files.dedup();
         files.iter().for_each(|file| say(&stamp(file, 2)));
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is known of ONNX Runtime without a model.
@@ -230,12 +260,17 @@ fn runtime() -> String {
     RUNTIME.get_or_init(ask).clone()
 }
 
-/// Every text in a value that is the path of something on this machine.
+/// Every text in a value that is the path of a file or a model package on this machine. Other folders are where something
+/// lies, such as the roots of catalogs, and what lies there is named by itself.
 fn local_files(value: &Value, files: &mut Vec<PathBuf>) {
     match value {
         Value::String(text) => {
-            let path = text.strip_prefix("file://").unwrap_or(text);
-            if path.starts_with('/') && path.len() < 4096 && Path::new(path).exists() {
+            let path = file_path(text).map_or(Cow::Borrowed(text.as_str()), Cow::Owned);
+            if !path.starts_with('/') || path.len() >= 4096 {
+                return;
+            }
+            let path = Path::new(path.as_ref());
+            if path.is_file() || path.join(CONTRACT_FILE).is_file() {
                 files.push(path.into());
             }
         }
@@ -267,9 +302,9 @@ mod tests {
     }
 
     fn disk(root: &Path, most: u64) -> Disk {
-        let folder = root.join("content");
+        let folder = root.join("c".repeat(DIGITS));
         fs::create_dir_all(&folder).unwrap();
-        Disk { folder, root: root.to_owned(), most, channels: 2, side: 2, written: AtomicU64::new(0) }
+        Disk::of(folder, &Cache { folder: root.to_owned(), bytes: most }, 2, 2)
     }
 
     #[test]
@@ -303,14 +338,46 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let one = (FRAME + chip(0.0).bytes()) as u64;
         let disk = disk(root.path(), 3 * one);
-        let other = root.path().join("other");
-        fs::create_dir_all(&other).unwrap();
-        fs::write(other.join("0-0.chip"), vec![0; one as usize]).unwrap();
+        let others = ["0".repeat(DIGITS), "f".repeat(DIGITS), "photographs".into()].map(|name| root.path().join(name));
+        let [other, mixed, foreign] = &others;
+        for folder in &others {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("0-0.chip"), vec![0; 2 * one as usize]).unwrap();
+        }
+        fs::write(mixed.join("notes.txt"), "not ours").unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
-        (0..5).for_each(|n| disk.put((0, n), &chip(n as f32)));
+        disk.put((0, 0), &chip(0.0));
+        assert!(!other.exists(), "the first chip looks, what is oldest goes first, and its folder with it");
+        assert!(foreign.join("0-0.chip").exists(), "what lies in another folder is not ours");
+        (1..5).for_each(|n| disk.put((0, n), &chip(n as f32)));
         disk.prune();
-        assert!(!other.exists(), "what is oldest goes first, and its folder with it");
         assert_eq!(entries(&disk.folder).len(), 3);
+        assert_eq!(entries(mixed), [mixed.join("notes.txt")]);
+        assert!(foreign.join("0-0.chip").exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_taken_away_comes_back() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = disk(root.path(), 1 << 20);
+        fs::remove_dir(&disk.folder).unwrap();
+        disk.put((0, 0), &chip(1.0));
+        assert_eq!(disk.get((0, 0)), Some(chip(1.0)));
+    }
+
+    #[test]
+    fn files_and_packages_are_what_chips_are_made_of_and_folders_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        let (file, package, folder) =
+            (root.path().join("a b.tif"), root.path().join("model"), root.path().join("scene"));
+        [&package, &folder].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        fs::write(&file, "").unwrap();
+        fs::write(package.join(CONTRACT_FILE), "").unwrap();
+        let url = format!("FILE://localhost{}/a%20b.tif", root.path().display());
+        let value = json!({"of": [url, package, format!("file://{}/", folder.display()), folder, "a b.tif", 7]});
+        let mut found = Vec::new();
+        local_files(&value, &mut found);
+        assert_eq!(found, [file, package]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod verify_item;
 
 use skysense_abi::{ToolEntry, tool};
 
+pub(crate) use assets::rgb;
 pub(crate) use picture::{canvas::Canvas, font};
 
 /// Every tool of this plugin.

@@ -28,7 +28,9 @@ mod read;
 mod resample;
 mod separable;
 mod setup;
+mod shapes;
 mod source;
+mod vector;
 mod warped;
 
 pub use blend::{Blender, Patch, Rows};
@@ -44,4 +46,5 @@ pub use pool::close_idle;
 pub use probe::{PixelStatistics, pixel_statistics};
 pub use read::{Before, Resampling, read, read_changed, read_typed};
 pub use setup::{Options, Versions, setup, versions};
-pub use source::Source;
+pub use shapes::Shapes;
+pub use source::{Source, file_path};

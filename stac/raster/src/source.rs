@@ -74,7 +74,7 @@ impl Source {
                 "http" | "https" => Ok(format!("/vsicurl/{href}")),
                 "s3" => Ok(format!("/vsis3/{rest}")),
                 "gs" => Ok(format!("/vsigs/{rest}")),
-                "file" => self.local(&percent_decoded(rest.strip_prefix("localhost").unwrap_or(rest))),
+                "file" => self.local(&file_path(href).unwrap_or_default()),
                 _ => Err(refuse("its scheme is not one of file, http, https, s3, gs")),
             };
         }
@@ -104,6 +104,13 @@ impl Source {
             Err(error) => Err(open(error.to_string(), "check the permissions of the file and of the folders above it")),
         }
     }
+}
+
+/// The path that a `file` URL means, in whatever case its scheme is; none for what is no such URL.
+pub fn file_path(href: &str) -> Option<String> {
+    let (scheme, rest) = href.split_once("://")?;
+    let local = || percent_decoded(rest.strip_prefix("localhost").unwrap_or(rest));
+    scheme.eq_ignore_ascii_case("file").then(local)
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -142,5 +149,12 @@ mod tests {
             assert!(error.contains("item / asset"), "{error}");
         }
         assert_eq!(percent_decoded("/a%20b%zz"), "/a b%zz");
+    }
+
+    #[test]
+    fn a_file_url_is_a_path() {
+        assert_eq!(file_path("FILE://localhost/a%20b.tif").as_deref(), Some("/a b.tif"));
+        assert_eq!(file_path("file:///a.tif").as_deref(), Some("/a.tif"));
+        assert_eq!((file_path("/a.tif"), file_path("s3://a/b.tif")), (None, None));
     }
 }

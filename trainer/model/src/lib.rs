@@ -41,7 +41,7 @@ mod up_head;
 mod vit;
 
 pub use calendar::{Calendar, DAYS};
-pub use detect::{Dense, DetectorConfig, DetectorNetwork, Judged, export_dense, export_regions};
+pub use detect::{Dense, DetectorConfig, DetectorNetwork, Judged, export_dense, export_dense_beside, export_regions};
 pub use encoder::{Encoders, Inputs, Series, SkySense, SkySenseConfig};
 pub use error::{ModelError, Result};
 pub use export::{

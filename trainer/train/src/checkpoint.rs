@@ -68,7 +68,8 @@ impl Checkpoints {
         Ok(Some((path, state)))
     }
 
-    /// Writes a checkpoint: `fill` puts the weights into the folder that it is given.
+    /// Writes a checkpoint: `fill` puts the weights into the folder that it is given. One of this step that is there stays:
+    /// a run's state is a function of its step, and it may be the only one that is whole.
     pub(crate) fn write(
         &self,
         state: &State,
@@ -77,10 +78,11 @@ impl Checkpoints {
         let path = self.folder.join(format!("step-{}", state.step));
         let temporary = self.folder.join(format!("step-{}.tmp", state.step));
         let fault = |error: std::io::Error| TrainError::Checkpoint { path: path.clone(), message: error.to_string() };
-        for old in [&temporary, &path] {
-            if old.exists() {
-                fs::remove_dir_all(old).map_err(fault)?;
-            }
+        if path.exists() {
+            return Ok(());
+        }
+        if temporary.exists() {
+            fs::remove_dir_all(&temporary).map_err(fault)?;
         }
         fs::create_dir_all(&temporary).map_err(fault)?;
         let filled = fill(&temporary).and_then(|()| {
@@ -155,6 +157,21 @@ mod tests {
             losses: vec![0.5; step],
             skipped: 0,
         }
+    }
+
+    #[test]
+    fn a_whole_one_is_never_taken_away_for_another_of_its_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), Keep::default());
+        let weights = |path: &Path| {
+            fs::write(path.join("weights"), "w").unwrap();
+            Ok(())
+        };
+        checkpoints.write(&state(2), weights).unwrap();
+        let full = |_: &Path| Err(TrainError::Checkpoint { path: PathBuf::new(), message: "the disk is full".into() });
+        checkpoints.write(&state(2), full).unwrap();
+        let (path, found) = checkpoints.latest("a").unwrap().unwrap();
+        assert_eq!((found.step, fs::read_to_string(path.join("weights")).unwrap()), (2, "w".to_owned()));
     }
 
     #[test]

@@ -86,42 +86,13 @@ fn parse_threads(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Bytes of a size like `4GiB`, `800MB`, `1.5G` (as GiB) or `1048576`.
 fn parse_bytes(text: &str) -> Result<u64, String> {
-    let expected = || "a size like 4GiB, 800MB or 1048576".to_owned();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let number: f64 = digits.trim().parse().map_err(|_| expected())?;
-    let factor: f64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "tb" => 1e12,
-        "k" | "kib" => 1024.0,
-        "m" | "mib" => 1024.0 * 1024.0,
-        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        "t" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return Err(expected()),
-    };
-    let bytes = number * factor;
-    if bytes.is_finite() && (1.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(expected()) }
+    skysense_engine::parse_size(text).ok_or_else(|| "a size like 4GiB, 800MB or 1048576".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, bytes) in
-            [("4GiB", 4 << 30), ("4 GiB", 4 << 30), ("1.5g", 3 << 29), ("800MB", 800_000_000), ("1048576", 1 << 20)]
-        {
-            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "GiB", "-1G", "0", "4XB", "1e30", "nan", "inf", "4GiBs"] {
-            assert!(parse_bytes(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn params_keep_what_follows_the_first_sign() {

@@ -145,8 +145,19 @@ nodes:
     child.kill().expect("it runs");
     child.wait().expect("it ended");
     assert!(!broken.join("model").exists(), "it was killed before the end");
-    run(&broken, &["runs", "resume"]).exits(0);
+    // It goes on where it stood, and does not begin again.
+    let told = run(&broken, &["runs", "resume", "--progress", "json"]).exits(0).stderr;
+    let steps = told.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let first =
+        steps.filter(|event| event["event"] == "progress" && event["unit"] == "steps").find_map(|e| e["done"].as_u64());
+    assert!(first.is_some_and(|first| first > 4), "{first:?}: {told}");
     assert!(weights(&broken.join("model")) == weights(&whole.join("model")), "other weights");
+
+    // Several processes would each write the folder: that is said before anything is done.
+    let several = folder("several", &text);
+    let told = run(&several, &["run", "w.yaml", "--processes", "2"]).exits(1).stderr;
+    assert!(told.contains("same folder of shards") && told.contains("name the folder with `shards`"), "{told}");
+    assert!(!several.join("set").exists(), "a folder that nobody finishes");
 
     // The folder that is there, named by a setting: the same samples, so the same model.
     let named = text[..text.find("  data:").expect("a node")].split("  scenes:").next().expect("a head").to_owned();

@@ -18,15 +18,17 @@ mod pull;
 mod report;
 mod run;
 pub mod runs;
+mod size;
 mod spec;
 
 pub use cancel::Cancel;
 pub use error::EngineError;
 pub use plan::{MemoryPlan, Plan, PlanOptions, PlannedNode, WorkflowId, plan, usable_memory};
-pub use plugins::{PluginSet, Refused, SearchPath};
+pub use plugins::{PluginSet, Refused, SearchPath, data_folder};
 pub use pull::{Beside, PullOptions, pull};
 pub use report::{MemoryReport, NodeOutcome, NodeReport, Outcome, Record, RunReport};
 pub use run::{Event, Events, Measured, NoEvents, Part, RunOptions, run};
+pub use size::parse_size;
 pub use spec::{
     Bindings, DeclaredParam, Edge, Fault, Faults, FilledSetting, MAX_BYTES, NodeSpec, NodeType, NodeTypes, PARAM_TYPES,
     ParamType, Place, PortType, ProcessSurroundings, Source, Span, Spec, Surroundings, TriggerSpec, TriggerType,

@@ -82,12 +82,7 @@ struct PullHost {
 
 impl PullHost {
     fn new(plan: &Plan, node: &str, options: &PullOptions) -> Self {
-        let mut about = About::default();
-        about.node = node.to_owned();
-        about.workflow = plan.workflow.name.clone();
-        about.workflow_sha256 = plan.workflow.sha256.clone();
-        about.threads = plan.threads;
-        about.base = plan.workflow.folder.clone();
+        let about = plan.about(node);
         let (cancel, events) = (options.cancel.clone(), options.events.clone());
         Self { about, devices: Devices::new(&options.devices), cancel, events }
     }

@@ -9,9 +9,11 @@
 //! | `state` | everything that has to survive, in one SQLite file |
 //! | `trigger` | the types of triggers, and the settings that they share |
 //! | `watcher` | lets triggers look when their time has come |
-//! | `scheduler`, `child`, `material`, `publish` | runs what is queued: room, process, params, results |
+//! | `scheduler`, `child`, `material`, `outputs`, `publish` | runs what is queued: room, process, params, files, results |
+//! | `json_file` | reads items from files |
 //! | `workflows` | the workflows of a folder, as they are now |
 //! | `http` | the API and the page |
+//! | `traces` | what took how long, for a collector of OpenTelemetry |
 //! | `service` | all of it together, until somebody ends it |
 
 mod child;
@@ -19,11 +21,14 @@ mod clock;
 mod error;
 mod http;
 mod ids;
+mod json_file;
 mod material;
+mod outputs;
 mod publish;
 mod scheduler;
 mod service;
 mod state;
+mod traces;
 mod trigger;
 mod watcher;
 mod workflows;
@@ -37,6 +42,7 @@ pub use state::{
     Accepted, Ended, GroupRule, ItemQuery, Late, NewEvent, NewResult, NewRun, OnTimeout, Room, Run, RunFilter,
     RunState, ServiceLock, Skip, Store, StoredCollection, StoredEvent, StoredItem, TriggerState,
 };
+pub use traces::Collector;
 pub use trigger::{check_triggers, trigger_types};
 pub use watcher::{Looked, backfill, fire, look, test_trigger};
 pub use workflows::{Library, Workflow};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use skysense_catalog::write_json;
 
 use crate::{Result, Run, ServeError, Store, StoredEvent, child::RunHome, ids, workflows::Workflow};
 
@@ -24,22 +25,28 @@ pub(crate) fn prepare(
 ) -> Result<Material> {
     let given = run.params.iter().map(|(name, value)| (name.clone(), param_text(value)));
     let mut params: Vec<(String, String)> = given.collect();
-    let Some(name) = &run.trigger else { return Ok(Material { params, out: None }) };
+    let Some(name) = &run.trigger else {
+        // What was asked for twice is written twice, and cannot name a folder itself.
+        let param = folder_param(workflow).filter(|param| !run.params.contains_key(*param));
+        let out = param.map(|_| out_folder(results, run));
+        params.extend(param.zip(out.as_ref()).map(|(param, out)| (param.to_owned(), format!("{}/", out.display()))));
+        return Ok(Material { params, out });
+    };
     let missing = || ServeError::missing("trigger", format!("{}/{name}", workflow.name));
     let rule = &workflow.trigger(name).ok_or_else(missing)?.run;
     let events = store.events_of((&run.workflow, name, &run.key), run.generation)?;
     home.make()?;
     if let Some(param) = &rule.items {
         let features: Vec<&Value> = events.iter().map(|event| &event.payload).collect();
-        write_whole(&home.items(), &json!({"type": "FeatureCollection", "features": features}).to_string())?;
+        write_json(&home.items(), &json!({"type": "FeatureCollection", "features": features}))?;
         params.push((param.clone(), home.items().display().to_string()));
     }
     if let (Some(param), Some(file)) = (&rule.file, events.iter().find_map(|event| event.payload["file"].as_str())) {
         params.push((param.clone(), file.to_owned()));
     }
-    let out = results.join(&run.workflow).join(folder_name(&run.key, run.generation));
-    if let Some(param) = &rule.out {
-        params.push((param.clone(), format!("{}/", out.display())));
+    let out = rule.out.as_ref().map(|param| (param, out_folder(results, run)));
+    if let Some((param, out)) = &out {
+        params.push(((*param).clone(), format!("{}/", out.display())));
     }
     if let (Some(param), Some(period)) = (&rule.period, period(&events)) {
         params.push((param.clone(), period));
@@ -48,7 +55,7 @@ pub(crate) fn prepare(
         params.push((param.clone(), run.key.clone()));
     }
     params.extend(rule.params.iter().map(|(name, value)| (name.clone(), param_text(value))));
-    Ok(Material { params, out: rule.out.is_some().then_some(out) })
+    Ok(Material { params, out: out.map(|(_, out)| out) })
 }
 
 /// A value as `-p` takes it.
@@ -67,6 +74,20 @@ fn period(events: &[StoredEvent]) -> Option<String> {
     Some(if start == end { start.clone() } else { format!("{start}/{end}") })
 }
 
+/// The param that gets the folder of a run, where all triggers that name one name the same.
+fn folder_param(workflow: &Workflow) -> Option<&str> {
+    let mut named = workflow.triggers().iter().filter_map(|(_, trigger)| trigger.run.out.as_deref());
+    let first = named.next()?;
+    named.all(|other| other == first).then_some(first)
+}
+
+/// The folder that a run writes into. Two triggers of a workflow may have groups of one key; no trigger has the name of
+/// what was asked for.
+pub(crate) fn out_folder(results: &Path, run: &Run) -> PathBuf {
+    let trigger = run.trigger.as_deref().unwrap_or("~asked");
+    results.join(&run.workflow).join(trigger).join(folder_name(&run.key, run.generation))
+}
+
 /// The name of a folder for a group: readable, one for each key, and safe whatever the key holds.
 pub(crate) fn folder_name(key: &str, generation: i64) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -75,13 +96,6 @@ pub(crate) fn folder_name(key: &str, generation: i64) -> String {
         name = format!("{}-{}", name.trim_start_matches('.'), &ids::id(&["key", key])[..8]);
     }
     if generation > 1 { format!("{name}~{generation}") } else { name }
-}
-
-/// Writes a file that is there whole or not at all.
-fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let part = path.with_extension("part");
-    std::fs::write(&part, text).map_err(|error| ServeError::file("write", &part, error))?;
-    std::fs::rename(&part, path).map_err(|error| ServeError::file("write", path, error))
 }
 
 #[cfg(test)]
@@ -99,6 +113,31 @@ mod tests {
             assert!(!names[..at].contains(name), "{name}");
         }
         assert!(folder_name(&"x".repeat(500), 1).len() < 100);
+    }
+
+    #[test]
+    fn two_triggers_of_a_workflow_write_into_folders_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("state.db")).unwrap();
+        let run = |trigger: Option<&str>| {
+            let new = crate::NewRun {
+                id: format!("{trigger:?}"),
+                workflow: "map".into(),
+                trigger: trigger.map(str::to_owned),
+                key: "2021-W07".into(),
+                generation: 2,
+                params: serde_json::Map::new(),
+                priority: 0,
+                memory: 0,
+                attempts: 1,
+            };
+            store.submit(&new, 0).unwrap();
+            store.run(&new.id).unwrap()
+        };
+        let out = |trigger| out_folder(Path::new("/results"), &run(trigger));
+        assert_eq!(out(Some("polled")), Path::new("/results/map/polled/2021-W07~2"));
+        assert_eq!(out(Some("posted")), Path::new("/results/map/posted/2021-W07~2"));
+        assert_eq!(out(None), Path::new("/results/map/~asked/2021-W07~2"));
     }
 
     #[test]

@@ -3,45 +3,43 @@
 use std::path::Path;
 
 use serde_json::Value;
-use skysense_catalog::{Item, Root, bbox_of};
+use skysense_catalog::bbox_of;
 
-use crate::{NewResult, Run, material::folder_name};
+use crate::{
+    NewResult, Result, Run, ServeError,
+    json_file::{self, Unread},
+    material::folder_name,
+};
 
-/// Largest item that is read, in bytes.
-const LARGEST_ITEM: u64 = 16 << 20;
-
-/// The items among the outputs of a run. One that is not there or no item is named and left out.
-pub(crate) fn results(run: &Run, outputs: &[Value]) -> Vec<NewResult> {
+/// The items among the outputs of a run. What is no item is named and left out.
+///
+/// # Errors
+/// An item's file cannot be read.
+pub(crate) fn results(run: &Run, outputs: &[Value]) -> Result<Vec<NewResult>> {
     let mut results = Vec::new();
     for output in outputs.iter().filter(|output| output["role"] == "item") {
         let Some(href) = output["href"].as_str() else { continue };
         match result(run, href) {
             Ok(result) => results.push(result),
+            Err(Unread::File(error)) => return Err(ServeError::file("publish", Path::new(href), error)),
             Err(reason) => tracing::warn!(run = run.id, "output {href} is not published: {reason}"),
         }
     }
-    results
+    Ok(results)
 }
 
-fn result(run: &Run, href: &str) -> Result<NewResult, String> {
-    let path = Path::new(href);
-    let known = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if known.len() > LARGEST_ITEM {
-        return Err(format!("{} bytes are more than an item has", known.len()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let root = Root::of(href).map_err(|error| error.to_string())?;
-    let item = Item::from_json(value, href, root).map_err(|error| error.to_string())?;
+fn result(run: &Run, href: &str) -> Result<NewResult, Unread> {
+    let item = json_file::read_item(Path::new(href))?;
     let millis = |(start, end): (chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)| {
         (start.timestamp_millis(), end.timestamp_millis())
     };
     let collection = item.collection().unwrap_or(&run.workflow).to_owned();
-    let geometry = item.value().get("geometry").filter(|geometry| !geometry.is_null());
+    // Searches look at the geometry, so the box they begin with is its own.
+    let bbox = item.geometry().and_then(bbox_of).or_else(|| item.bbox());
     Ok(NewResult {
         item_id: published_id(item.id(), run),
         interval: item.interval().map(millis),
-        bbox: geometry.and_then(bbox_of).map(|bbox| bbox.0),
+        bbox: bbox.map(|bbox| bbox.0),
         item: Value::Object(item.value().clone()),
         href: href.to_owned(),
         collection,
@@ -54,5 +52,44 @@ fn published_id(id: &str, run: &Run) -> String {
     match &run.trigger {
         Some(_) => format!("{id}-{}", folder_name(&run.key, 1)),
         None => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{NewRun, Store};
+
+    use super::*;
+
+    #[test]
+    fn an_item_that_cannot_be_read_keeps_the_run_from_being_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("state.db")).unwrap();
+        let new = NewRun {
+            id: "r".into(),
+            workflow: "map".into(),
+            trigger: None,
+            key: String::new(),
+            generation: 1,
+            params: serde_json::Map::new(),
+            priority: 0,
+            memory: 0,
+            attempts: 1,
+        };
+        store.submit(&new, 0).unwrap();
+        let run = store.run("r").unwrap();
+        let path = folder.path().join("item.json");
+        let outputs = [json!({"role": "item", "href": path}), json!({"role": "file", "href": "/nothing"})];
+        assert!(matches!(results(&run, &outputs), Err(ServeError::File { .. })));
+        // What is no item will be none the next time either.
+        std::fs::write(&path, "{}").unwrap();
+        assert_eq!(results(&run, &outputs).unwrap(), []);
+        let item = json!({"type": "Feature", "id": "a", "links": [], "geometry": null, "bbox": [5, 45, 6, 46],
+            "properties": {"datetime": "2021-03-01T00:00:00Z"}, "assets": {}});
+        std::fs::write(&path, item.to_string()).unwrap();
+        let published = results(&run, &outputs).unwrap();
+        assert_eq!((published[0].item_id.as_str(), published[0].bbox), ("a", Some([5.0, 45.0, 6.0, 46.0])));
     }
 }

@@ -5,15 +5,19 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
-use skysense_catalog::{Interval, Item, Root};
+use serde_json::json;
+use skysense_catalog::Interval;
 
 use crate::{
     Accepted, Millis, Result, ServeError, Store, clock,
+    json_file::{self, Unread},
     state::Progress,
+    traces::{Span, Traces, span_id},
     trigger::{Found, Look, Looking, Trigger},
     workflows::{Library, Workflow},
 };
@@ -24,6 +28,10 @@ const MOST_AT_ONCE: usize = 8;
 const PORTION: usize = 1_000;
 /// Longest wait of a trigger that fails, unless its usual one is longer: the wait doubles with each failure.
 const LONGEST_BACKOFF: Millis = 3_600_000;
+/// Largest item collection that is read, in bytes.
+const LARGEST_COLLECTION: u64 = 1 << 30;
+/// How long a trigger waits that found something which the state did not take.
+const PAUSE_WITHOUT_STATE: Duration = Duration::from_secs(10);
 /// Most skipped things that one look notes.
 const MOST_SKIPS: usize = 1_000;
 
@@ -71,10 +79,12 @@ pub fn look(store: &Store, workflow: &Workflow, name: &str, stop: &dyn Fn() -> b
     let state = store.trigger(&workflow.name, name)?;
     let at = Looking { cursor: state.cursor.as_ref(), now, select: &trigger.select, stop };
     match trigger.source.look(&at) {
-        Ok(look) => {
-            let progress =
-                Progress { cursor: look.cursor.clone(), next_at: trigger.source.next(Some(now), now), held: 0 };
-            take_in(store, (workflow, name), trigger, look, Some(progress))
+        Ok(mut look) => {
+            let progress = Progress { cursor: look.cursor.clone(), next_at: trigger.source.next(Some(now), now) };
+            let seen = std::mem::take(&mut look.seen);
+            let looked = take_in(store, (workflow, name), trigger, look, Some(progress))?;
+            trigger.source.taken(seen);
+            Ok(looked)
         }
         Err(_) if stop() => Ok(Looked::default()),
         Err(message) => {
@@ -171,7 +181,6 @@ fn find<'w>(workflow: &'w Workflow, name: &str) -> Result<&'w Trigger> {
 /// The items in a file, or the file itself.
 fn read_file(path: &Path) -> Result<Vec<Found>> {
     let path = std::path::absolute(path).map_err(|error| ServeError::file("find", path, error))?;
-    let shown = path.display().to_string();
     let json = path
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("json") || ending.eq_ignore_ascii_case("geojson"));
@@ -181,15 +190,16 @@ fn read_file(path: &Path) -> Result<Vec<Found>> {
         let content = format!("{} {}", known.len(), changed.unwrap_or_default().as_nanos());
         return Ok(vec![Found::File { path, content }]);
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| ServeError::file("read", &path, error))?;
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| ServeError::Request(format!("{shown} holds no JSON: {error}")))?;
-    let root = Root::of(&shown)?;
+    let unread = |reason: Unread| match reason {
+        Unread::File(error) => ServeError::file("read", &path, error),
+        Unread::Content(reason) => ServeError::Request(format!("{}: {reason}", path.display())),
+    };
+    let value = json_file::read_json(&path, LARGEST_COLLECTION).map_err(unread)?;
     let features = match value.get("features").and_then(serde_json::Value::as_array) {
         Some(features) => features.clone(),
         None => vec![value],
     };
-    let item = |value| Ok(Found::Item(Box::new(Item::from_json(value, &shown, root.clone())?)));
+    let item = |value| Ok(Found::Item(Box::new(json_file::item(value, &path).map_err(unread)?)));
     features.into_iter().map(item).collect()
 }
 
@@ -222,6 +232,7 @@ impl Watcher {
         &self,
         store: &Arc<Store>,
         library: &Library,
+        traces: &Arc<Traces>,
         stop: &Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> Result<()> {
         let now = clock::now();
@@ -241,7 +252,7 @@ impl Watcher {
                 if due.is_none_or(|due| due > now) {
                     continue;
                 }
-                self.begin(store, &workflow, key, stop);
+                self.begin((store, traces), &workflow, key, stop);
             }
         }
         Ok(())
@@ -249,23 +260,34 @@ impl Watcher {
 
     fn begin(
         &self,
-        store: &Arc<Store>,
+        (store, traces): (&Arc<Store>, &Arc<Traces>),
         workflow: &Arc<Workflow>,
         key: (String, String),
         stop: &Arc<dyn Fn() -> bool + Send + Sync>,
     ) {
         let busy = self.busy.clone();
         busy.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
-        let (store, workflow, stop) = (store.clone(), workflow.clone(), stop.clone());
+        let (store, traces, workflow, stop) = (store.clone(), traces.clone(), workflow.clone(), stop.clone());
         let done = Done { busy, key: key.clone() };
         let work = move || {
             let _done = done;
-            match look(&store, &workflow, &key.1, &*stop) {
+            let start = clock::now();
+            let looked = look(&store, &workflow, &key.1, &*stop);
+            trace(&traces, &key, start, &looked);
+            match looked {
                 Ok(looked) if looked.accepted.new > 0 => {
                     tracing::info!(workflow = key.0, trigger = key.1, new = looked.accepted.new, "events");
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(workflow = key.0, trigger = key.1, "{error}"),
+                Err(error) => {
+                    tracing::warn!(workflow = key.0, trigger = key.1, "{error}");
+                    // When it is to look next could not be written either: others are not asked again and again for it.
+                    let begun = Instant::now();
+                    while matches!(error, ServeError::State { .. }) && begun.elapsed() < PAUSE_WITHOUT_STATE && !stop()
+                    {
+                        thread::sleep(Duration::from_millis(100));
+                    }
+                }
             }
         };
         if let Err(error) = thread::Builder::new().name("skysense-trigger".to_owned()).spawn(work) {
@@ -277,6 +299,31 @@ impl Watcher {
     pub(crate) fn is_idle(&self) -> bool {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
+}
+
+/// Tells how long a look took, and what it brought.
+fn trace(traces: &Traces, (workflow, trigger): &(String, String), start: Millis, looked: &Result<Looked>) {
+    if !traces.is_on() {
+        return;
+    }
+    let mut attributes = vec![("skysense.workflow", json!(workflow)), ("skysense.trigger", json!(trigger))];
+    if let Ok(looked) = looked {
+        attributes.push(("skysense.events.new", json!(looked.accepted.new)));
+        attributes.push(("skysense.events.known", json!(looked.accepted.known)));
+        attributes.push(("skysense.skipped", json!(looked.skipped.len())));
+    }
+    let id = span_id();
+    traces.add(Span {
+        trace: format!("{id}{}", span_id()),
+        id,
+        parent: None,
+        name: "trigger look".to_owned(),
+        serves: false,
+        start,
+        end: clock::now(),
+        attributes,
+        error: looked.as_ref().err().map(ToString::to_string),
+    });
 }
 
 /// Says that a trigger looks no more, also where it panicked.

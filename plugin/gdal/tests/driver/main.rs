@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 mod bench;
+mod change;
 mod faults;
 mod names;
 mod tools;

@@ -100,6 +100,37 @@ fn a_smaller_reading_computes_a_stated_number_of_chips_and_no_more() {
 }
 
 #[test]
+fn pixels_go_to_whatever_place_they_are_wanted_at() {
+    let map = open(&format!("SKYSENSE:{}#node=numbers", bench().name()), &[&fresh("places")]);
+    let [x, y, width, height] = [3, 5, 20, 10];
+    let mut bytes = vec![0_u8; 2 * width * height + 2];
+    let wanted = map.window(1, [x, y, width, height]).unwrap();
+    // One of two neighbouring bytes is no multiple of two.
+    for from in 0..2 {
+        let code = unsafe {
+            gdal_sys::GDALRasterIO(
+                map.band(1),
+                gdal_sys::GDALRWFlag::GF_Read,
+                x as c_int,
+                y as c_int,
+                width as c_int,
+                height as c_int,
+                bytes.as_mut_ptr().add(from).cast(),
+                width as c_int,
+                height as c_int,
+                gdal_sys::GDALDataType::GDT_Int16,
+                0,
+                0,
+            )
+        };
+        assert_eq!(code, 0, "{}", told());
+        let found = bytes[from..].chunks_exact(2).take(width * height);
+        let found: Vec<f32> = found.map(|two| i16::from_ne_bytes([two[0], two[1]]).into()).collect();
+        assert_eq!(found, wanted, "from byte {from}");
+    }
+}
+
+#[test]
 fn eight_threads_read_at_once_each_from_a_dataset_of_its_own() {
     let whole = open(&bench().cog("class"), &[]).window(1, WHOLE).unwrap();
     let (start, options) = (Barrier::new(8), fresh("threads"));

@@ -320,6 +320,10 @@ fn config(settings: &Settings, samples: usize, host: &Host) -> Result<PretrainCo
     if settings.epochs.is_some_and(|epochs| !(epochs.is_finite() && epochs > 0.0)) {
         return Err(invalid("/epochs", format!("epochs is {:?}, expected more than 0", settings.epochs)));
     }
+    if settings.teacher.iterations_without_balance() {
+        let message = "iterations are those of balanced targets, and targets is not balanced";
+        return Err(invalid("/teacher/iterations", format!("{message}: write `targets: balanced`, or leave them out")));
+    }
     let mut config = settings.values.config(&settings.name);
     if let Some(preset) = &settings.preset {
         config.recipe.start = Start::Preset(preset.clone());

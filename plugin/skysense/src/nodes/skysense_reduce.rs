@@ -111,7 +111,7 @@ fn made(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) ->
     if let Some(finished) =
         finished.filter(|made| made.contract().reduced().is_some_and(|note| note.from_weights_sha256 == *from))
     {
-        return model_row(&finished);
+        return model_row(&finished, host);
     }
     let answer = reduce(&package, Precision::Int8Static, out.clone(), host, |watched| {
         let (mut seen, _) = of_files(watched, &[watched.probe()])?;
@@ -123,7 +123,7 @@ fn made(settings: &Settings, facts: &ChipFacts, chips: RunInput, host: &Host) ->
         Ok((seen, format!("least and largest values of inputs; chips of a workflow: {count}, probe: 1")))
     })?;
     host.log(Level::Info, format!("{} of {}", answer.precision, answer.calibration.as_deref().unwrap_or_default()));
-    model_row(&Package::open(&out).map_err(|error| errors::contract(&error))?)
+    model_row(&Package::open(&out).map_err(|error| errors::contract(&error))?, host)
 }
 
 /// Runs chips through the watched graphs; gives how many, or `None` where there were none.

@@ -102,12 +102,12 @@ pub(crate) fn taken(target: Option<&Path>, exists: Exists) -> Option<Fault> {
     Some(Fault::new("/out", "output.exists", message).hint("choose another folder, or move away what is there"))
 }
 
-/// The row of a model's edge.
+/// The row of a model's edge; the package is told to be an output.
 ///
 /// # Errors
 /// A contract that cannot be told.
-pub(crate) fn model_row(package: &Package) -> Result<RecordBatch, NodeError> {
-    Made::of(package)?.row()
+pub(crate) fn model_row(package: &Package, host: &Host) -> Result<RecordBatch, NodeError> {
+    Made::of(package)?.row(Some(host))
 }
 
 /// Tells the host how far training is.

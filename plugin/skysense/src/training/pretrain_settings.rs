@@ -263,6 +263,11 @@ impl Optimiser {
 }
 
 impl Teacher {
+    /// Whether iterations are given that nothing would make.
+    pub(crate) fn iterations_without_balance(&self) -> bool {
+        self.iterations.is_some() && !matches!(self.targets, Some(TargetsSetting::Balanced))
+    }
+
     pub(crate) fn apply(&self, config: &mut PretrainConfig) {
         if let Some([start, end]) = self.momentum {
             (config.momentum.start, config.momentum.end) = (start, end);
@@ -270,15 +275,12 @@ impl Teacher {
         if let Some([start, end]) = self.temperature {
             (config.temperatures.teacher_start, config.temperatures.teacher) = (start, end);
         }
-        let iterations = match config.targets {
-            Targets::Balanced { iterations } => iterations,
-            Targets::Centred => 3,
-        };
-        config.targets = match self.targets {
-            Some(TargetsSetting::Balanced) => Targets::Balanced { iterations: self.iterations.unwrap_or(iterations) },
-            Some(TargetsSetting::Centred) => Targets::Centred,
-            None => config.targets,
-        };
+        if let Some(targets) = self.targets {
+            config.targets = match targets {
+                TargetsSetting::Balanced => Targets::Balanced { iterations: self.iterations.unwrap_or(3) },
+                TargetsSetting::Centred => Targets::Centred,
+            };
+        }
         set(&mut config.centring, self.centring.as_ref());
         set(&mut config.temperatures.warm_up, self.warm_up.as_ref());
         set(&mut config.temperatures.student, self.student_temperature.as_ref());

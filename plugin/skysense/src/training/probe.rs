@@ -1,22 +1,20 @@
 //! Labelled chips that features are measured on: how they are read, and how a training looks at them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_abi::{Fault, Host, NodeError, PlanInput, RunInput};
-use skysense_catalog::Access;
 use skysense_contract::{Class, Modality, Offer};
-use skysense_edges::{ChipFacts, ItemFacts};
+use skysense_edges::ChipFacts;
 use skysense_grid::Window;
 use skysense_train::Sample;
 use skysense_train::probe::{Probe, ProbeConfig, Probing};
 
 use super::{Holdout, LabelReader, LabelSource, classes, label_sources, sample_bytes, samples};
 use crate::apply::planned_offers;
-use crate::chips::item_rows;
+use crate::chips::{access, item_rows};
 use crate::errors;
 
 /// How a training looks at labelled chips.
@@ -82,9 +80,7 @@ impl PlannedProbe {
         asset: Option<&str>,
         ignore: &[u8],
     ) -> Result<Self, Vec<Fault>> {
-        let about: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
-        let access = Access::new(about.allow_paths.into_iter().map(PathBuf::from));
-        let labels = label_sources(&item_rows(labels)?, asset, &access)?;
+        let labels = label_sources(&item_rows(labels)?, asset, &access([labels]))?;
         let classes = classes(&labels, ignore)?;
         let chips: ChipFacts = serde_json::from_value(chips.facts.clone()).map_err(|error| {
             let message = format!("the facts of the probe's chips cannot be read: {error}");
@@ -120,7 +116,7 @@ impl PlannedProbe {
         strip: Option<&Holdout>,
         host: &Host,
     ) -> Result<LabelledChips, NodeError> {
-        let reader = LabelReader::open(&self.labels, &self.classes)?;
+        let reader = LabelReader::open(&self.labels, &self.classes, &self.chips.geobox.crs)?;
         let ignored = reader.ignored();
         let mut samples = samples(chips, &self.chips, &reader, None, host)?;
         if let Some(strip) = strip {

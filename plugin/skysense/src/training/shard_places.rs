@@ -29,7 +29,11 @@ impl ShardPlaces {
     /// # Errors
     /// A folder without finished shards, a part without samples, and pixels of a type that no model takes.
     pub fn open(folder: &Path, part: Part) -> Result<Self, NodeError> {
-        let shards = Shards::open(folder).map_err(|error| errors::shards(&error))?;
+        Self::of_part(&Shards::open(folder).map_err(|error| errors::shards(&error))?, part)
+    }
+
+    fn of_part(shards: &Shards, part: Part) -> Result<Self, NodeError> {
+        let folder = shards.folder();
         let (manifest, reader) = (shards.manifest(), shards.part(part));
         if reader.count() == 0 {
             let message = format!("{} holds no samples of the part `{part}`", folder.display());
@@ -66,7 +70,7 @@ impl ShardPlaces {
     pub fn with_validation(mut self) -> Result<Self, NodeError> {
         let set = self.part.set();
         if set.manifest().samples(Part::Validation) > 0 {
-            let other = Self::open(set.folder(), Part::Validation)?.of(self.offers.clone());
+            let other = Self::of_part(set, Part::Validation)?.of(self.offers.clone());
             self.validation = Some(Box::new(other));
         }
         Ok(self)

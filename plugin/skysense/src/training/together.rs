@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use skysense_abi::{Host, NodeError};
 use skysense_contract::Package;
 use skysense_edges::ModelBuilder;
@@ -36,11 +37,14 @@ impl Made {
         Ok(Self { path: path.display().to_string(), contract })
     }
 
-    /// The row of the edge.
+    /// The row of the edge; the host of whoever wrote the package is told that it is an output.
     ///
     /// # Errors
     /// Rows that cannot be made.
-    pub(super) fn row(self) -> Result<RecordBatch, NodeError> {
+    pub(super) fn row(self, writer: Option<&Host>) -> Result<RecordBatch, NodeError> {
+        if let Some(host) = writer {
+            host.report("output", &json!({"href": self.path, "role": "model"}));
+        }
         ModelBuilder { path: self.path, contract: self.contract }.finish().map_err(|error| errors::edge(&error))
     }
 }
@@ -122,8 +126,8 @@ where
     W: FnOnce() -> Result<Package, NodeError>,
 {
     let together = Together::join(host)?;
-    let made = made(out, host, &together, train);
-    together.end(made)?.row()
+    let (made, writes) = (made(out, host, &together, train), together.writes());
+    together.end(made)?.row(writes.then_some(host))
 }
 
 fn made<W>(

@@ -28,6 +28,7 @@ mod published;
 mod reduced;
 mod regions;
 mod same_bytes;
+mod shapes;
 mod tasks;
 mod unfinished;
 mod verify;

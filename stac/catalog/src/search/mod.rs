@@ -7,6 +7,7 @@
 mod api;
 mod collect;
 mod fetch;
+mod matches;
 mod retry;
 mod walk;
 
@@ -101,7 +102,7 @@ pub fn search(request: &SearchRequest, stop: &dyn Fn() -> bool) -> Result<Search
     request.check()?;
     let root = Root::of(&request.href)?;
     let mut fetcher = Fetcher::new(request, root, stop)?;
-    let mut collector = Collector::new(request)?;
+    let mut collector = Collector::new(request);
     let api = if api::is_search(&request.href) {
         Some(api::Api::of_search(&mut fetcher, &request.href)?)
     } else {

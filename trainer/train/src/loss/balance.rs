@@ -10,7 +10,6 @@
 //! Parts of a step, on threads and in processes, add up [`output_sums`]: what they find is what one would with all.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 
 /// In place of 0, which has no logarithm.
 const NOTHING: f64 = 1e-30;
@@ -23,7 +22,7 @@ const NOTHING: f64 = 1e-30;
 /// - `centre`: `[output]`
 pub fn output_sums(outputs: Tensor<3>, weights: Tensor<2>, centre: Tensor<1>, temperature: f64) -> Tensor<1> {
     let [batch, features, count] = outputs.dims();
-    let targets = softmax((outputs - centre.unsqueeze()) / temperature, 2).reshape([batch * features, count]);
+    let targets = super::targets(outputs, centre, temperature).reshape([batch * features, count]);
     weights.reshape([1, batch * features]).matmul(targets).reshape([count])
 }
 

@@ -7,10 +7,10 @@ use skysense_contract::{Dtype, Modality, Offer};
 use skysense_model::cost::{Chip, flops, memory, parameters};
 use skysense_model::{SegmentationHeadConfig, SkySenseConfig};
 
-use super::PretrainConfig;
 use super::network::{Order, channels};
 use super::plan::{Plan, plan};
 use super::stream::{Level, Stream};
+use super::{PretrainConfig, Targets};
 use crate::normalise::Moments;
 use crate::{Compute, TrainError, TrainingDevice};
 
@@ -95,7 +95,12 @@ pub fn pretrain_cost(
     let ((forward, training), locals) = (count(whole), config.crops.locals as u64);
     let of_locals = if locals > 0 { locals * count(small).1 } else { 0 };
     let of_projections = projections.flop_of_a_view.saturating_mul(2 * 4);
-    let flop_of_a_place = (2 * (forward + training) + of_locals).saturating_add(of_projections);
+    // With several rounds, what compares the whole step is made by a forward pass of its own, of both networks.
+    let again = config.accumulate > 1 && (config.alignment.weight > 0.0 || config.targets != Targets::Centred);
+    let of_again = if again { 4 * forward + locals * count(small).0 } else { 0 };
+    let of_again = of_again.saturating_add(if again { projections.flop_of_a_view.saturating_mul(2) } else { 0 });
+    let flop_of_a_place =
+        (2 * (forward + training) + of_locals).saturating_add(of_projections).saturating_add(of_again);
     let recipe = &config.recipe;
     let samples = (recipe.steps as u64).saturating_mul(recipe.batch as u64);
     let flop = samples as f64 * flop_of_a_place as f64;

@@ -352,9 +352,8 @@ fn distil(
     let [images, features, count] = outputs.dims();
     let logits = (outputs.clone() - centre.unsqueeze()) / temperature;
     let targets = softmax(logits.clone(), 2);
-    // `−Σ p log p` with `log p = z − log Σ exp z` is `log Σ exp z − Σ p z`.
-    let most = logits.clone().max_dim(2);
-    let normaliser = (logits.clone() - most.clone()).exp().sum_dim(2).log() + most;
+    // `−Σ p log p` with `log p = z − log Σ exp z` is `log Σ exp z − Σ p z`; the largest `p` says what `log Σ exp z` is.
+    let normaliser = logits.clone().max_dim(2) - targets.clone().max_dim(2).log();
     let entropy = (normaliser - (targets.clone() * logits).sum_dim(2)).reshape([images, features]);
     let of_all = weights.clone().reshape([1, images * features]);
     let total =

@@ -40,10 +40,10 @@ pub(super) struct Validating<'a> {
 impl Run<'_> {
     /// Losses of both networks, on the same views each time; by name. Nothing is recorded, and no weight changes.
     pub(super) fn validated(&self, network: &Network, step: usize) -> Result<BTreeMap<String, f64>, TrainError> {
-        let mut means = BTreeMap::new();
-        let Some(Validating { places, viewer }) = &self.validating else { return Ok(means) };
+        let mut sums_by_name: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        let Some(Validating { places, viewer }) = &self.validating else { return Ok(BTreeMap::new()) };
         if !self.looks(step, self.config.validation.every) {
-            return Ok(means);
+            return Ok(BTreeMap::new());
         }
         let inner = self.device.clone().inner();
         let recording = Work {
@@ -61,14 +61,15 @@ impl Run<'_> {
         };
         let count = self.config.validation.places.min(places.count());
         let indices: Vec<usize> = (0..count).collect();
-        let mut seen = 0.0;
         for chunk in indices.chunks(self.loader.batch().max(1)) {
             let views: Vec<Views> = chunk
                 .iter()
                 .filter_map(|index| {
                     // One that cannot be read is left out, here as where they train.
-                    let place = places.read(*index).ok()?;
-                    viewer.views(&place, &mut rng(self.config.recipe.seed, Purpose::Validation, *index)).ok()
+                    let mut random = rng(self.config.recipe.seed, Purpose::Validation, *index);
+                    let place = places.read(*index).map_err(|why| why.to_string());
+                    let views = place.and_then(|place| viewer.views(&place, &mut random));
+                    views.inspect_err(|why| tracing::warn!("a place that validates is left out: {why}")).ok()
                 })
                 .collect();
             if views.is_empty() {
@@ -82,14 +83,15 @@ impl Run<'_> {
             sums.loss += whole.contrast.loss * self.config.alignment.weight;
             let alignment = whole.contrast.loss / totals.aligned.len().max(1) as f64;
             let share = views.len() as f64;
-            seen += share;
             for (name, value) in self.measures(&sums, alignment) {
-                if name.starts_with("loss") && name.matches('.').count() < 2 {
-                    *means.entry(format!("validation.{name}")).or_insert(0.0) += value * share;
+                // Not all places have what a term compares.
+                let lacks = name == "loss.alignment" && totals.aligned.is_empty();
+                if name.starts_with("loss") && name.matches('.').count() < 2 && !lacks {
+                    let (sum, seen) = sums_by_name.entry(format!("validation.{name}")).or_default();
+                    (*sum, *seen) = (*sum + value * share, *seen + share);
                 }
             }
         }
-        means.values_mut().for_each(|value| *value /= seen);
-        Ok(means)
+        Ok(sums_by_name.into_iter().map(|(name, (sum, seen))| (name, sum / seen)).collect())
     }
 }

@@ -48,7 +48,7 @@ impl Ground<'_> {
             );
             return Err(TrainError::NoLabels { hint });
         }
-        mark(self.samples, ready, &Split::new(block, validation, &blocks, seed));
+        mark(self.samples, ready, &Split::new(block, validation, &blocks, seed))?;
         let kept = self.kept(ready, square, share, seed);
         let mut seen = BTreeSet::new();
         self.each(ready, |at, target| {

@@ -31,6 +31,11 @@ pub(crate) trait Objective: Send + Sync {
     /// What samples weigh together in the loss of a step; of those that weigh nothing nothing is learned.
     fn weight(&self, samples: &[&Prepared]) -> f64;
 
+    /// Whether anything is learned of a sample.
+    fn trains(&self, sample: &Prepared) -> bool {
+        sample.trains()
+    }
+
     /// Mean loss `[1]` of a part of a step by [`Objective::weight`], for features `[batch, channel, height, width]` of all its
     /// samples; where the task compares two times, of both along the channels.
     fn loss(&self, head: &Head, features: Tensor<4>, part: &Part<'_>) -> Tensor<1>;

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
-use skysense_engine::SearchPath;
+use skysense_engine::{SearchPath, data_folder};
 
 use super::Subcommand;
 use crate::{context::Context, exit::Exit, failure::Failure, output};
@@ -100,9 +100,7 @@ fn link(library: &Path, ready: &Path, named: &str) -> Result<PathBuf, Failure> {
         return Ok(ready.to_owned());
     }
     // Where the command is installed for all, its folder may not be written to.
-    let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = data.or_else(|| env::home_dir().map(|home| home.join(".local/share")));
-    let own = data.unwrap_or_else(|| ready.to_owned()).join("skysense").join(FOLDER);
+    let own = data_folder().unwrap_or_else(|| ready.to_owned()).join("skysense").join(FOLDER);
     place(&own).map_err(|error| Failure::file("write", &own, &error))?;
     Ok(own)
 }

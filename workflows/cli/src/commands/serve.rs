@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use serde_json::{Value, json};
-use skysense_serve::{Library, Limits, Listen, Server, Service, Setup, Store};
+use skysense_serve::{Collector, Library, Limits, Listen, Server, Service, Setup, Store};
 
 use super::Subcommand;
 use crate::{
@@ -98,7 +98,7 @@ impl Subcommand for Serve {
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         if let Some(file) = &self.backup {
-            self.state.store()?.backup(file)?;
+            Store::open_existing(&self.state.state)?.backup(file)?;
             return Ok(Exit::Ok);
         }
         let library = self.state.library(context)?;
@@ -113,7 +113,7 @@ impl Subcommand for Serve {
         let listen = self.listen()?;
         let setup = self.setup()?;
         let program = setup.program.clone();
-        let service = Arc::new(Service::new(self.state.store()?, library, setup, context.cancel.clone())?);
+        let service = Arc::new(Service::new(&self.state.state, library, setup, context.cancel.clone())?);
         let server = Server::start(service.clone(), listen, program)?;
         let count = service.library.all().len();
         output::note(&format!(
@@ -158,7 +158,9 @@ impl Serve {
             devices: self.devices.devices.clone(),
         };
         let keep = Duration::from_secs(u64::from(self.keep) * 86_400);
-        Ok(Setup { program, results: self.results.clone(), limits, keep })
+        let collector =
+            Collector::of(|name| std::env::var(name).ok()).map_err(|reason| Failure::new(Exit::Usage, reason))?;
+        Ok(Setup { program, results: self.results.clone(), limits, keep, collector })
     }
 
     fn report(&self, library: &Library, context: &Context) -> Result<Exit, Failure> {
@@ -207,6 +209,6 @@ fn check_state(path: &Path) -> Result<&'static str, Failure> {
     if !path.exists() {
         return Ok("none yet");
     }
-    Store::open(path)?.check()?;
+    Store::open_existing(path)?.check()?;
     Ok("ok")
 }

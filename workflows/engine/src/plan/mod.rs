@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use skysense_abi::{Cost, Host, NodePlan, PlanInput, PlanInputs};
+use skysense_abi::{About, Cost, Host, NodePlan, PlanInput, PlanInputs};
 
 use crate::cancel::Cancel;
 use crate::plugins::PluginSet;
@@ -106,6 +106,17 @@ impl Plan {
     /// A node by its name.
     pub fn node(&self, name: &str) -> Option<&PlannedNode> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// What a node is told of the workflow that it is part of.
+    pub(crate) fn about(&self, node: &str) -> About {
+        let mut about = About::default();
+        about.node = node.to_owned();
+        about.workflow = self.workflow.name.clone();
+        about.workflow_sha256 = self.workflow.sha256.clone();
+        about.threads = self.threads;
+        about.base = self.workflow.folder.clone();
+        about
     }
 
     /// How many input ports read a node's output.

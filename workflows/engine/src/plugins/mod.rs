@@ -10,7 +10,7 @@ use skysense_abi::{Host, NodeDescription, NodeError, Plugin, ToolDescription};
 
 use crate::spec::{NodeType, NodeTypes};
 
-pub use search::SearchPath;
+pub use search::{SearchPath, data_folder};
 
 /// All plugins that were found, and what was found and refused.
 #[derive(Debug, Clone, Default)]

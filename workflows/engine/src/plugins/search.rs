@@ -44,11 +44,7 @@ impl SearchPath {
             place(folder.clone());
             place(folder.join("../lib/skysense/plugins"));
         }
-        let data = env::var_os("XDG_DATA_HOME")
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-            .or_else(|| env::home_dir().map(|home| home.join(".local/share")));
-        if let Some(data) = data {
+        if let Some(data) = data_folder() {
             place(data.join("skysense/plugins"));
         }
         it
@@ -91,6 +87,12 @@ impl SearchPath {
         }
         (files, missing)
     }
+}
+
+/// The user's data folder: $XDG_DATA_HOME, else ~/.local/share.
+pub fn data_folder() -> Option<PathBuf> {
+    let named = env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| env::home_dir().map(|home| home.join(".local/share")))
 }
 
 fn libraries(folder: &Path, all: bool) -> std::io::Result<Vec<PathBuf>> {

@@ -127,6 +127,29 @@ impl RunFolder {
         self.path.join("scratch")
     }
 
+    /// The folder with a folder for each node, which lasts until the run is done: one that goes on finds there what its
+    /// nodes had put aside.
+    pub(crate) fn nodes(&self) -> PathBuf {
+        self.path.join("nodes")
+    }
+
+    /// Removes what nodes put aside, but not what they gave as outputs.
+    pub(crate) fn clear_nodes(&self, outputs: &[PathBuf]) {
+        let needed = |path: &Path| outputs.iter().any(|output| output.starts_with(path));
+        let below = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for folder in below(&self.nodes()) {
+            for path in below(&folder).filter(|path| !needed(path)) {
+                let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+                if let Err(error) = removed {
+                    tracing::warn!("cannot remove {}: {error}", path.display());
+                }
+            }
+            // What still holds an output stays.
+            let _ = std::fs::remove_dir(&folder);
+        }
+        let _ = std::fs::remove_dir(self.nodes());
+    }
+
     /// Removes temporary files; what cannot be removed stays, since nothing reads it.
     pub(crate) fn clear_scratch(&self) {
         let scratch = self.scratch();

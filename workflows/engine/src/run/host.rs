@@ -54,7 +54,7 @@ impl HostCallbacks for NodeHost {
     }
 
     fn scratch(&self) -> String {
-        let path = self.state.folder.scratch().join(file_name(self.position, self.node())).with_extension("");
+        let path = self.state.folder.nodes().join(file_name(self.position, self.node())).with_extension("");
         match std::fs::create_dir_all(&path) {
             Ok(()) => path.to_string_lossy().into_owned(),
             Err(error) => {
@@ -65,14 +65,9 @@ impl HostCallbacks for NodeHost {
     }
 
     fn about(&self) -> About {
-        let (plan, mut about) = (&self.state.plan, About::default());
+        let mut about = self.state.plan.about(self.node());
         about.run = self.state.folder.id().to_owned();
-        about.node = self.node().to_owned();
-        about.workflow = plan.workflow.name.clone();
-        about.workflow_sha256 = plan.workflow.sha256.clone();
-        about.threads = plan.threads;
         about.resumed = self.state.resumed;
-        about.base = plan.workflow.folder.clone();
         (about.rank, about.processes) = (self.state.part.rank, self.state.part.processes);
         about
     }

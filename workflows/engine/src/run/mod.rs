@@ -248,6 +248,8 @@ fn keep(state: &RunState, report: &RunReport) -> Result<(), NodeError> {
     // Nothing resumes a run that is done.
     if is_final(&json!(report.outcome)) {
         crate::plan::remove_private(state.folder.path());
+        let outputs = report.outputs.iter().filter_map(|output| output["href"].as_str());
+        state.folder.clear_nodes(&outputs.map(PathBuf::from).collect::<Vec<_>>());
         if state.part.helps() {
             state.folder.remove();
         }

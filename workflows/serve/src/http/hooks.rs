@@ -19,7 +19,7 @@ pub(crate) fn take(api: &Api, call: &Call) -> Answer {
     let workflow = api.service.library.get(name).ok_or_else(unknown)?;
     let trigger = workflow.trigger(hook).ok_or_else(unknown)?;
     let webhook = trigger.source.webhook().ok_or_else(unknown)?;
-    if webhook.is_open() && !api.listen.is_loopback() {
+    if webhook.is_open() && api.listen.reaches_others() {
         let title = "this webhook has neither a secret nor a token, and the service is reached from elsewhere";
         return Err(Problem::new(StatusCode::FORBIDDEN, title));
     }

@@ -8,7 +8,7 @@
 //! | `workflows`, `runs`, `events`, `hooks` | workflows, runs, how a run goes, what is posted |
 //! | `stac`, `item`, `assets` | results as a STAC API, read only |
 //! | `processes` | workflows as OGC API – Processes |
-//! | `tiles`, `worker` | results as map tiles, drawn by a tool of a plugin in a process of its own |
+//! | `tiles`, `inputs`, `worker` | results and what they were made of as map tiles, drawn by a tool of a plugin in a process of its own |
 //! | `operations` | health, readiness, metrics |
 //! | `page` | what people see |
 //!
@@ -21,6 +21,7 @@ mod call;
 mod events;
 mod guard;
 mod hooks;
+mod inputs;
 mod item;
 mod openapi;
 mod operations;
@@ -64,6 +65,21 @@ impl Listen {
     /// Whether only this machine reaches it.
     pub fn is_loopback(&self) -> bool {
         self.address.ip().is_loopback()
+    }
+
+    /// Whether others than this machine reach it: by its address, or through a proxy that names it to them.
+    pub(crate) fn reaches_others(&self) -> bool {
+        !self.is_loopback() || self.public.is_some()
+    }
+
+    /// Whether a host header is the name under which others know it.
+    pub(crate) fn is_public_name(&self, host: &str) -> bool {
+        let name = self.public.as_deref().and_then(|origin| origin.split_once("://")).map(|(_, name)| name);
+        name.is_some_and(|name| {
+            // Browsers leave out the port that goes without saying; some proxies write it.
+            let bare = |text: &str| text.trim_end_matches(":443").trim_end_matches(":80").to_ascii_lowercase();
+            bare(name) == bare(host)
+        })
     }
 
     /// Refuses to be open to all.

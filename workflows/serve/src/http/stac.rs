@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
-use skysense_catalog::{Area, Filter, Interval, Item, Root, intersects};
+use skysense_catalog::{Area, Bbox, Filter, Interval, Item, Root, SearchRequest, bbox_of};
 
 use super::{
     Api,
@@ -10,7 +10,7 @@ use super::{
     call::Call,
     item as items_shown,
 };
-use crate::{ItemQuery, Millis, StoredItem, clock, state::StoredCollection, trigger::box_geometry};
+use crate::{ItemQuery, Millis, StoredItem, clock, state::StoredCollection};
 
 /// Items of a page where nobody asks for another number.
 const PAGE: usize = 10;
@@ -67,7 +67,7 @@ pub(crate) fn landing(api: &Api, call: &Call) -> Answer {
         links.push(link("child", format!("{base}/collections/{}", items_shown::part(&collection.id)), json_kind));
     }
     answer(&json!({
-        "type": "Catalog", "stac_version": "1.0.0", "id": "skysense", "title": "Results",
+        "type": "Catalog", "stac_version": "1.1.0", "id": "skysense", "title": "Results",
         "description": "What the workflows of this service wrote", "conformsTo": CLASSES, "links": links,
     }))
 }
@@ -95,8 +95,7 @@ pub(crate) fn collection(api: &Api, call: &Call) -> Answer {
 }
 
 fn find(api: &Api, id: &str) -> Result<StoredCollection, Problem> {
-    let all = api.service.store.collections()?;
-    all.into_iter().find(|collection| collection.id == id).ok_or_else(|| Problem::missing("collection", id))
+    api.service.store.collection(id)?.ok_or_else(|| Problem::missing("collection", id))
 }
 
 fn collection_shown(collection: &StoredCollection, call: &Call) -> Value {
@@ -107,7 +106,7 @@ fn collection_shown(collection: &StoredCollection, call: &Call) -> Value {
     let written = written_collection(&collection.href, &collection.id);
     let text = |name: &str| written.get(name).filter(|value| value.is_string()).cloned();
     let mut value = json!({
-        "type": "Collection", "stac_version": "1.0.0", "id": collection.id,
+        "type": "Collection", "stac_version": "1.1.0", "id": collection.id,
         "title": text("title").unwrap_or_else(|| json!(collection.id)),
         "description": text("description").unwrap_or_else(|| json!(format!("{} items", collection.items))),
         "license": text("license").unwrap_or_else(|| json!("other")),
@@ -170,41 +169,46 @@ pub(crate) fn item(api: &Api, call: &Call) -> Answer {
 /// What a search asks for.
 #[derive(Debug, Default)]
 struct Search {
+    /// What the state answers by itself.
     query: ItemQuery,
-    ids: Vec<String>,
-    areas: Vec<Value>,
-    filter: Option<Filter>,
+    /// What each item of that answer has to pass: place and filter.
+    request: SearchRequest,
     limit: usize,
 }
 
 /// `GET /stac/collections/{collection}/items`
 pub(crate) fn items(api: &Api, call: &Call) -> Answer {
-    let collection = find(api, call.part("collection"))?;
+    let collection = call.part("collection");
+    if !api.service.store.has_collection(collection)? {
+        return Err(Problem::missing("collection", collection));
+    }
     let mut search = by_query(call)?;
-    search.query.collections = vec![collection.id.clone()];
-    let (features, next) = run(api, &search, call)?;
-    let own = format!("{}/stac/collections/{}/items", call.base, items_shown::part(&collection.id));
-    page(features, next.map(|token| get_link(&own, call, &token)), &own, call)
+    search.query.collections = vec![collection.to_owned()];
+    let found = run(api, &search, call)?;
+    let own = format!("{}/stac/collections/{}/items", call.base, items_shown::part(collection));
+    let next = found.next.as_ref().map(|token| get_link(&own, call, token));
+    page(found, next, &own, call)
 }
 
 /// `GET /stac/search`
 pub(crate) fn search(api: &Api, call: &Call) -> Answer {
-    let (features, next) = run(api, &by_query(call)?, call)?;
+    let found = run(api, &by_query(call)?, call)?;
     let own = format!("{}/stac/search", call.base);
-    page(features, next.map(|token| get_link(&own, call, &token)), &own, call)
+    let next = found.next.as_ref().map(|token| get_link(&own, call, token));
+    page(found, next, &own, call)
 }
 
 /// `POST /stac/search`
 pub(crate) fn search_by_body(api: &Api, call: &Call) -> Answer {
     let body: Map<String, Value> = call.json()?;
-    let (features, next) = run(api, &by_body(&body)?, call)?;
+    let found = run(api, &by_body(&body)?, call)?;
     let own = format!("{}/stac/search", call.base);
-    let next = next.map(|token| {
+    let next = found.next.as_ref().map(|token| {
         let mut body = body.clone();
         body.insert("token".into(), json!(token));
         json!({"rel": "next", "href": own, "type": GEOJSON, "method": "POST", "body": body})
     });
-    page(features, next, &own, call)
+    page(found, next, &own, call)
 }
 
 fn get_link(own: &str, call: &Call, token: &str) -> Value {
@@ -213,20 +217,30 @@ fn get_link(own: &str, call: &Call, token: &str) -> Value {
     json!({"rel": "next", "href": format!("{own}?{query}"), "type": GEOJSON, "method": "GET"})
 }
 
-fn page(features: Vec<Value>, next: Option<Value>, own: &str, call: &Call) -> Answer {
+fn page(Page { features, matched, .. }: Page, next: Option<Value>, own: &str, call: &Call) -> Answer {
     let mut links =
         vec![link("self", own.to_owned(), GEOJSON), link("root", format!("{}/stac", call.base), "application/json")];
     links.extend(next);
-    json_as(
-        GEOJSON,
-        &json!({
-            "type": "FeatureCollection", "numberReturned": features.len(), "features": features, "links": links,
-        }),
-    )
+    let mut value = json!({
+        "type": "FeatureCollection", "numberReturned": features.len(), "features": features, "links": links,
+    });
+    if let Some(matched) = matched {
+        value["numberMatched"] = json!(matched);
+    }
+    json_as(GEOJSON, &value)
 }
 
-/// Finds a page of items, and the token of the next.
-fn run(api: &Api, search: &Search, call: &Call) -> Result<(Vec<Value>, Option<String>), Problem> {
+/// A page of items.
+struct Page {
+    features: Vec<Value>,
+    /// How many there are on all pages, where the state can tell.
+    matched: Option<u64>,
+    /// The token of the next.
+    next: Option<String>,
+}
+
+/// Finds a page of items.
+fn run(api: &Api, search: &Search, call: &Call) -> Result<Page, Problem> {
     let mut features = Vec::new();
     let (mut looked_at, mut last, mut next) = (0, None, None);
     api.service.store.items(&search.query, |item| {
@@ -242,23 +256,29 @@ fn run(api: &Api, search: &Search, call: &Call) -> Result<(Vec<Value>, Option<St
         }
         true
     })?;
-    Ok((features, next))
+    // Whoever turns pages was told on the first one.
+    let counts = search.judges_nothing() && search.query.after.is_none();
+    let matched = counts.then(|| api.service.store.count_items(&search.query)).transpose()?;
+    Ok(Page { features, matched, next })
+}
+
+impl Search {
+    /// Whether the state answers all of it by itself.
+    fn judges_nothing(&self) -> bool {
+        self.request.bbox.is_none() && self.request.intersects.is_none() && self.request.filter.is_none()
+    }
 }
 
 fn fits(search: &Search, item: &StoredItem) -> bool {
-    if !search.ids.is_empty() && !search.ids.contains(&item.item_id) {
-        return false;
+    if search.judges_nothing() {
+        return true;
     }
-    let geometry = &item.item["geometry"];
-    if !search.areas.iter().all(|area| intersects(geometry, area).unwrap_or(false)) {
-        return false;
-    }
-    let Some(filter) = &search.filter else { return true };
     let mut value = item.item.clone();
     value["id"] = json!(item.item_id);
     value["collection"] = json!(item.collection);
     let root = Root::Remote("https://results.invalid/".into());
-    Item::from_json(value, &item.href, root).is_ok_and(|item| filter.passes(&item))
+    // An item without a place lies nowhere.
+    Item::from_json(value, &item.href, root).is_ok_and(|item| search.request.passes(&item).unwrap_or(false))
 }
 
 fn by_query(call: &Call) -> Result<Search, Problem> {
@@ -306,19 +326,29 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
         match name.as_str() {
             _ if value.is_null() => {}
             "collections" => search.query.collections = texts(name, value)?,
-            "ids" => search.ids = texts(name, value)?,
+            "ids" => search.query.ids = texts(name, value)?,
             "limit" => {
                 let limit = value.as_u64().filter(|limit| *limit > 0).and_then(|limit| usize::try_from(limit).ok());
                 let bad = || Problem::bad(format!("`limit` is a whole number from 1 to {LARGEST_PAGE}"));
                 search.limit = limit.ok_or_else(bad)?.min(LARGEST_PAGE);
             }
-            "bbox" => search.areas.push(bbox(value)?),
+            "bbox" => {
+                let bbox = bbox(value)?;
+                search.query.bbox = Some(bbox.0);
+                search.request.bbox = Some(bbox);
+            }
             "intersects" => {
                 let area = Area::from_geojson(value, "intersects").map_err(|error| Problem::bad(error.to_string()))?;
-                search.areas.push(area.geojson().clone());
+                search.query.bbox = bbox_of(area.geojson()).map(|bbox| bbox.0);
+                search.request.intersects = Some(area.geojson().clone());
             }
             "datetime" => {
-                let text = value.as_str().unwrap_or_default();
+                let text = value.as_str().filter(|text| is_moment_or_interval(text));
+                let text = text.ok_or_else(|| {
+                    Problem::bad(
+                        "`datetime` is a moment as RFC 3339 writes it, or two of them as `A/B`, one of them `..`",
+                    )
+                })?;
                 let interval = Interval::parse(text).map_err(|error| Problem::bad(error.to_string()))?;
                 let millis =
                     |moment: Option<chrono::DateTime<chrono::Utc>>| moment.map(|moment| moment.timestamp_millis());
@@ -326,7 +356,7 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
                     Some((millis(interval.start).unwrap_or(Millis::MIN), millis(interval.end).unwrap_or(Millis::MAX)));
             }
             "filter" => {
-                search.filter = Some(Filter::from_json(value).map_err(|error| Problem::bad(error.to_string()))?)
+                search.request.filter = Some(Filter::from_json(value).map_err(|error| Problem::bad(error.to_string()))?)
             }
             "token" => search.query.after = Some(token(value)?),
             "filter-lang" | "filter-crs" | "conf" => {}
@@ -342,20 +372,27 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
     Ok(search)
 }
 
-fn bbox(value: &Value) -> Result<Value, Problem> {
-    let numbers: Vec<f64> = value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-    let sides = match numbers[..] {
-        [west, south, east, north] | [west, south, _, east, north, _] => [west, south, east, north],
-        _ => return Err(Problem::bad("`bbox` is [west, south, east, north]")),
-    };
-    let [west, south, east, north] = sides;
-    let degrees = [west, east].iter().all(|side| (-180.0..=180.0).contains(side))
-        && [south, north].iter().all(|side| (-90.0..=90.0).contains(side))
-        && south <= north;
-    if !degrees {
-        return Err(Problem::bad("`bbox` is [west, south, east, north] in degrees"));
+/// Whether a text is a moment or an interval as the standard asks for them, with date, time and zone.
+fn is_moment_or_interval(text: &str) -> bool {
+    let moment = |text: &str| chrono::DateTime::parse_from_rfc3339(text).is_ok();
+    let open = |text: &str| text.is_empty() || text == "..";
+    match text.split_once('/') {
+        None => moment(text),
+        Some((start, end)) => {
+            (moment(start) || open(start)) && (moment(end) || open(end)) && !(open(start) && open(end))
+        }
     }
-    Ok(box_geometry(&sides))
+}
+
+fn bbox(value: &Value) -> Result<Bbox, Problem> {
+    let numbers: Vec<f64> = value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    let inside = |bbox: &Bbox| {
+        let [west, south, east, north] = bbox.0;
+        let degrees = |side: f64, most: f64| (-most..=most).contains(&side);
+        degrees(west, 180.0) && degrees(east, 180.0) && degrees(south, 90.0) && degrees(north, 90.0)
+    };
+    let bbox = Bbox::from_slice(&numbers).filter(inside);
+    bbox.ok_or_else(|| Problem::bad("`bbox` is [west, south, east, north] in degrees"))
 }
 
 /// Where a page goes on.

@@ -3,11 +3,14 @@
 //! Tiles are drawn by the tool `raster.tile` of a plugin, which reads rasters; here they are asked for, kept and sent.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use axum::http::{StatusCode, header};
+use axum::{
+    body::Body,
+    http::{Response, StatusCode, header},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -25,6 +28,8 @@ const DEEPEST: u32 = 22;
 const SIDE: u32 = 256;
 /// Tiles that are kept; when there are more, the older half goes.
 const MOST_KEPT: usize = 20_000;
+/// Drawn tiles after which the folder is looked at.
+const BETWEEN_LOOKS: u64 = 500;
 /// Half of the equator in metres.
 const HALF: f64 = 20_037_508.342_789_244;
 
@@ -45,30 +50,56 @@ fn find(api: &Api, call: &Call) -> Result<Found, Problem> {
     Ok(Found { item, path, asset })
 }
 
+/// Zoom, column and row of a tile that is asked for.
+pub(super) fn place(call: &Call) -> Result<[u32; 3], Problem> {
+    let number = |name: &str| call.part(name).trim_end_matches(".png").parse::<u32>().ok();
+    let place = number("z").zip(number("x")).zip(number("y")).map(|((z, x), y)| [z, x, y]);
+    let inside = place.filter(|[z, x, y]| *z <= DEEPEST && *x < 1 << z && *y < 1 << z);
+    inside.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no such tile"))
+}
+
+/// What tells the content of a file from another one.
+pub(super) fn version(path: &Path) -> Result<String, Problem> {
+    let known = std::fs::metadata(path).and_then(|known| Ok((known.len(), known.modified()?)));
+    let (length, changed) = known.map_err(|_| Problem::new(StatusCode::GONE, "the file is not there any more"))?;
+    Ok(format!("{length} {}", changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()))
+}
+
 /// `GET /tiles/{collection}/{item}/{asset}/{z}/{x}/{y}`
 pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
-    let number = |name: &str| call.part(name).trim_end_matches(".png").parse::<u32>().ok();
-    let place = number("z").zip(number("x")).zip(number("y")).map(|((z, x), y)| (z, x, y));
-    let inside = place.filter(|(z, x, y)| *z <= DEEPEST && *x < 1 << z && *y < 1 << z);
-    let (z, x, y) = inside.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no such tile"))?;
+    let place = place(call)?;
     let found = find(api, call)?;
-    let changed = std::fs::metadata(&found.path).and_then(|known| Ok((known.len(), known.modified()?)));
-    let changed = changed.map_err(|_| Problem::new(StatusCode::GONE, "the file is not there any more"))?;
-    let version = changed.1.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let path = found.path.display().to_string();
-    let name = ids::id(&["tile", &path, &changed.0.to_string(), &version.to_string(), &format!("{z}/{x}/{y}")]);
+    let arguments = json!({
+        "href": path, "classes": classes(&found.asset), "range": range(&found.asset), "title": call.part("asset"),
+    });
+    drawn(api, call, place, &[&path, &version(&found.path)?], arguments)
+}
+
+/// A tile that is kept already, or is drawn now. What it is made of names it.
+pub(super) fn drawn(api: &Api, call: &Call, [z, x, y]: [u32; 3], made_of: &[&str], mut arguments: Value) -> Answer {
+    let name = ids::id(&[&["tile", &format!("{z}/{x}/{y}")], made_of].concat());
+    let tag = format!("\"{name}\"");
+    // Its name says all that it is made of: who has it needs no drawing.
+    if call.header("if-none-match").is_some_and(|known| has_tag(known, &tag)) {
+        return Ok(tagged(bytes(StatusCode::NOT_MODIFIED, "image/png", Vec::new()), &tag));
+    }
     let kept = &api.service.tiles;
     let file = kept.join(format!("{name}.png"));
     let mut png = std::fs::read(&file).unwrap_or_default();
     if png.is_empty() {
-        make_room(kept);
-        let part = kept.join(format!("{name}-{}.part", api.counters.next()));
-        let arguments = json!({
-            "href": path, "z": z, "x": x, "y": y, "size": SIDE, "out": part,
-            "classes": classes(&found.asset), "range": range(&found.asset), "title": call.part("asset"),
-        });
+        let number = api.counters.next();
+        if number.is_multiple_of(BETWEEN_LOOKS) {
+            make_room(kept, MOST_KEPT);
+        }
+        let part = kept.join(format!("{name}-{number}.part"));
+        for (name, value) in [("z", z), ("x", x), ("y", y), ("size", SIDE)] {
+            arguments[name] = json!(value);
+        }
+        arguments["out"] = json!(part);
         let failed = |reason: String| {
-            tracing::warn!("a tile of {path} cannot be drawn: {reason}");
+            let href = skysense_address::redact_in_place(arguments["href"].as_str().unwrap_or_default());
+            tracing::warn!("a tile of {href} cannot be drawn: {reason}");
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the tile cannot be drawn; the log says why")
         };
         std::fs::create_dir_all(kept).map_err(|error| failed(error.to_string()))?;
@@ -76,15 +107,18 @@ pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
         std::fs::rename(&part, &file).map_err(|error| failed(error.to_string()))?;
         png = std::fs::read(&file).map_err(|error| failed(error.to_string()))?;
     }
-    let mut response = bytes(StatusCode::OK, "image/png", png);
-    let tag = format!("\"{name}\"");
-    set(&mut response, header::ETAG, &tag);
+    Ok(tagged(bytes(StatusCode::OK, "image/png", png), &tag))
+}
+
+fn tagged(mut response: Response<Body>, tag: &str) -> Response<Body> {
+    set(&mut response, header::ETAG, tag);
     set(&mut response, header::CACHE_CONTROL, "private, max-age=300");
-    if call.header("if-none-match") == Some(&tag) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.body_mut() = axum::body::Body::empty();
-    }
-    Ok(response)
+    response
+}
+
+/// Whether one of the tags in `If-None-Match` is this one.
+fn has_tag(known: &str, tag: &str) -> bool {
+    known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// The classes of an asset: of itself, or of its band.
@@ -110,7 +144,7 @@ fn range(asset: &Value) -> Value {
 }
 
 /// Keeps the folder of tiles from growing for ever.
-fn make_room(folder: &std::path::Path) {
+fn make_room(folder: &Path, most: usize) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut files: Vec<(SystemTime, PathBuf)> = entries
         .filter_map(|entry| {
@@ -118,13 +152,13 @@ fn make_room(folder: &std::path::Path) {
             Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
         })
         .collect();
-    if files.len() < MOST_KEPT {
+    if files.len() < most {
         return;
     }
     files.sort();
     // A tile that is being drawn just now is left alone.
     let old = |at: &SystemTime| at.elapsed().is_ok_and(|age| age > Duration::from_secs(60));
-    for (_, path) in files.iter().take(MOST_KEPT / 2).filter(|(at, _)| old(at)) {
+    for (_, path) in files.iter().take(files.len() - most / 2).filter(|(at, _)| old(at)) {
         let _ = std::fs::remove_file(path);
     }
 }
@@ -146,7 +180,7 @@ pub(crate) fn tilejson(api: &Api, call: &Call) -> Answer {
         "tilejson": "3.0.0", "name": call.part("asset"), "tiles": [format!("{}/{{z}}/{{x}}/{{y}}.png", base(call))],
         "minzoom": 0, "maxzoom": 18, "bounds": [west, south, east, north],
         "center": [(west + east) / 2.0, (south + north) / 2.0, 10],
-        "legend": classes(&found.asset),
+        "legend": classes(&found.asset), "range": range(&found.asset),
     }))
 }
 
@@ -197,4 +231,44 @@ pub(crate) fn wmts(api: &Api, call: &Call) -> Answer {
 
 fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_tile_is_known_by_any_of_its_tags() {
+        for (known, has) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("a", false),
+            ("", false),
+        ] {
+            assert_eq!(has_tag(known, "\"a\""), has, "{known}");
+        }
+    }
+
+    #[test]
+    fn the_older_half_of_too_many_tiles_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let day = Duration::from_secs(86_400);
+        for number in 0..10_u32 {
+            let file = std::fs::File::create(folder.path().join(format!("{number}.png"))).unwrap();
+            file.set_modified(SystemTime::now() - day * (10 - number)).unwrap();
+        }
+        std::fs::write(folder.path().join("now.part"), "").unwrap();
+        make_room(folder.path(), 20);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 11);
+        make_room(folder.path(), 8);
+        let mut left: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["7.png", "8.png", "9.png", "now.part"]);
+    }
 }

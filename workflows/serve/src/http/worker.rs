@@ -4,7 +4,7 @@
 //! starts another.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, PoisonError, mpsc},
@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 /// How long one call may take; then its process is ended.
 const LONGEST: Duration = Duration::from_secs(30);
+/// How long a call waits for its turn; a map asks for dozens of tiles at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Processes at most.
 const MOST: usize = 2;
 
@@ -34,6 +36,13 @@ struct Process {
     lines: mpsc::Receiver<String>,
 }
 
+/// Why a process gave no answer.
+enum Broken {
+    Ended,
+    Slow,
+    Nonsense(String),
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -48,9 +57,8 @@ impl Worker {
 
     /// Calls a tool. An error is the tool's own, or says that its process ended.
     pub(crate) fn call(&self, tool: &str, arguments: &Value) -> Result<Value, String> {
-        let _room = self.enter();
+        let _room = self.enter().ok_or("others ask for too much at once")?;
         // One that ended while nobody asked is found out by the first call; a second one starts anew.
-        let mut last = "the tool's process ended".to_owned();
         for fresh in [false, true] {
             let kept = if fresh { None } else { self.free.lock().unwrap_or_else(PoisonError::into_inner).pop() };
             let Some(mut process) = (match kept {
@@ -68,10 +76,13 @@ impl Worker {
                         None => Ok(answer["answer"].clone()),
                     };
                 }
-                Err(reason) => last = reason,
+                Err(Broken::Ended) => {}
+                // It would take as long again.
+                Err(Broken::Slow) => return Err(format!("the tool took more than {} s", LONGEST.as_secs())),
+                Err(Broken::Nonsense(reason)) => return Err(reason),
             }
         }
-        Err(last)
+        Err("the tool's process ended".to_owned())
     }
 
     fn start(&self) -> Result<Process, String> {
@@ -96,27 +107,27 @@ impl Worker {
         Ok(Process { child, stdin, lines })
     }
 
-    fn enter(&self) -> Room<'_> {
+    /// Waits for room, for a while.
+    fn enter(&self) -> Option<Room<'_>> {
         let (free, bell) = &self.room;
-        let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = bell.wait(free).unwrap_or_else(PoisonError::into_inner);
-        }
-        *free -= 1;
-        Room(self)
+        let free = free.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = bell.wait_timeout_while(free, LONGEST_WAIT, |free| *free == 0);
+        let (mut free, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *free = free.checked_sub(1)?;
+        Some(Room(self))
     }
 }
 
 impl Process {
-    fn ask(&mut self, tool: &str, arguments: &Value) -> Result<Value, String> {
-        let ended = |_| "the tool's process ended".to_owned();
+    fn ask(&mut self, tool: &str, arguments: &Value) -> Result<Value, Broken> {
+        let ended = |_| Broken::Ended;
         let line = json!({"tool": tool, "arguments": arguments}).to_string();
         writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush()).map_err(ended)?;
         let answer = self.lines.recv_timeout(LONGEST).map_err(|error| match error {
-            mpsc::RecvTimeoutError::Timeout => format!("the tool took more than {} s", LONGEST.as_secs()),
-            mpsc::RecvTimeoutError::Disconnected => "the tool's process ended".to_owned(),
+            mpsc::RecvTimeoutError::Timeout => Broken::Slow,
+            mpsc::RecvTimeoutError::Disconnected => Broken::Ended,
         })?;
-        serde_json::from_str(&answer).map_err(|error| format!("the tool's answer is broken: {error}"))
+        serde_json::from_str(&answer).map_err(|error| Broken::Nonsense(format!("the tool's answer is broken: {error}")))
     }
 }
 
@@ -128,5 +139,56 @@ impl Drop for Room<'_> {
         let (free, bell) = &self.0.room;
         *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         bell.notify_one();
+    }
+}
+
+/// What a command says on stdout. One that takes too long is ended.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, String> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let mut stdout = child.stdout.take().ok_or("the process has no pipe")?;
+    let (sender, said) = mpsc::channel();
+    let read = move || {
+        let mut text = Vec::new();
+        let done = stdout.read_to_end(&mut text).map(|_| text);
+        // Nobody waits any more where it took too long.
+        let _ = sender.send(done);
+    };
+    let reading = thread::Builder::new().name("skysense-output".to_owned()).spawn(read);
+    let text = match reading {
+        Ok(_) => said.recv_timeout(LONGEST).map_err(|_| format!("it took more than {} s", LONGEST.as_secs())),
+        Err(error) => Err(error.to_string()),
+    };
+    if text.is_err() {
+        let _ = child.kill();
+    }
+    child.wait().map_err(|error| error.to_string())?;
+    text?.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_ends_at_once_is_an_error_and_no_hang() {
+        let worker = Worker::new("/bin/false".into());
+        assert!(worker.call("raster.tile", &json!({})).unwrap_err().contains("ended"));
+        let worker = Worker::new("/nothing/here".into());
+        assert!(worker.call("raster.tile", &json!({})).unwrap_err().contains("does not start"));
+        assert_eq!(output(Command::new("/bin/echo").arg("said")).unwrap(), b"said\n");
+        assert!(output(&mut Command::new("/nothing/here")).is_err());
+    }
+
+    #[test]
+    fn who_waits_is_let_in_when_another_is_done() {
+        let worker = Worker::new("/bin/false".into());
+        let (first, second) = (worker.enter(), worker.enter());
+        assert!(first.is_some() && second.is_some());
+        thread::scope(|scope| {
+            let third = scope.spawn(|| worker.enter().is_some());
+            drop(first);
+            assert!(third.join().unwrap());
+        });
     }
 }

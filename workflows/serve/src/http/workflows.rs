@@ -1,6 +1,6 @@
 //! Workflows, their triggers, and the nodes and models that they are made of.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use super::{
     Api,
     answer::{Answer, Problem, json as answer},
     call::Call,
+    worker::output,
 };
 use crate::{Workflow, watcher};
 
@@ -120,13 +121,12 @@ pub(crate) fn node(api: &Api, call: &Call) -> Answer {
 /// `GET /api/v1/models`
 pub(crate) fn models(api: &Api, _: &Call) -> Answer {
     // Models are a plugin's matter: a process of its own asks it.
-    let output = Command::new(&api.program)
-        .args(["model", "list", "--json"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "models cannot be listed"))?;
-    let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let said = output(Command::new(&api.program).args(["model", "list", "--json"]));
+    let list = said.and_then(|text| serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string()));
+    let list = list.map_err(|reason| {
+        tracing::warn!("models cannot be listed: {reason}");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "models cannot be listed; the log says why")
+    })?;
     let models = list["models"].as_array().cloned().unwrap_or_default();
     let folder = |model: &Value| -> Value {
         let mut model = model.clone();

@@ -95,8 +95,6 @@ impl Default for GroupRule {
 pub(crate) struct Progress {
     pub(crate) cursor: Option<Value>,
     pub(crate) next_at: Option<Millis>,
-    /// How often in a row it has not moved on.
-    pub(crate) held: u32,
 }
 
 /// What became of events.
@@ -148,18 +146,11 @@ impl Store {
             }
             if let Some(progress) = progress {
                 change.execute(
-                    "INSERT INTO trigger_state (workflow, name, cursor, looked_at, next_at, failures, held)
-                         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)
+                    "INSERT INTO trigger_state (workflow, name, cursor, looked_at, next_at, failures)
+                         VALUES (?1, ?2, ?3, ?4, ?5, 0)
                      ON CONFLICT DO UPDATE SET cursor = coalesce(?3, cursor), looked_at = ?4, next_at = ?5,
-                         failures = 0, held = ?6, error = NULL",
-                    params![
-                        name.0,
-                        name.1,
-                        progress.cursor.as_ref().map(Value::to_string),
-                        now,
-                        progress.next_at,
-                        progress.held
-                    ],
+                         failures = 0, error = NULL",
+                    params![name.0, name.1, progress.cursor.as_ref().map(Value::to_string), now, progress.next_at],
                 )?;
             }
             Ok(accepted)

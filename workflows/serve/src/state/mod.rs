@@ -41,6 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Most connections for reading that are kept open.
 const READERS: usize = 8;
 
+/// A file that is there, for one thread at a time.
+const EXISTING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// The state of a service.
 #[derive(Debug)]
 pub struct Store {
@@ -55,39 +58,70 @@ pub struct ServiceLock {
     _file: File,
 }
 
+impl ServiceLock {
+    /// Claims the right to serve a state.
+    ///
+    /// # Errors
+    /// Another process has it.
+    pub fn take(state: &Path) -> Result<Self> {
+        make_room_for(state)?;
+        let path = state.with_extension("lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|error| ServeError::file("open", &path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(ServeError::Locked { path: state.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(ServeError::file("lock", &path, error)),
+        }
+    }
+}
+
+/// Makes the folder of a file.
+fn make_room_for(path: &Path) -> Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => std::fs::create_dir_all(folder).map_err(|error| ServeError::file("make", folder, error)),
+        None => Ok(()),
+    }
+}
+
 impl Store {
     /// Opens a state, makes one where there is none, and brings one of an older version up to date.
     ///
     /// # Errors
     /// The file cannot be opened, is no state, or is of a newer version.
     pub fn open(path: &Path) -> Result<Self> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| ServeError::file("make", folder, error))?;
-        }
+        make_room_for(path)?;
         let mut writer = Connection::open(path).map_err(|source| ServeError::State { what: "opened", source })?;
         prepare(&writer)?;
         migrate::migrate(&mut writer, path)?;
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::default() })
     }
 
+    /// Opens a state to serve it: nobody else does from here on, and only then is it brought up to date.
+    ///
+    /// # Errors
+    /// Another process serves it, or as [`Store::open`].
+    pub fn open_to_serve(path: &Path) -> Result<(Self, ServiceLock)> {
+        let lock = ServiceLock::take(path)?;
+        Ok((Self::open(path)?, lock))
+    }
+
+    /// Opens a state that is there, as it is: to look at it or to copy it. One of an older version stays so.
+    ///
+    /// # Errors
+    /// The file is not there, cannot be opened, is no state, or is of a newer version.
+    pub fn open_existing(path: &Path) -> Result<Self> {
+        let opened = |source| ServeError::State { what: "opened", source };
+        std::fs::metadata(path).map_err(|error| ServeError::file("open", path, error))?;
+        let writer = Connection::open_with_flags(path, EXISTING).map_err(opened)?;
+        writer.busy_timeout(PATIENCE).map_err(opened)?;
+        migrate::check(&writer, path)?;
+        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::default() })
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Claims the right to serve this state.
-    ///
-    /// # Errors
-    /// Another process has it.
-    pub fn lock(&self) -> Result<ServiceLock> {
-        let path = self.path.with_extension("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| ServeError::file("open", &path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(ServiceLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(ServeError::Locked { path: self.path.clone() }),
-            Err(TryLockError::Error(error)) => Err(ServeError::file("lock", &path, error)),
-        }
     }
 
     /// Whether the state answers, for the health of the service.
@@ -145,11 +179,7 @@ impl Store {
     }
 
     fn reader(&self) -> Result<Connection> {
-        let reader = Connection::open_with_flags(
-            &self.path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(ServeError::read)?;
+        let reader = Connection::open_with_flags(&self.path, EXISTING).map_err(ServeError::read)?;
         reader.busy_timeout(PATIENCE).map_err(ServeError::read)?;
         Ok(reader)
     }

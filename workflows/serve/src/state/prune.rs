@@ -1,5 +1,6 @@
 //! What is let go after a while, so that a state that is served for years does not grow with what nobody needs: what
-//! runs were given and said. Ids of events stay, so that what comes again is still known; so do results.
+//! runs were given and said. Ids of events stay, so that what comes again is still known; so do results, and so does what
+//! a group that is run again with all its events will be given.
 
 use rusqlite::params;
 
@@ -32,7 +33,9 @@ impl Store {
                         "UPDATE event SET payload = '' WHERE seq IN (
                              SELECT event.seq FROM event JOIN run ON run.id = ?1 AND run.workflow = event.workflow
                                  AND run.trigger = event.trigger AND run.group_key = event.group_key
-                                 AND run.generation = event.generation)",
+                                 AND run.generation = event.generation
+                             JOIN event_group USING (workflow, trigger, group_key, generation)
+                             WHERE event_group.rule ->> 'late' = 'alone' OR event.group_key = event.subject)",
                     )?
                     .execute([run])?;
             }
@@ -46,9 +49,39 @@ impl Store {
 mod tests {
     use serde_json::json;
 
-    use crate::{Ended, GroupRule, NewEvent, Room};
+    use crate::{Ended, GroupRule, Late, NewEvent, Room};
 
     use super::*;
+
+    #[test]
+    fn what_a_group_is_given_again_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("state.db")).unwrap();
+        for (trigger, late, expected) in [("all", Late::All, 2), ("alone", Late::Alone, 1)] {
+            let rule = GroupRule { late, ..GroupRule::default() };
+            for (at, subject) in ["s2/a", "s2/b"].into_iter().enumerate() {
+                let event = NewEvent {
+                    subject: subject.into(),
+                    part: String::new(),
+                    version: String::new(),
+                    content: subject.into(),
+                    interval: None,
+                    payload: json!({"id": subject}),
+                    key: "2021-W07".into(),
+                };
+                store.accept(("w", trigger), &rule, &[event], None, 0).unwrap();
+                store.close_groups(0).unwrap();
+                let run = store.claim(Room { memory: 1, share: 1 }, 0).unwrap().unwrap();
+                let generation = at as i64 + 1;
+                assert_eq!(run.generation, generation);
+                if generation == 2 {
+                    assert_eq!(store.events_of(("w", trigger, "2021-W07"), 2).unwrap().len(), expected);
+                }
+                store.end(&run.id, &Ended::Done { partial: false }, &[], 10).unwrap();
+                assert_eq!(store.prune(11).unwrap().len(), 1);
+            }
+        }
+    }
 
     #[test]
     fn what_ended_is_let_go_once_and_its_events_are_still_known() {

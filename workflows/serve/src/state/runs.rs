@@ -235,6 +235,22 @@ fn find(state: &Connection, id: &str) -> rusqlite::Result<Option<Run>> {
     state.prepare_cached(&format!("SELECT {COLUMNS} FROM run WHERE id = ?1"))?.query_row([id], run).optional()
 }
 
+/// The run whose turn it is and the bytes that it may hold, if there is room for it.
+fn turn(state: &Connection, room: Room, now: Millis) -> rusqlite::Result<Option<(Run, u64)>> {
+    let next = state
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM run WHERE state IN ('queued', 'parked') AND not_before <= ?1
+                 AND workflow NOT IN (SELECT name FROM workflow WHERE paused)
+             ORDER BY priority DESC, seq LIMIT 1"
+        ))?
+        .query_row([now], run)
+        .optional()?;
+    Ok(next.and_then(|next| {
+        let memory = if next.memory == 0 { room.share } else { next.memory };
+        (memory <= room.memory).then_some((next, memory))
+    }))
+}
+
 impl Store {
     /// Queues a run that was asked for; one that is known already is left as it is. Says whether it is new.
     ///
@@ -278,20 +294,12 @@ impl Store {
     /// # Errors
     /// The state cannot be written.
     pub fn claim(&self, room: Room, now: Millis) -> Result<Option<Run>> {
+        // Mostly there is none, and looking keeps nobody from writing.
+        if self.read(|state| turn(state, room, now))?.is_none() {
+            return Ok(None);
+        }
         self.write(|change| {
-            let next = change
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM run WHERE state IN ('queued', 'parked') AND not_before <= ?1
-                         AND workflow NOT IN (SELECT name FROM workflow WHERE paused)
-                     ORDER BY priority DESC, seq LIMIT 1"
-                ))?
-                .query_row([now], run)
-                .optional()?;
-            let Some(next) = next else { return Ok(None) };
-            let memory = if next.memory == 0 { room.share } else { next.memory };
-            if memory > room.memory {
-                return Ok(None);
-            }
+            let Some((next, memory)) = turn(change, room, now)? else { return Ok(None) };
             change.execute(
                 "UPDATE run SET state = 'running', started_at = ?2, ended_at = NULL WHERE id = ?1",
                 params![next.id, now],
@@ -328,6 +336,11 @@ impl Store {
             if run.state != RunState::Running {
                 return Ok(Some(run.state));
             }
+            let ended = match ended {
+                // However else it ended: nobody wants it to go on.
+                ended if run.cancel && !matches!(ended, Ended::Done { .. }) => &Ended::Cancelled,
+                ended => ended,
+            };
             let mut after = Run { ended_at: Some(now), error: None, cancel: false, ..run };
             match ended {
                 Ended::Done { partial } => {
@@ -544,6 +557,24 @@ mod tests {
         assert_eq!(store.end("a", &Ended::Parked, &[], 2).unwrap(), RunState::Parked);
         claim(&store, ROOM, 1).unwrap();
         assert_eq!(store.end("a", &Ended::Interrupted, &[], 2).unwrap(), RunState::Dead);
+    }
+
+    #[test]
+    fn what_was_told_to_end_stays_ended_however_it_ended() {
+        let (_folder, store) = store();
+        let failed = Ended::Failed { error: json!({}), for_good: false };
+        for (id, ended, expected) in [
+            ("lost", Ended::Interrupted, RunState::Cancelled),
+            ("parked", Ended::Parked, RunState::Cancelled),
+            ("failed", failed, RunState::Cancelled),
+            ("done", Ended::Done { partial: true }, RunState::Partial),
+        ] {
+            store.submit(&new(id, "w", 0, 0), 0).unwrap();
+            assert_eq!(claim(&store, ROOM, 1).as_deref(), Some(id));
+            store.cancel(id, 1).unwrap();
+            assert_eq!(store.end(id, &ended, &[], 2).unwrap(), expected, "{id}");
+            assert_eq!(claim(&store, ROOM, 1_000_000), None);
+        }
     }
 
     #[test]

@@ -18,8 +18,6 @@ pub struct TriggerState {
     pub next_at: Option<Millis>,
     /// Failures in a row.
     pub failures: u32,
-    /// How often in a row it did not move on, since something could not be read.
-    pub held: u32,
     /// Why it failed last.
     pub error: Option<String>,
 }
@@ -54,7 +52,7 @@ impl Store {
         let found = self.read(|state| {
             state
                 .prepare_cached(
-                    "SELECT cursor, looked_at, next_at, failures, held, error FROM trigger_state
+                    "SELECT cursor, looked_at, next_at, failures, error FROM trigger_state
                      WHERE workflow = ?1 AND name = ?2",
                 )?
                 .query_row([workflow, trigger], |row| {
@@ -63,8 +61,7 @@ impl Store {
                         looked_at: row.get(1)?,
                         next_at: row.get(2)?,
                         failures: row.get(3)?,
-                        held: row.get(4)?,
-                        error: row.get(5)?,
+                        error: row.get(4)?,
                     })
                 })
                 .optional()

@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::Read,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -13,14 +13,12 @@ use serde_json::Value;
 use skysense_catalog::{Interval, Item, Root};
 
 use super::{
-    Found, Grouping, Kind, Look, Looking, Problem, RunRule, Source, Trigger, duration::Span, group::Group,
+    Found, Grouping, Kind, Look, Looking, Problem, RunRule, Seen, Source, Trigger, duration::Span, group::Group,
     select::Select,
 };
-use crate::Millis;
+use crate::{Millis, json_file};
 
-/// Largest item that is read, in bytes.
-const LARGEST_ITEM: u64 = 16 << 20;
-/// Most files that one look takes in; the next one finds the others.
+/// Most files that a look goes through; of more it says so.
 const MOST_FILES: usize = 100_000;
 /// Deepest folder below the watched one.
 const DEEPEST: usize = 16;
@@ -98,6 +96,7 @@ incoming:
             quiet: Duration::from_millis(settings.quiet.0.unsigned_abs()),
             names: settings.names,
             items,
+            seen: Mutex::default(),
         };
         Ok(Trigger { source: Box::new(source), select, group, run: settings.run })
     }
@@ -109,6 +108,8 @@ struct Watch {
     quiet: Duration,
     names: String,
     items: bool,
+    /// Files that the state took as they are.
+    seen: Mutex<Seen>,
 }
 
 impl Source for Watch {
@@ -117,43 +118,21 @@ impl Source for Watch {
     }
 
     fn look(&self, at: &Looking<'_>) -> Result<Look, String> {
-        let mut files = Vec::new();
-        walk(&self.path, 0, &mut files).map_err(|error| format!("cannot read {}: {error}", self.path.display()))?;
-        files.sort();
-        let mut look = Look::default();
-        for path in files {
-            if (at.stop)() {
-                return Err("the service ends".to_owned());
-            }
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if !fits(&name, &self.names) {
-                continue;
-            }
-            // A file that goes away meanwhile is no news.
-            let Ok(known) = fs::metadata(&path) else { continue };
-            let changed = known.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            // A clock that went back makes a file of the future, which is as quiet as any.
-            if changed.elapsed().is_ok_and(|age| age < self.quiet) {
-                continue;
-            }
-            if self.items {
-                match read_item(&path, known.len()) {
-                    Ok(Some(item)) => look.found.push(Found::Item(Box::new(item))),
-                    Ok(None) => {}
-                    Err(reason) => look.skipped.push((path.display().to_string(), reason)),
-                }
-            } else {
-                let since = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                let content = format!("{} {}", known.len(), since.as_nanos());
-                look.found.push(Found::File { path, content });
-            }
-        }
-        Ok(look)
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.scan(&known, MOST_FILES, at)
+    }
+
+    fn root(&self) -> Option<Root> {
+        Root::of(&self.path.display().to_string()).ok()
+    }
+
+    fn taken(&self, seen: Seen) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
     /// What lies there is looked at each time anyway; of a period the items of that time are taken.
     fn backfill(&self, period: &Interval, at: &Looking<'_>) -> Result<Look, String> {
-        let mut look = self.look(at)?;
+        let mut look = self.scan(&Seen::new(), MOST_FILES, at)?;
         look.found.retain(|found| match found {
             Found::Item(item) => item
                 .interval()
@@ -164,37 +143,83 @@ impl Source for Watch {
     }
 }
 
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with('.') || files.len() >= MOST_FILES {
-            continue;
+impl Watch {
+    /// Goes through the folder, and reads what is not known as it is.
+    fn scan(&self, known: &Seen, most: usize, at: &Looking<'_>) -> Result<Look, String> {
+        let (mut files, mut look) = (Vec::new(), Look::default());
+        let whole = self.walk(&self.path, 0, (&mut files, most));
+        if !whole.map_err(|error| format!("cannot read {}: {error}", self.path.display()))? {
+            let reason = format!("more than {most} files lie here, and the others are not seen: take out what is done");
+            look.skipped.push((self.path.display().to_string(), reason));
         }
-        // A link is followed to a file and not to a folder, which may lead round in circles.
-        let kind = entry.file_type()?;
-        if kind.is_dir() && depth < DEEPEST {
-            walk(&entry.path(), depth + 1, files)?;
-        } else if !kind.is_dir() {
-            files.push(entry.path());
+        files.sort();
+        for path in files {
+            if (at.stop)() {
+                return Err("the service ends".to_owned());
+            }
+            // A file that goes away meanwhile is no news.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            let changed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            // A clock that went back makes a file of the future, which is as quiet as any.
+            if changed.elapsed().is_ok_and(|age| age < self.quiet) {
+                continue;
+            }
+            let state = (metadata.len(), changed);
+            if known.get(&path) == Some(&state) {
+                look.seen.insert(path, state);
+                continue;
+            }
+            if self.items {
+                match read_item(&path) {
+                    Ok(Some(item)) => look.found.push(Found::Item(Box::new(item))),
+                    Ok(None) => {}
+                    Err(reason) => {
+                        look.skipped.push((path.display().to_string(), reason));
+                        continue;
+                    }
+                }
+            } else {
+                let since = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let content = format!("{} {}", metadata.len(), since.as_nanos());
+                look.found.push(Found::File { path: path.clone(), content });
+            }
+            look.seen.insert(path, state);
         }
+        Ok(look)
     }
-    Ok(())
+
+    /// Files whose names fit; whether these are all.
+    fn walk(&self, folder: &Path, depth: usize, (files, most): (&mut Vec<PathBuf>, usize)) -> std::io::Result<bool> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                continue;
+            }
+            // A link is followed to a file and not to a folder, which may lead round in circles.
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                if depth < DEEPEST && !self.walk(&entry.path(), depth + 1, (files, most))? {
+                    return Ok(false);
+                }
+            } else if fits(&name, &self.names) {
+                if files.len() >= most {
+                    return Ok(false);
+                }
+                files.push(entry.path());
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// The item in a file; nothing where the file holds other JSON.
-fn read_item(path: &Path, size: u64) -> Result<Option<Item>, String> {
-    if size > LARGEST_ITEM {
-        return Err(format!("{size} bytes are more than an item has"));
-    }
-    let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LARGEST_ITEM).read_to_string(&mut text));
-    read.map_err(|error| error.to_string())?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| format!("no JSON: {error}"))?;
+fn read_item(path: &Path) -> Result<Option<Item>, String> {
+    let value = json_file::read_small(path).map_err(|reason| reason.to_string())?;
     if value.get("type").and_then(Value::as_str) != Some("Feature") || value.get("assets").is_none() {
         return Ok(None);
     }
-    let root = Root::of(&path.display().to_string()).map_err(|error| error.to_string())?;
-    Item::from_json(value, &path.display().to_string(), root).map(Some).map_err(|error| error.to_string())
+    json_file::item(value, path).map(Some).map_err(|reason| reason.to_string())
 }
 
 /// Whether a name fits a pattern with `*` and `?`.
@@ -243,5 +268,65 @@ mod tests {
         ] {
             assert_eq!(fits(name, pattern), expected, "{name} {pattern}");
         }
+    }
+
+    /// A watch of items in a folder.
+    fn watch(path: &Path) -> Watch {
+        Watch {
+            path: path.to_owned(),
+            every: 1,
+            quiet: Duration::ZERO,
+            names: "*.json".into(),
+            items: true,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn write(path: &Path, id: &str) {
+        let item = serde_json::json!({"type": "Feature", "id": id, "links": [], "geometry": null,
+            "properties": {"datetime": "2021-03-01T00:00:00Z"}, "assets": {}});
+        fs::write(path, item.to_string()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_the_state_took_is_read_again_only_when_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = watch(folder.path());
+        let select = crate::trigger::Matcher::default();
+        let at = Looking { cursor: None, now: 0, select: &select, stop: &|| false };
+        write(&folder.path().join("a.json"), "a");
+        write(&folder.path().join("b.json"), "b");
+        fs::write(folder.path().join("broken.json"), "{").unwrap();
+        // Whatever the state did not take is found again.
+        assert_eq!(watch.look(&at).unwrap().found.len(), 2);
+        let look = watch.look(&at).unwrap();
+        assert_eq!((look.found.len(), look.skipped.len()), (2, 1));
+        watch.taken(look.seen);
+        let look = watch.look(&at).unwrap();
+        assert_eq!((look.found.len(), look.skipped.len()), (0, 1), "what is broken is told as long as it lies there");
+        watch.taken(look.seen);
+        write(&folder.path().join("a.json"), "another");
+        let look = watch.look(&at).unwrap();
+        assert!(matches!(&look.found[..], [Found::Item(item)] if item.id() == "another"));
+        watch.taken(look.seen);
+        assert!(watch.look(&at).unwrap().found.is_empty());
+        let all = watch.backfill(&Interval::parse("2021").unwrap(), &at).unwrap();
+        assert_eq!(all.found.len(), 2, "a back-fill takes what there is");
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_seen_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = watch(folder.path());
+        let select = crate::trigger::Matcher::default();
+        let at = Looking { cursor: None, now: 0, select: &select, stop: &|| false };
+        for name in ["a.json", "b.json", "c.tif", "d.tif"] {
+            write(&folder.path().join(name), name);
+        }
+        let look = watch.scan(&Seen::new(), 2, &at).unwrap();
+        assert_eq!((look.found.len(), look.skipped.len()), (2, 0), "only names that fit count");
+        let look = watch.scan(&Seen::new(), 1, &at).unwrap();
+        assert_eq!(look.found.len(), 1);
+        assert!(look.skipped[0].1.contains("more than 1 files"), "{:?}", look.skipped);
     }
 }

@@ -32,12 +32,11 @@ impl Found {
     /// The event that it becomes for a trigger; nothing where it is not wanted; an error where it may not be used.
     pub(crate) fn event(self, trigger: &Trigger) -> Judged {
         match self {
-            Self::Item(item) => {
-                if trigger.select.refuses(&item).is_some() {
-                    return Ok(None);
-                }
-                item_event(&item, trigger)
-            }
+            Self::Item(item) => match trigger.select.passes(&item) {
+                Ok(true) => item_event(&item, trigger),
+                Ok(false) => Ok(None),
+                Err(reason) => Err((subject(&item), reason)),
+            },
             Self::File { path, content } => {
                 let href = path.display().to_string();
                 Ok(Some(NewEvent {
@@ -66,11 +65,16 @@ impl Found {
     }
 }
 
-fn item_event(item: &Item, trigger: &Trigger) -> Judged {
-    let subject = match item.collection() {
+/// What names an item.
+pub(crate) fn subject(item: &Item) -> String {
+    match item.collection() {
         Some(collection) => format!("{collection}/{}", item.id()),
         None => item.id().to_owned(),
-    };
+    }
+}
+
+fn item_event(item: &Item, trigger: &Trigger) -> Judged {
+    let subject = subject(item);
     // Items end up in a file of this machine, whose hrefs may lead to files beside it. Those of others may not.
     if !item.root().is_local() {
         reaches_out(item).map_err(|reason| (subject.clone(), reason))?;

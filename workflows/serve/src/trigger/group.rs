@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use skysense_catalog::{Item, solar_day};
 
-use super::{Problem, duration::Span, select::box_of};
+use super::{Problem, duration::Span, found::subject};
 use crate::{GroupRule, Late, OnTimeout};
 
 /// Settings under `group`.
@@ -132,20 +132,13 @@ impl Grouping {
 
     /// The group of an item.
     pub(crate) fn key(&self, item: &Item) -> String {
-        let day =
-            || {
-                let moment = item.interval()?.0;
-                let middle = box_of(item).map_or(0.0, |[west, _, east, _]| {
-                    if west > east { (west + east + 360.0) / 2.0 } else { (west + east) / 2.0 }
-                });
-                Some(solar_day(moment, middle))
-            };
+        let day = || {
+            let middle = item.bbox().map_or(0.0, |bbox| bbox.center_longitude());
+            Some(solar_day(item.interval()?.0, middle))
+        };
         let undated = || "undated".to_owned();
         let key = |part: &Part| match part {
-            Part::Item => match item.collection() {
-                Some(collection) => format!("{collection}/{}", item.id()),
-                None => item.id().to_owned(),
-            },
+            Part::Item => subject(item),
             Part::Day => day().map_or_else(undated, |day| day.to_string()),
             Part::Week => day().map_or_else(undated, |day| {
                 let week = day.iso_week();

@@ -25,12 +25,16 @@ mod select;
 mod signature;
 mod webhook;
 
-use std::path::Path;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use skysense_catalog::Interval;
+use skysense_catalog::{Interval, Root};
 use skysense_engine::{Fault, ParamType, Spec, TriggerSpec, TriggerType};
 
 use crate::Millis;
@@ -38,7 +42,7 @@ use crate::Millis;
 pub(crate) use found::Found;
 pub(crate) use group::Grouping;
 pub(crate) use run_rule::RunRule;
-pub(crate) use select::{Matcher, box_geometry};
+pub(crate) use select::Matcher;
 pub(crate) use signature::is_same;
 pub(crate) use webhook::{Brought, Refused, Request, Webhook};
 
@@ -90,7 +94,12 @@ pub(crate) struct Look {
     pub(crate) cursor: Option<Value>,
     /// What could not be used, and why.
     pub(crate) skipped: Vec<(String, String)>,
+    /// Files that need not be read again once the state took what was found.
+    pub(crate) seen: Seen,
 }
+
+/// Files by path, each with its size and when it changed.
+pub(crate) type Seen = HashMap<PathBuf, (u64, SystemTime)>;
 
 /// Where events come from.
 pub(crate) trait Source: Send + Sync {
@@ -106,10 +115,20 @@ pub(crate) trait Source: Send + Sync {
         Ok(Look::default())
     }
 
+    /// Says that the state took what a look found.
+    fn taken(&self, seen: Seen) {
+        let _ = seen;
+    }
+
     /// Looks for what there is of a period.
     fn backfill(&self, period: &Interval, at: &Looking<'_>) -> Result<Look, String> {
         let _ = (period, at);
         Err("a trigger of this type cannot look back".to_owned())
+    }
+
+    /// Where items that it finds may name files of this machine; none if they may nowhere.
+    fn root(&self) -> Option<Root> {
+        None
     }
 
     /// The webhook that it is, if it is one.
@@ -193,7 +212,8 @@ fn make(spec: &Spec, written: &TriggerSpec) -> Result<Trigger, Vec<Problem>> {
         return Err(vec![Problem::new("", format!("no trigger is called `{}`", written.uses))]);
     };
     let trigger = (entry.make)(&written.settings, &spec.folder).map_err(|problem| vec![problem])?;
-    let problems = check_params(spec, &trigger.run);
+    let mut problems = check_params(spec, &trigger.run);
+    problems.extend(check_secrets(written));
     if problems.is_empty() { Ok(trigger) } else { Err(problems) }
 }
 
@@ -226,6 +246,26 @@ fn check_params(spec: &Spec, run: &RunRule) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Values of params stand in the command line of the run's process, which others on this machine can read.
+fn check_secrets(written: &TriggerSpec) -> Vec<Problem> {
+    fn holds_secret(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains("${secret:"),
+            Value::Array(items) => items.iter().any(holds_secret),
+            Value::Object(fields) => fields.values().any(holds_secret),
+            _ => false,
+        }
+    }
+    let params = written.with.pointer("/run/params").and_then(Value::as_object).into_iter().flatten();
+    let secret = params.filter(|(_, value)| holds_secret(value));
+    let problem = |(name, _): (&String, &Value)| {
+        let message = format!("a secret for param `{name}` would stand in the command line of the run");
+        let expected = format!("no entry here, and `default: ${{secret:…}}` at param `{name}`");
+        Problem::new(format!("/run/params/{name}"), message).expected(expected)
+    };
+    secret.map(problem).collect()
 }
 
 fn word(kind: ParamType) -> String {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use skysense_catalog::{
-    CatalogError, Http, Interval, Item, SearchOutcome, SearchRequest, format_datetime, parse_datetime, search,
+    CatalogError, Http, Interval, Item, Root, SearchOutcome, SearchRequest, format_datetime, parse_datetime, search,
 };
 
 use super::{
@@ -139,6 +139,10 @@ impl Source for Poll {
         Some(last.map_or(now, |last| last.saturating_add(self.every)))
     }
 
+    fn root(&self) -> Option<Root> {
+        Root::of(&self.href).ok()
+    }
+
     fn look(&self, at: &Looking<'_>) -> Result<Look, String> {
         let cursor = at.cursor.and_then(|cursor| parse_datetime(cursor.get("at")?.as_str()?));
         let held = at.cursor.and_then(|cursor| cursor.get("held")?.as_u64()).unwrap_or(0) as u32;
@@ -163,6 +167,7 @@ impl Source for Poll {
             found: outcome.items.into_iter().map(|item| Found::Item(Box::new(item))).collect(),
             cursor: Some(json!({"at": moved, "held": held, "way": way, "way_since": since})),
             skipped,
+            ..Look::default()
         })
     }
 
@@ -172,8 +177,8 @@ impl Source for Poll {
         let outcome = search(&request, at.stop).map_err(|error| error.to_string())?;
         Ok(Look {
             found: outcome.items.into_iter().map(|item| Found::Item(Box::new(item))).collect(),
-            cursor: None,
             skipped: outcome.skipped.into_iter().map(|skip| (skip.item.unwrap_or(skip.href), skip.reason)).collect(),
+            ..Look::default()
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use skysense_engine::ParamType;
+use skysense_engine::{ParamType, parse_size};
 
 use super::Problem;
 use crate::GroupRule;
@@ -59,28 +59,8 @@ impl RunRule {
         rule.attempts = self.attempts.unwrap_or(rule.attempts);
         if let Some(text) = &self.memory {
             let bad = || Problem::new("/run/memory", format!("`{text}` is no size")).expected("a size like `2GiB`");
-            rule.memory = size(text).ok_or_else(bad)?;
+            rule.memory = parse_size(text).ok_or_else(bad)?;
         }
         Ok(rule)
     }
-}
-
-/// Bytes of a size as `--memory` takes it.
-pub(crate) fn size(text: &str) -> Option<u64> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "tb" => 1e12,
-        "k" | "kib" => 1024.0,
-        "m" | "mib" => 1024.0_f64.powi(2),
-        "g" | "gib" => 1024.0_f64.powi(3),
-        "t" | "tib" => 1024.0_f64.powi(4),
-        _ => return None,
-    };
-    let bytes = number.parse::<f64>().ok()? * factor;
-    (bytes >= 1.0 && bytes < 1e18).then_some(bytes as u64)
 }

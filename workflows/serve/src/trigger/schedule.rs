@@ -100,7 +100,7 @@ impl Source for Moments {
         Ok(Look {
             found: found.into_iter().map(Found::Moment).collect(),
             cursor: Some(json!({"at": cursor})),
-            skipped: Vec::new(),
+            ..Look::default()
         })
     }
 

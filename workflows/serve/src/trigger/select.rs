@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use skysense_catalog::{Area, Filter, Interval, Item, SearchRequest, bbox_of, intersects};
+use skysense_catalog::{Area, Bbox, Filter, Interval, Item, SearchRequest};
 
 use super::Problem;
 
@@ -47,31 +47,21 @@ enum FilterSetting {
 
 /// The same, ready to judge items.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Matcher {
-    collections: Vec<String>,
-    /// One of the two, as a geometry.
-    areas: Vec<Value>,
-    request: SearchRequest,
-    interval: Option<Interval>,
-    cloud_cover: Option<f64>,
-    filter: Option<Filter>,
-}
+pub(crate) struct Matcher(SearchRequest);
 
 impl Select {
     /// Reads what a schema cannot check. `at` is where it stands.
     pub(crate) fn matcher(&self, at: &str, folder: &Path) -> Result<Matcher, Problem> {
-        let mut matcher =
-            Matcher { collections: self.collections.clone(), cloud_cover: self.cloud_cover, ..Matcher::default() };
+        let mut request = SearchRequest {
+            collections: self.collections.clone(),
+            max_cloud_cover: self.cloud_cover,
+            ..SearchRequest::default()
+        };
         if let Some(numbers) = &self.bbox {
-            let bbox = serde_json::from_value(serde_json::json!(numbers)).ok();
-            let mut probe = SearchRequest::new("x");
-            probe.bbox = bbox;
-            let ring = bbox.filter(|_| probe.check().is_ok()).map(|_| box_geometry(numbers));
             let problem = || {
                 Problem::new(format!("{at}/bbox"), "this is no box in degrees").expected("[west, south, east, north]")
             };
-            matcher.areas.push(ring.ok_or_else(problem)?);
-            matcher.request.bbox = bbox;
+            request.bbox = Some(Bbox::from_slice(numbers).ok_or_else(problem)?);
         }
         if let Some(area) = &self.area {
             let read = match area {
@@ -79,13 +69,12 @@ impl Select {
                 AreaSetting::Geometry(geometry) => Area::from_geojson(&Value::Object(geometry.clone()), "text"),
             };
             let area = read.map_err(|error| Problem::new(format!("{at}/area"), error.to_string()))?;
-            matcher.request.intersects = Some(area.geojson().clone());
-            matcher.areas.push(area.geojson().clone());
+            request.intersects = Some(area.geojson().clone());
         }
         if let Some(text) = &self.datetime {
             let interval =
                 Interval::parse(text).map_err(|error| Problem::new(format!("{at}/datetime"), error.to_string()))?;
-            matcher.interval = Some(interval);
+            request.datetime = Some(interval.to_query());
         }
         if let Some(filter) = &self.filter {
             let read = match filter {
@@ -93,53 +82,16 @@ impl Select {
                 FilterSetting::Json(json) => Filter::from_json(&Value::Object(json.clone())),
             };
             let filter = read.map_err(|error| Problem::new(format!("{at}/filter"), error.to_string()))?;
-            matcher.filter = Some(filter);
+            request.filter = Some(filter);
         }
-        matcher.request.collections = self.collections.clone();
-        matcher.request.max_cloud_cover = self.cloud_cover;
-        Ok(matcher)
+        Ok(Matcher(request))
     }
 }
 
-/// A box as a geometry, cut at the antimeridian.
-pub(crate) fn box_geometry(sides: &[f64]) -> Value {
-    let (west, south, east, north) = (sides[0], sides[1], sides[2], sides[3]);
-    let east = if west > east { east + 360.0 } else { east };
-    skysense_catalog::footprint(&[(west, south), (east, south), (east, north), (west, north)])
-}
-
 impl Matcher {
-    /// Why an item is not wanted; nothing if it is.
-    pub(crate) fn refuses(&self, item: &Item) -> Option<&'static str> {
-        let collection = || self.collections.iter().any(|wanted| item.collection() == Some(wanted));
-        if !self.collections.is_empty() && !collection() {
-            return Some("collection");
-        }
-        if let Some(wanted) = &self.interval {
-            let within = item
-                .interval()
-                .is_some_and(|(start, end)| wanted.overlaps(&Interval { start: Some(start), end: Some(end) }));
-            if !within {
-                return Some("datetime");
-            }
-        }
-        if let Some(limit) = self.cloud_cover
-            && item.number("eo:cloud_cover").is_some_and(|cover| cover > limit)
-        {
-            return Some("cloud cover");
-        }
-        if self.filter.as_ref().is_some_and(|filter| !filter.passes(item)) {
-            return Some("filter");
-        }
-        let value = item.value();
-        let touches = |area: &Value| match value.get("geometry").filter(|geometry| !geometry.is_null()) {
-            Some(geometry) => intersects(geometry, area).unwrap_or(false),
-            None => false,
-        };
-        if !self.areas.iter().all(touches) {
-            return Some("area");
-        }
-        None
+    /// Whether an item is wanted, or why that cannot be told.
+    pub(crate) fn passes(&self, item: &Item) -> Result<bool, String> {
+        self.0.passes(item)
     }
 
     /// A search for what is wanted, also in this interval and with this filter.
@@ -149,35 +101,24 @@ impl Matcher {
         interval: Option<&Interval>,
         more: Option<&str>,
     ) -> Result<SearchRequest, String> {
-        let mut request = self.request.clone();
+        let mut request = self.0.clone();
         request.href = href.to_owned();
-        // Both ask for time: the narrower is left to `refuses`.
-        request.datetime = interval.or(self.interval.as_ref()).map(Interval::to_query);
-        request.filter = match (&self.filter, more) {
-            (None, None) => None,
-            (Some(own), None) => Some(own.clone()),
-            (own, Some(more)) => {
-                let text = match own {
-                    Some(own) => format!("({}) AND ({more})", own.to_text()),
-                    None => more.to_owned(),
-                };
-                Some(Filter::parse(&text).map_err(|error| error.to_string())?)
-            }
-        };
+        // Both ask for time: the narrower is left to `passes`.
+        if let Some(interval) = interval {
+            request.datetime = Some(interval.to_query());
+        }
+        if let Some(more) = more {
+            let text = match &self.0.filter {
+                Some(own) => format!("({}) AND ({more})", own.to_text()),
+                None => more.to_owned(),
+            };
+            request.filter = Some(Filter::parse(&text).map_err(|error| error.to_string())?);
+        }
         Ok(request)
     }
 
     /// The collections that are wanted; all if empty.
     pub(crate) fn collections(&self) -> &[String] {
-        &self.collections
-    }
-}
-
-/// The box of an item: its own, or that of its geometry.
-pub(crate) fn box_of(item: &Item) -> Option<[f64; 4]> {
-    let numbers: Vec<f64> = item.value().get("bbox")?.as_array()?.iter().filter_map(Value::as_f64).collect();
-    match numbers[..] {
-        [west, south, east, north] | [west, south, _, east, north, _] => Some([west, south, east, north]),
-        _ => item.value().get("geometry").and_then(bbox_of).map(|bbox| bbox.0),
+        &self.0.collections
     }
 }
