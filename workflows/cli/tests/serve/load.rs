@@ -28,7 +28,7 @@ fn many_clients_are_answered_while_runs_work_and_memory_stays_flat() {
     let start = text.find("triggers:").unwrap();
     let field = Field::new(&format!(
         "{}triggers:\n  posted:\n    uses: webhook\n    with:\n      hosts: [data.example.org]\n      \
-         group: {{by: day, settle: 300ms}}\n      run: {{items: items, out: out}}\n",
+         group: {{by: week, settle: 300ms}}\n      run: {{items: items, out: out}}\n",
         &text[..start]
     ));
     let (_serving, client) = field.serve_api(&["--rate", "100000000", "--concurrency", "2"]);
