@@ -26,6 +26,15 @@ pub(crate) struct Context {
     types: OnceLock<NodeTypes>,
 }
 
+/// What to do about a library that a plugin needs and the system does not have.
+fn remedy(reason: &str) -> Option<&'static str> {
+    let missing = ["cannot open shared object file", "Library not loaded", "image not found"];
+    let lacks = missing.iter().any(|words| reason.contains(words));
+    let gdal = "\n  hint: install GDAL of the version that the plugin was built with (Debian, Ubuntu: apt-get install gdal-bin), or build skysense anew on this machine; without GDAL no raster is read or written";
+    let other = "\n  hint: install the library that is named, or name its folder in LD_LIBRARY_PATH";
+    lacks.then_some(if reason.contains("libgdal") { gdal } else { other })
+}
+
 impl Context {
     /// A context; starts the log on stderr.
     pub(crate) fn new(options: Options) -> Self {
@@ -47,7 +56,8 @@ impl Context {
         self.plugins.get_or_init(|| {
             let set = PluginSet::discover(&SearchPath::standard());
             for refused in set.refused() {
-                tracing::warn!("plugin {} is not used: {}", refused.path.display(), refused.reason);
+                let remedy = remedy(&refused.reason).unwrap_or_default();
+                tracing::warn!("plugin {} is not used: {}{remedy}", refused.path.display(), refused.reason);
             }
             set
         })

@@ -205,6 +205,31 @@ fn a_folder_full_of_junk_gives_the_plugins_that_are_there() {
     assert_eq!(refused.len(), 8, "{refused:?}");
 }
 
+/// Compiles a library from nothing; `more` are arguments of the compiler.
+#[cfg(target_os = "linux")]
+fn library(bench: &Bench, name: &str, more: &[&str]) -> std::path::PathBuf {
+    bench.write("nothing.c", "int nothing;\n");
+    let made = bench.path(name);
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-Wl,--no-as-needed"]).arg(bench.path("nothing.c")).arg("-o").arg(&made).args(more);
+    assert!(cc.status().expect("a C compiler").success());
+    made
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn where_gdal_is_missing_the_remedy_is_told() {
+    let bench = Bench::new();
+    for (needed, part) in [("libgdal.so.99", "install GDAL"), ("libodd.so.1", "LD_LIBRARY_PATH")] {
+        let there = library(&bench, needed, &[&format!("-Wl,-soname,{needed}")]);
+        let plugin = library(&bench, &format!("of-{needed}.so"), &[&there.display().to_string()]);
+        std::fs::remove_file(there).expect("removed");
+        let mut command = bench.command(&["run", "w.yaml"]);
+        let done = Done::from(command.env("SKYSENSE_PLUGIN_PATH", &plugin).output().expect("it starts"));
+        assert!(done.stderr.contains(needed) && done.stderr.contains(part), "{}", done.stderr);
+    }
+}
+
 #[test]
 fn a_plugin_of_another_abi_is_refused_with_a_word_about_it() {
     let bench = Bench::new();
