@@ -6,6 +6,7 @@ mod doctor;
 mod inside;
 mod metrics_plot;
 mod model_card;
+mod model_compare;
 mod model_cost;
 mod model_export;
 mod model_import;
@@ -26,6 +27,7 @@ mod verify_item;
 
 use skysense_abi::{ToolEntry, tool};
 
+pub(crate) use assets::rgb;
 pub(crate) use picture::{canvas::Canvas, font};
 
 /// Every tool of this plugin.
@@ -48,7 +50,9 @@ pub const TOOLS: &[ToolEntry] = &[
     tool::<model_reduce::ModelReduce>(),
     tool::<model_cost::ModelCost>(),
     tool::<model_probe::ModelProbe>(),
+    tool::<model_compare::ModelCompare>(),
     tool::<model_import::ModelImport>(),
+    tool::<data::DataAdopt>(),
     tool::<data::DataInspect>(),
     tool::<data::DataVerify>(),
     tool::<data::DataStats>(),

@@ -51,7 +51,7 @@ pub use href::Root;
 pub use item::Item;
 pub use publish::{
     AssetRecord, BandRecord, ClassRecord, CollectionRecord, Exists, ItemRecord, ModelRecord, Published, Publishing,
-    Statistics, Target, checksum, item_path, write_json,
+    Statistics, Target, checksum, item_path, write_json, write_whole,
 };
 pub use radiometry::{
     Backscatter, Choice, Decision, Expected, Override, PixelCheck, PixelStatistics, Radiometry, UnitName, Verdict,

@@ -96,6 +96,17 @@ impl Header {
     }
 }
 
+/// Columns, rows and bands of a file, wherever it lies.
+///
+/// # Errors
+/// A file that cannot be opened.
+pub fn shape(source: &Source) -> Result<(usize, usize, usize)> {
+    let lease = pool::open(source)?;
+    let dataset = lease.dataset();
+    let (width, height) = dataset.raster_size();
+    Ok((width, height, dataset.raster_count()))
+}
+
 /// Opens a file and reads what it says; no pixel is read.
 ///
 /// # Errors
@@ -191,7 +202,15 @@ fn georeference(source: &Source, lease: &Lease, notes: &mut Vec<String>) -> Resu
     let (width, height) = dataset.raster_size();
     let ((transform, reference), _) = capture(|| (dataset.geo_transform().ok(), dataset.spatial_ref().ok()));
     let Some(transform) = transform else {
-        return gcps(lease)?.ok_or_else(unplaced);
+        return match (gcps(lease)?, &source.claimed) {
+            (Some(points), _) => Ok(points),
+            // The catalog knows where an image lies that does not say it itself: a photo, a mask in PNG.
+            (None, Some(claimed)) if (claimed.width, claimed.height) == (width, height) => {
+                notes.push(format!("{}: the file does not say where it lies: the catalog's grid is used", source.name));
+                Ok(Georeference::Grid(claimed.clone()))
+            }
+            _ => Err(unplaced()),
+        };
     };
     let transform = Affine::from_gdal(transform);
     let crs = match (reference, &source.claimed) {

@@ -69,7 +69,7 @@ unsafe extern "C" fn told(class: gdal_sys::CPLErr::Type, number: gdal_sys::CPLEr
     }
     // SAFETY: GDAL lends a text that ends with a zero byte.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-    handle(CplErrType::from(class), number as i32, &text);
+    handle(CplErrType::from(class), number, &text);
 }
 
 /// The error handler that `setup` installs.

@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use gdal::vector::{Geometry, LayerAccess};
-use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
-use skysense_address::redact;
+use gdal::vector::Geometry;
 use skysense_grid::Crs;
 
-use crate::crs::{name, project, transformation};
 use crate::messages::capture;
-use crate::{RasterError, Result, setup};
+use crate::vector::{PROJECTED, fault, features};
+use crate::{RasterError, Result};
 
 /// A polygon without its holes.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,68 +48,24 @@ pub fn crs_definition(crs: &Crs) -> Result<CrsDefinition> {
 /// # Errors
 /// A file that cannot be read, a field that the layer does not have, coordinates that cannot be projected.
 pub fn outlines(path: &Path, field: Option<&str>, target: &Crs) -> Result<Vec<Outline>> {
-    setup::ensure()?;
-    let shown = redact(&path.display().to_string());
-    let open = |message: String, hint: &str| RasterError::Open {
-        name: "vector".into(),
-        href: shown.clone(),
-        message,
-        hint: hint.into(),
-    };
-    if !path.is_file() {
-        return Err(open("no such file".into(), "name a vector file on this machine"));
-    }
-    let options = DatasetOptions {
-        open_flags: GdalOpenFlags::GDAL_OF_VECTOR | GdalOpenFlags::GDAL_OF_READONLY,
-        ..DatasetOptions::default()
-    };
-    let (dataset, messages) = capture(|| Dataset::open_ex(path, options));
-    let dataset =
-        dataset.map_err(|_| open(messages.text(), "name a file that GDAL reads, such as GeoJSON or GeoPackage"))?;
-    let (layer, messages) = capture(|| dataset.layer(0));
-    let mut layer = layer.map_err(|_| open(messages.text(), "it has no layer"))?;
-    let index = match field {
-        Some(wanted) => {
-            let names: Vec<String> = layer.defn().fields().map(|field| field.name()).collect();
-            let place = names.iter().position(|name| name == wanted);
-            let lacking =
-                || open(format!("no field {wanted:?}; it has {}", names.join(", ")), "name the field of classes");
-            Some(place.ok_or_else(lacking)?)
-        }
-        None => None,
-    };
-    // GeoJSON is in degrees where it says nothing else; so is, by GDAL, what says nothing at all.
-    let from = match layer.spatial_ref() {
-        Some(reference) => name(&reference)?,
-        None => target.clone(),
-    };
-    let transform = if crate::crs::same(&from, target)? { None } else { Some(transformation(&from, target)?) };
     let mut found = Vec::new();
-    for feature in layer.features() {
-        let value = match index {
-            Some(index) => feature.field_as_string(index).ok().flatten(),
-            None => None,
-        };
-        let Some(geometry) = feature.geometry() else { continue };
+    features(path, field, target, |geometry, value| {
         let mut rings = Vec::new();
         outer_rings(geometry, &mut rings);
         for ring in rings {
-            let (mut x, mut y): (Vec<f64>, Vec<f64>) = ring.into_iter().unzip();
-            if let Some(transform) = &transform {
-                project(transform, &mut x, &mut y);
-            }
-            let mut ring: Vec<[f64; 2]> = x.into_iter().zip(y).map(|(x, y)| [x, y]).collect();
+            let mut ring: Vec<[f64; 2]> = ring.into_iter().map(|(x, y)| [x, y]).collect();
             if ring.len() > 1 && ring.first() == ring.last() {
                 ring.pop();
             }
             if ring.iter().flatten().any(|value| !value.is_finite()) {
-                return Err(open(format!("a polygon cannot be brought to {target}"), "check its reference system"));
+                return Err(fault(path, format!("a polygon cannot be brought to {target}"), PROJECTED));
             }
             if ring.len() >= 3 {
                 found.push(Outline { ring, value: value.clone() });
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 

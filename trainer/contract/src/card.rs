@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::{Contract, MLM_FILE, Module, Package, Task};
+use crate::{Contract, EVALUATION_FILE, MLM_FILE, Module, Package, Task};
 
-/// Notes that a section of the card tells; the others are listed at its end.
-const TOLD: &[&str] = &["reduced", "scores", "settings", "imported_from", "choices", "conversions"];
+/// Notes that a section of the card tells, and what is a line and no text; the others are listed at its end.
+const TOLD: &[&str] = &["reduced", "scores", "curve", "settings", "imported_from", "choices", "conversions"];
 
 impl Package {
     /// The model card, from the package alone: its contract, its STAC item and the sizes of its files. The same package
@@ -22,9 +22,20 @@ impl Package {
         card.inputs(contract);
         card.output(contract);
         card.training(contract, &item);
+        card.evaluation(contract, self.evaluation().as_ref());
         card.notes(contract);
         card.files(self);
         card.0
+    }
+}
+
+impl Package {
+    /// What an evaluation of its maps found, where one was put beside the weights that it was of.
+    fn evaluation(&self) -> Option<Value> {
+        let text = std::fs::read_to_string(self.folder().join(EVALUATION_FILE)).ok()?;
+        let found: Value = serde_json::from_str(&text).ok()?;
+        let of = found["about"]["weights_sha256"].as_str()?;
+        (of == self.contract().weights_sha256).then_some(found)
     }
 }
 
@@ -137,11 +148,17 @@ impl Card {
             Task::Change => "pixel of 10 m, from two times",
             Task::Segmentation | Task::Regression => "pixel of 10 m",
         };
-        self.line(format!(
-            "Probabilities of {} classes for each {of}, or features of {} channels.\n",
-            head.classes.len(),
-            contract.channels
-        ));
+        let classes = head.classes.len();
+        self.line(match &head.detector {
+            Some(detector) => {
+                let boxes = if detector.rotated { "Rotated" } else { "Upright" };
+                format!("{boxes} boxes of objects of {classes} classes, each with a score.\n")
+            }
+            None => {
+                let channels = contract.channels;
+                format!("Probabilities of {classes} classes for each {of}, or features of {channels} channels.\n")
+            }
+        });
         if let Some(temperature) = head.temperature {
             self.line(format!("Calibrated: logits are divided by {temperature:.4}.\n"));
         }
@@ -179,7 +196,12 @@ impl Card {
         if before == self.0.len() {
             self.line("The package says nothing of it.");
         }
+    }
+
+    /// How good it is: what training saw, what evaluation of maps saw, and what a smaller precision costs.
+    fn evaluation(&mut self, contract: &Contract, evaluation: Option<&Value>) {
         self.section("Evaluation");
+        let note = |name: &str| contract.notes.get(name).filter(|note| !note.is_null());
         let scores = note("scores");
         let reduced = contract.reduced();
         if let Some(value) = scores {
@@ -197,8 +219,44 @@ impl Card {
                 self.line("- what a graph gives depends on its batch: chips are run one at a time");
             }
         }
-        if scores.is_none() && reduced.is_none() {
+        if let Some(evaluation) = evaluation {
+            self.maps(evaluation);
+        }
+        if scores.is_none() && reduced.is_none() && evaluation.is_none() {
             self.line("The package holds no evaluation.");
+        }
+    }
+
+    /// What an evaluation of maps against labels found.
+    fn maps(&mut self, evaluation: &Value) {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let number = |value: &Value| value.as_f64().map_or("–".to_owned(), |value| format!("{value:.4}"));
+        let about = &evaluation["about"];
+        let labels: Vec<String> = about["labels"].as_array().into_iter().flatten().map(text).collect();
+        self.line(format!(
+            "\nMaps of {}, {} of them, held against {}:\n",
+            text(&about["part"]),
+            evaluation["count"],
+            labels.join(", ")
+        ));
+        self.table(&["score", "value", "95 % interval"]);
+        for score in evaluation["scores"].as_array().into_iter().flatten() {
+            let interval = &score["interval"];
+            let between = match interval.is_object() {
+                true => format!("{} to {}", number(&interval["lower"]), number(&interval["upper"])),
+                false => "–".into(),
+            };
+            self.row(&[&text(&score["name"]), &number(&score["value"]), &between]);
+        }
+        let classes = evaluation["classes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if !classes.is_empty() {
+            self.line("");
+            self.table(&["class", "count", "IoU", "F1", "precision", "recall"]);
+        }
+        for class in classes {
+            let cells = ["iou", "f1", "precision", "recall"].map(|name| number(&class[name]));
+            let [iou, f1, precision, recall] = &cells;
+            self.row(&[&text(&class["name"]), &class["count"].to_string(), iou, f1, precision, recall]);
         }
     }
 
@@ -311,6 +369,23 @@ mod tests {
             parameters: Some(12),
         };
         let package = writer.finish(contract, &context).unwrap();
+        let none = package.card();
+        let weights = &package.contract().weights_sha256;
+        let evaluation = |weights: &str| {
+            let interval = serde_json::json!({"lower": 0.4, "upper": 0.6});
+            let found = serde_json::json!({
+                "about": {"part": "the east", "labels": ["fields"], "weights_sha256": weights},
+                "count": 12,
+                "scores": [{"name": "mean_iou", "value": 0.5, "interval": interval}, {"name": "kappa", "value": null}],
+                "classes": [{"name": "wa|ter", "count": 7, "iou": 0.25, "f1": null}],
+            });
+            std::fs::write(package.folder().join(crate::EVALUATION_FILE), found.to_string()).unwrap();
+        };
+        // That of other weights says nothing of these.
+        evaluation(&"0".repeat(64));
+        assert_eq!(package.card(), none);
+        evaluation(weights);
+        package.verify().unwrap();
         let card = package.card();
         for part in [
             "# sample\n",
@@ -324,6 +399,10 @@ mod tests {
             "- area (west, south, east, north): 14.0, 46.0, 15.0, 47.0",
             "- period: 2015-07-11T00:00:00Z",
             "  - oa: 0.5",
+            "Maps of the east, 12 of them, held against fields:",
+            "| mean_iou | 0.5000 | 0.4000 to 0.6000 |",
+            "| kappa | – | – |",
+            "| wa\\|ter | 7 | 0.2500 | – | – | – |",
             &format!("| weights.safetensors | 7 | {} |", package.contract().weights_sha256),
         ] {
             assert!(card.contains(part), "{part} is not in:\n{card}");

@@ -42,7 +42,7 @@ pub use error::ContractError;
 pub use fill::{Layout, fill};
 pub use licence::licence_fault;
 pub use mlm::{MlmContext, mlm_item};
-pub use package::{CONTRACT_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
+pub use package::{CONTRACT_FILE, EVALUATION_FILE, MLM_FILE, PROBE_FILE, Package, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 pub use reduced::Reduced;
 pub use region::{Division, GeoContext};
 pub use task::{HeadKind, Quantity, Task};

@@ -15,6 +15,8 @@ pub const WEIGHTS_INDEX_FILE: &str = "weights.safetensors.index.json";
 pub const PROBE_FILE: &str = "probe.safetensors";
 /// Name of the STAC item of the model.
 pub const MLM_FILE: &str = "mlm.json";
+/// What an evaluation of the package's maps found, where one was put beside its weights. The contract does not ask for it.
+pub const EVALUATION_FILE: &str = "evaluation.json";
 
 /// A model package: its folder and its contract, which is sound.
 #[derive(Debug, Clone, PartialEq)]

@@ -57,13 +57,20 @@ fn assign_by(
     iou: impl Fn(usize, usize) -> f64,
     ignored: impl Fn(usize) -> bool,
 ) -> Vec<Assigned> {
-    let mut best_of_object = vec![0.0_f64; objects];
+    // Of each object the most that a box overlaps it, and the boxes that do.
+    let mut best_of_object = vec![(0.0_f64, Vec::new()); objects];
     let mut best: Vec<(f64, usize)> = Vec::with_capacity(boxes);
     for at in 0..boxes {
         let mut most = (0.0, 0);
-        for (object, best) in best_of_object.iter_mut().enumerate() {
+        for (object, (best, boxes)) in best_of_object.iter_mut().enumerate() {
             let iou = iou(at, object);
+            if iou > *best {
+                boxes.clear();
+            }
             *best = best.max(iou);
+            if iou >= *best && iou > 0.0 {
+                boxes.push(at);
+            }
             if iou > most.0 {
                 most = (iou, object);
             }
@@ -80,8 +87,9 @@ fn assign_by(
         })
         .collect();
     if let Some(least) = thresholds.least {
-        for (object, &best) in best_of_object.iter().enumerate().filter(|(_, best)| **best >= least && **best > 0.0) {
-            (0..boxes).filter(|at| iou(*at, object) >= best).for_each(|at| assigned[at] = Assigned::Object(object));
+        let good = best_of_object.iter().enumerate().filter(|(_, (best, _))| *best >= least && *best > 0.0);
+        for (object, (_, boxes)) in good {
+            boxes.iter().for_each(|at| assigned[*at] = Assigned::Object(object));
         }
     }
     assigned
@@ -109,6 +117,10 @@ mod tests {
         assert_eq!(assigned, [object, Assigned::Nothing, Assigned::Nothing]);
         let assigned = assign(&boxes[3..], &[rect(0.0, 10.0)], &[], Thresholds::ANCHORS);
         assert_eq!(assigned, [Assigned::Nothing, Assigned::Nothing]);
+        // All that are as good as the best do.
+        let twice = [rect(0.0, 4.0), rect(0.0, 3.0), rect(6.0, 4.0)];
+        let assigned = assign(&twice, &[rect(0.0, 10.0)], &[], Thresholds::ANCHORS);
+        assert_eq!(assigned, [object, Assigned::Unused, object]);
         let assigned = assign(&boxes[2..], &[rect(0.0, 10.0)], &[], Thresholds::PROPOSALS);
         assert_eq!(assigned, [Assigned::Nothing; 3]);
     }

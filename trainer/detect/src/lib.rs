@@ -25,7 +25,7 @@ pub use assign::{Assigned, Thresholds, assign};
 pub use coder::{CODES, decode, encode};
 pub use cut::{Object, cut};
 pub use detections::{Found, detections};
-pub use merge::{MergeRule, merged};
+pub use merge::{Kept, MergeRule, merged};
 pub use midpoint::Midpoint;
 pub use pool::{Places, Region, level_of, places, pool, pool_backward};
 pub use proposals::{LevelMaps, proposals};

@@ -15,18 +15,17 @@ pub struct MergeRule {
     pub margin: f64,
 }
 
-/// Objects that stay: place of the chip, corners on the grid that all chips lie on, and the object as the chip has it. Those
-/// that are whole come first, each part by falling score; of the same score the one of the earlier chip.
+/// An object that stays: place of its chip, corners on the grid that all chips lie on, and the object as the chip has it.
+pub type Kept = (usize, [[f64; 2]; 4], Found);
+
+/// The objects that stay. Those that are whole come first, each part by falling score; of the same score the one of the earlier chip.
 ///
 /// A chip is told by its corner and its side on that grid, in pixels, and what was found in it. An upright box is taken as
 /// one on the grid, too, so that boxes of neighbours are compared on the same axes.
 ///
 /// # Errors
 /// Numbers that are not finite, a setting that makes no sense.
-pub fn merged(
-    chips: &[([f64; 2], f64, &[Found])],
-    rule: MergeRule,
-) -> Result<Vec<(usize, [[f64; 2]; 4], Found)>, MetricError> {
+pub fn merged(chips: &[([f64; 2], f64, &[Found])], rule: MergeRule) -> Result<Vec<Kept>, MetricError> {
     match rule.rotated {
         true => merged_as(chips, rule, Quad::new),
         false => merged_as(chips, rule, |[from, _, to, _]| Rect::from_corners(from, to)),
@@ -37,7 +36,7 @@ fn merged_as<S: Shape>(
     chips: &[([f64; 2], f64, &[Found])],
     rule: MergeRule,
     shape: impl Fn([[f64; 2]; 4]) -> Result<S, MetricError>,
-) -> Result<Vec<(usize, [[f64; 2]; 4], Found)>, MetricError> {
+) -> Result<Vec<Kept>, MetricError> {
     let (mut boxes, mut all) = (Vec::new(), Vec::new());
     for (place, (corner, side, found)) in chips.iter().enumerate() {
         let area = Rect::new(*corner, [*side; 2])?;

@@ -159,12 +159,13 @@ mod tests {
             let area = RotatedBox { centre: [30.0, 34.0], size: [24.0, 12.0], angle };
             let places = places(&[Region { image: 0, area }], stride, [side, side], (bins, 2));
             let pooled = pool(&map(stride, side), 1, side * side, &places, bins);
-            for bin in 0..bins * bins {
+            assert_eq!(pooled.len(), bins * bins);
+            for (bin, value) in pooled.iter().enumerate() {
                 let offset = |at: usize| (at as f32 + 0.5) / bins as f32 - 0.5;
                 let (right, down) = (offset(bin % bins) * 24.0, offset(bin / bins) * 12.0);
                 let (sin, cos) = f32::sin_cos(angle);
                 let expected = plane(30.0 + right * cos - down * sin, 34.0 + right * sin + down * cos);
-                assert!((pooled[bin] - expected).abs() < 1e-3, "bin {bin} at {angle}: {} {expected}", pooled[bin]);
+                assert!((value - expected).abs() < 1e-3, "bin {bin} at {angle}: {value} {expected}");
             }
         }
     }

@@ -40,8 +40,13 @@ pub fn proposals(
         let finite = (0..maps.anchors.len()).filter(|anchor| maps.objectness[place(*anchor)].is_finite());
         let mut order: Vec<usize> = finite.collect();
         let logit = |anchor: usize| maps.objectness[place(anchor)];
-        order.sort_by(|a, b| (logit(*b) + 0.0).total_cmp(&(logit(*a) + 0.0)).then(a.cmp(b)));
-        order.truncate(detector.proposals.per_level);
+        let better = |a: &usize, b: &usize| (logit(*b) + 0.0).total_cmp(&(logit(*a) + 0.0)).then(a.cmp(b));
+        // No two are alike, so the best are the same whether or not the others are sorted.
+        if order.len() > detector.proposals.per_level {
+            order.select_nth_unstable_by(detector.proposals.per_level, better);
+            order.truncate(detector.proposals.per_level);
+        }
+        order.sort_unstable_by(better);
         for anchor in order {
             let (cell, of_cell) = (anchor / per_cell, anchor % per_cell);
             let code: Vec<f32> = (0..codes).map(|code| maps.codes[(of_cell * codes + code) * cells + cell]).collect();

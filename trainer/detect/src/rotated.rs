@@ -97,11 +97,6 @@ impl RotatedBox {
         Self::upright([least(0), least(1)], [most(0), most(1)])
     }
 
-    /// An upright box that was turned by quarters and so has an angle, without one.
-    pub fn upright_again(&self) -> Self {
-        Self { angle: 0.0, ..self.bounds() }
-    }
-
     /// Whether all its numbers are finite and its sizes at least `least`.
     pub fn is_box(&self, least: f32) -> bool {
         let all = [self.centre[0], self.centre[1], self.size[0], self.size[1], self.angle];

@@ -19,15 +19,29 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Counts one pixel or sample.
-    pub fn add(&mut self, truth: bool, predicted: bool) {
-        let count = match (truth, predicted) {
+    /// Any class against the first, as any change against none: one class taken for another is still found.
+    pub fn against_first(confusion: &Confusion) -> Self {
+        let mut all = Self::default();
+        for truth in 0..confusion.classes() {
+            for found in 0..confusion.classes() {
+                *all.of(truth > 0, found > 0) += confusion.count(truth, found);
+            }
+        }
+        all
+    }
+
+    fn of(&mut self, truth: bool, predicted: bool) -> &mut u64 {
+        match (truth, predicted) {
             (true, true) => &mut self.true_positive,
             (false, true) => &mut self.false_positive,
             (true, false) => &mut self.false_negative,
             (false, false) => &mut self.true_negative,
-        };
-        *count += 1;
+        }
+    }
+
+    /// Counts one pixel or sample.
+    pub fn add(&mut self, truth: bool, predicted: bool) {
+        *self.of(truth, predicted) += 1;
     }
 
     /// Counts the pixels of masks, 0 for no and 1 for yes, without those whose truth is `ignore`.
@@ -132,6 +146,16 @@ mod tests {
         assert_eq!((change.overall_accuracy(), change.total()), (Some(1.0), 2));
         change.add(false, true);
         assert_eq!((change.f1(), change.iou(), change.recall()), (Some(0.0), Some(0.0), None));
+    }
+
+    #[test]
+    fn a_change_into_another_class_is_still_a_change() {
+        let mut confusion = Confusion::new(3);
+        for (truth, found) in [(0, 0), (0, 1), (1, 2), (2, 2), (2, 0)] {
+            confusion.add(truth, found);
+        }
+        let expected = Binary { true_positive: 2, false_positive: 1, false_negative: 1, true_negative: 1 };
+        assert_eq!(Binary::against_first(&confusion), expected);
     }
 
     #[test]

@@ -97,8 +97,20 @@ impl<A: Accumulator> Blocks<A> {
         bootstrap: Bootstrap,
         score: impl Fn(&A) -> Option<f64>,
     ) -> Result<Option<Interval>, MetricError> {
+        Ok(self.intervals(bootstrap, &[&score])?.pop().flatten())
+    }
+
+    /// The intervals of several scores from the same draws: see [`Bootstrap::intervals`].
+    ///
+    /// # Errors
+    /// As [`Blocks::interval`].
+    pub fn intervals(
+        &self,
+        bootstrap: Bootstrap,
+        scores: &[&dyn Fn(&A) -> Option<f64>],
+    ) -> Result<Vec<Option<Interval>>, MetricError> {
         let blocks: Vec<A> = self.blocks.values().cloned().collect();
-        bootstrap.interval(&blocks, score)
+        bootstrap.intervals(&blocks, scores)
     }
 }
 

@@ -51,25 +51,43 @@ impl Bootstrap {
         blocks: &[A],
         score: impl Fn(&A) -> Option<f64>,
     ) -> Result<Option<Interval>, MetricError> {
+        Ok(self.intervals(blocks, &[&score])?.pop().flatten())
+    }
+
+    /// The intervals of several scores over the same draws, each as [`Bootstrap::interval`] gives it alone: what is drawn is
+    /// added up once for all.
+    ///
+    /// # Errors
+    /// As [`Bootstrap::interval`].
+    pub fn intervals<A: Accumulator>(
+        &self,
+        blocks: &[A],
+        scores: &[&dyn Fn(&A) -> Option<f64>],
+    ) -> Result<Vec<Option<Interval>>, MetricError> {
         self.check()?;
-        let Some(estimate) = scored(blocks.iter(), &score)? else { return Ok(None) };
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut scores = Vec::with_capacity(self.replicates);
-        for _ in 0..self.replicates {
-            // All are drawn before one is used, so that what a score does cannot change what is drawn.
-            let drawn: Vec<usize> = blocks.iter().map(|_| rng.random_range(0..blocks.len())).collect();
-            scores.extend(scored(drawn.into_iter().map(|block| &blocks[block]), &score)?);
+        let Some(total) = sum(blocks.iter())? else { return Ok(vec![None; scores.len()]) };
+        let of = |score: &dyn Fn(&A) -> Option<f64>, sum: &A| score(sum).filter(|score| score.is_finite());
+        let estimates: Vec<Option<f64>> = scores.iter().map(|score| of(score, &total)).collect();
+        let mut replicates: Vec<Vec<f64>> = vec![Vec::with_capacity(self.replicates); scores.len()];
+        if estimates.iter().any(Option::is_some) {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+            for _ in 0..self.replicates {
+                // All are drawn before one is used, so that what a score does cannot change what is drawn.
+                let drawn: Vec<usize> = blocks.iter().map(|_| rng.random_range(0..blocks.len())).collect();
+                let Some(sum) = sum(drawn.into_iter().map(|block| &blocks[block]))? else { continue };
+                scores.iter().zip(&mut replicates).for_each(|(score, found)| found.extend(of(score, &sum)));
+            }
         }
-        scores.sort_by(f64::total_cmp);
+        let interval = |(estimate, found): (Option<f64>, Vec<f64>)| self.between(estimate?, found, blocks.len());
+        Ok(estimates.into_iter().zip(replicates).map(interval).collect())
+    }
+
+    /// The percentiles of what replicates gave.
+    fn between(&self, estimate: f64, mut found: Vec<f64>, blocks: usize) -> Option<Interval> {
+        found.sort_by(f64::total_cmp);
         let outside = (1.0 - self.level) / 2.0;
-        let ends = percentile(&scores, outside).zip(percentile(&scores, 1.0 - outside));
-        Ok(ends.filter(|_| blocks.len() > 1).map(|(lower, upper)| Interval {
-            estimate,
-            lower,
-            upper,
-            blocks: blocks.len(),
-            replicates: scores.len(),
-        }))
+        let (lower, upper) = percentile(&found, outside).zip(percentile(&found, 1.0 - outside))?;
+        (blocks > 1).then_some(Interval { estimate, lower, upper, blocks, replicates: found.len() })
     }
 
     fn check(&self) -> Result<(), MetricError> {
@@ -85,14 +103,11 @@ impl Bootstrap {
     }
 }
 
-/// The score of the sum of blocks.
-fn scored<'a, A: Accumulator + 'a>(
-    mut blocks: impl Iterator<Item = &'a A>,
-    score: impl Fn(&A) -> Option<f64>,
-) -> Result<Option<f64>, MetricError> {
+/// The sum of blocks; `None` of none.
+fn sum<'a, A: Accumulator + 'a>(mut blocks: impl Iterator<Item = &'a A>) -> Result<Option<A>, MetricError> {
     let Some(mut sum) = blocks.next().cloned() else { return Ok(None) };
     blocks.try_for_each(|block| sum.merge(block))?;
-    Ok(score(&sum).filter(|score| score.is_finite()))
+    Ok(Some(sum))
 }
 
 /// Of sorted values, between two of them in proportion, as NumPy does by default; `None` of none.
@@ -131,6 +146,27 @@ mod tests {
         assert_eq!(interval(1), interval(1));
         assert_ne!(interval(1), interval(2));
         assert!(interval(1).lower < interval(1).estimate && interval(1).estimate < interval(1).upper);
+    }
+
+    #[test]
+    fn scores_together_have_the_intervals_that_each_has_alone() {
+        let blocks: Vec<Confusion> = (0..12)
+            .map(|at| {
+                let mut block = Confusion::new(3);
+                // The third class is in one block only.
+                (0..20).for_each(|pixel| block.add(pixel % 2, usize::from((pixel * at) % 3 == 1)));
+                (0..at / 11).for_each(|_| block.add(2, 2));
+                block
+            })
+            .collect();
+        let bootstrap = Bootstrap { replicates: 200, ..Bootstrap::default() };
+        let rare = |sum: &Confusion| sum.iou(2);
+        let never = |_: &Confusion| None;
+        let scores: [&dyn Fn(&Confusion) -> Option<f64>; 4] =
+            [&Confusion::overall_accuracy, &rare, &never, &Confusion::kappa];
+        let alone: Vec<_> = scores.iter().map(|score| bootstrap.interval(&blocks, score).unwrap()).collect();
+        assert_eq!(bootstrap.intervals(&blocks, &scores).unwrap(), alone);
+        assert!(alone[0].unwrap().replicates == 200 && alone[1].unwrap().replicates < 200 && alone[2].is_none());
     }
 
     #[test]

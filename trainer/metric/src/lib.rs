@@ -2,12 +2,13 @@
 //!
 //! Every metric is an accumulator that takes one batch after the other and keeps what its scores need, so a set of any
 //! size streams through. Accumulators of workers, processes or places of the map add up ([`Accumulator`]); [`Blocks`]
-//! keeps one per block of the map and draws confidence intervals from whole blocks.
+//! keeps one per block of the map and draws confidence intervals from whole blocks. What a plot shows of a stream is an even
+//! sample of it ([`Thinning`]).
 //!
 //! | task | accumulator |
 //! | --- | --- |
 //! | segmentation | [`Confusion`] |
-//! | change, two classes | [`Binary`] |
+//! | change, two classes | [`Binary`], of several [`Binary::against_first`] |
 //! | scene classes | [`Confusion`], [`TopK`], [`AveragePrecision`], [`MultiLabel`] |
 //! | boxes | [`Coco`], [`Dota`], over [`Rect`] or [`Quad`] |
 //! | regression | [`Regression`], [`BiasPlot`] |
@@ -34,6 +35,7 @@ mod multi_label;
 mod ratio;
 mod regression;
 mod scores;
+mod thinning;
 mod top_k;
 
 pub use accumulator::Accumulator;
@@ -51,4 +53,5 @@ pub use error::MetricError;
 pub use multi_label::MultiLabel;
 pub use regression::{Regression, RegressionScores};
 pub use scores::{ClassScore, Scores};
+pub use thinning::Thinning;
 pub use top_k::TopK;

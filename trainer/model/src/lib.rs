@@ -41,7 +41,7 @@ mod up_head;
 mod vit;
 
 pub use calendar::{Calendar, DAYS};
-pub use detect::{Dense, DetectorConfig, DetectorNetwork, Judged, export_dense, export_regions};
+pub use detect::{Dense, DetectorConfig, DetectorNetwork, Judged, export_dense, export_dense_beside, export_regions};
 pub use encoder::{Encoders, Inputs, Series, SkySense, SkySenseConfig};
 pub use error::{ModelError, Result};
 pub use export::{
@@ -63,3 +63,10 @@ pub use swin::{SwinV2, SwinV2Config};
 pub use tape::{Checkpointing, Tape, add_gradients};
 pub use up_head::{UpHead, UpHeadConfig};
 pub use vit::{Vit, VitConfig};
+
+/// Layers that other networks are made of, too.
+pub mod parts {
+    pub use crate::linear::Linear;
+    pub use crate::norm::LayerNorm;
+    pub use crate::transformer::{HIDDEN, LayerWidths, TransformerLayer};
+}

@@ -11,7 +11,7 @@ use crate::precision::like;
 
 /// `y = x·Wᵀ + b`.
 #[derive(Module, Debug)]
-pub(crate) struct Linear {
+pub struct Linear {
     /// `[out, in]`.
     pub(crate) weight: Param<Tensor<2>>,
     /// `[out]`.
@@ -21,7 +21,7 @@ pub(crate) struct Linear {
 impl Linear {
     /// Weights from a normal distribution of deviation `0.64 / √in`, which is the 0.02 that ViTs of 1024 channels
     /// start with, and keeps narrow ones from starting with branches that hardly speak (our choice); biases at zero.
-    pub(crate) fn new(input: usize, output: usize, bias: bool, device: &Device) -> Self {
+    pub fn new(input: usize, output: usize, bias: bool, device: &Device) -> Self {
         let normal = Initializer::Normal { mean: 0.0, std: 0.64 / (input as f64).sqrt() };
         Self {
             weight: normal.init([output, input], device),
@@ -30,7 +30,7 @@ impl Linear {
     }
 
     /// `[…, in]` → `[…, out]`.
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         self.forward_part(x, 0..self.outputs())
     }
 

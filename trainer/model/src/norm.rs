@@ -9,7 +9,7 @@ use crate::precision::{like, single};
 
 /// `y = (x − mean) / √(variance + ε) · weight + bias` over the last axis.
 #[derive(Module, Debug)]
-pub(crate) struct LayerNorm {
+pub struct LayerNorm {
     pub(crate) weight: Param<Tensor<1>>,
     pub(crate) bias: Param<Tensor<1>>,
     epsilon: f64,
@@ -17,7 +17,7 @@ pub(crate) struct LayerNorm {
 
 impl LayerNorm {
     /// Starts as the plain normalisation.
-    pub(crate) fn new(width: usize, epsilon: f64, device: &Device) -> Self {
+    pub fn new(width: usize, epsilon: f64, device: &Device) -> Self {
         Self {
             weight: Initializer::Ones.init([width], device),
             bias: Initializer::Zeros.init([width], device),
@@ -26,7 +26,7 @@ impl LayerNorm {
     }
 
     /// `[…, channel]` → the same shape.
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let normed = fused::layer_norm(single(x.clone()), self.weight.val(), self.bias.val(), self.epsilon);
         like(normed, &x)
     }

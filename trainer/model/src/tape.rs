@@ -174,8 +174,10 @@ fn sent_back<const D: usize>(
 ) -> Option<Gradients> {
     let parts = outputs.iter_mut().filter_map(|gradients| output.grad_remove(gradients));
     let gradient = parts.reduce(|sum, part| sum + part)?;
-    // The derivative of this sum with respect to the tensor is its gradient.
-    Some((recorded() * gradient).sum().backward())
+    // The derivative of this sum with respect to the tensor is its gradient. What learns nothing, as a block of an encoder
+    // that only has adapters further on, has no record to go back through: with something that has one there always is.
+    let root = Tensor::<1>::zeros([1], &output.device()).require_grad();
+    Some(((recorded() * gradient).sum() + root).backward())
 }
 
 /// Adds the gradients of one backward pass through a module to the sum of those before.

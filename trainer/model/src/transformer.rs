@@ -16,20 +16,24 @@ use crate::onnx::{Attribute, Graph, Value};
 use crate::precision::{like, single};
 
 /// Added to the logits of keys that must not be seen: their weight becomes exactly zero in f32.
-pub(crate) const HIDDEN: f32 = -1e9;
+pub const HIDDEN: f32 = -1e9;
 
 /// Widths of a layer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LayerWidths {
-    pub(crate) channels: usize,
-    pub(crate) heads: usize,
-    pub(crate) mlp_ratio: usize,
-    pub(crate) epsilon: f64,
+pub struct LayerWidths {
+    /// Channels of a token.
+    pub channels: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the feed-forward branch in channels.
+    pub mlp_ratio: usize,
+    /// Epsilon of the norms.
+    pub epsilon: f64,
 }
 
 /// One layer.
 #[derive(Module, Debug)]
-pub(crate) struct TransformerLayer {
+pub struct TransformerLayer {
     ln1: LayerNorm,
     attn: Attention,
     ln2: LayerNorm,
@@ -39,7 +43,7 @@ pub(crate) struct TransformerLayer {
 
 impl TransformerLayer {
     /// A layer that drops its feed-forward branch with probability `drop`.
-    pub(crate) fn new(widths: LayerWidths, drop: f64, device: &Device) -> Self {
+    pub fn new(widths: LayerWidths, drop: f64, device: &Device) -> Self {
         let LayerWidths { channels, heads, mlp_ratio, epsilon } = widths;
         Self {
             ln1: LayerNorm::new(channels, epsilon, device),
@@ -57,6 +61,12 @@ impl TransformerLayer {
     pub(crate) fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>, draws: &Draws) -> Tensor<3> {
         let x = x.clone() + self.attn.forward(self.ln1.forward(x), hidden);
         self.widen(x, draws)
+    }
+
+    /// `[group · member, token, channel]` → the same shape, by a layer that drops nothing. `hidden` is `[group, 1, 1, token]`,
+    /// added to the logits of every member of a group: 0 for keys that are seen, [`HIDDEN`] for others.
+    pub fn apply(&self, x: Tensor<3>, hidden: Option<&Tensor<4>>) -> Tensor<3> {
+        self.forward(x, hidden, &Draws::of_device())
     }
 
     /// What [`TransformerLayer::forward`] gives for the first token alone, `[group · member, 1, channel]`, without

@@ -4,7 +4,7 @@ use serde::Serialize;
 use skysense_contract::{Class, Head, HeadKind, Quantity, Task};
 
 use crate::loss::ClassWeights;
-use crate::{Compute, Recipe, TrainError};
+use crate::{Compute, Lora, Recipe, TrainError};
 
 /// When training ends because it no longer helps: what validates is scored on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,6 +39,8 @@ pub struct FinetuneConfig {
     pub calibrate: bool,
     /// Whether only the head learns.
     pub frozen: bool,
+    /// Adapters that learn in place of the encoder, which stays as it is; in the package they are added to its weights.
+    pub lora: Option<Lora>,
     /// What the learning rate is multiplied with from block to block of the encoders towards their input; 1 is one rate for
     /// all.
     pub layer_decay: f64,
@@ -68,6 +70,7 @@ impl FinetuneConfig {
             class_weights: ClassWeights::Equal,
             calibrate: false,
             frozen: false,
+            lora: None,
             layer_decay: 1.0,
             early_stopping: None,
             prototypes: true,
@@ -104,6 +107,16 @@ impl FinetuneConfig {
         self.recipe.check()?;
         if !(self.layer_decay > 0.0 && self.layer_decay <= 1.0) {
             return fault("layer_decay", self.layer_decay.to_string(), "more than 0, at most 1");
+        }
+        if let Some(lora) = self.lora {
+            lora.check()?;
+            if self.frozen {
+                return fault("lora", "given".into(), "none where the encoder is frozen: one or the other");
+            }
+        }
+        if self.layer_decay != 1.0 && (self.frozen || self.lora.is_some()) {
+            let expected = "1 where the encoder does not learn as a whole, for there are no layers to learn slower";
+            return fault("layer_decay", self.layer_decay.to_string(), expected);
         }
         if let Some(EarlyStopping { every, patience }) = self.early_stopping {
             if every == 0 || patience == 0 {
@@ -144,6 +157,12 @@ mod tests {
         assert!(fault(&|c| c.layer_decay = 0.0).contains("layer_decay is 0"));
         let stops = Some(EarlyStopping { every: 5, patience: 1 });
         assert!(fault(&|c| (c.early_stopping, c.recipe.validation) = (stops, 0.0)).contains("looks at what validates"));
+        let lora = |rank, alpha| Some(Lora { rank, alpha });
+        assert!(fault(&|c| c.lora = lora(0, 8.0)).contains("rank of 1 or more"));
+        assert!(fault(&|c| c.lora = lora(4, f64::NAN)).contains("alpha NaN"));
+        assert!(fault(&|c| (c.lora, c.frozen) = (lora(4, 8.0), true)).contains("one or the other"));
+        assert!(fault(&|c| (c.lora, c.layer_decay) = (lora(4, 8.0), 0.5)).contains("layer_decay is 0.5"));
+        assert!(fault(&|c| (c.frozen, c.layer_decay) = (true, 0.5)).contains("layer_decay is 0.5"));
         assert!(fault(&|c| c.ignore = vec![1]).contains("ignore is 1"));
         assert!(fault(&|c| c.recipe.learning_rate = f64::NAN).contains("NaN"));
         assert!(fault(&|c| c.recipe.validation = 1.0).contains("validation"));

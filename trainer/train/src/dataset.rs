@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use skysense_contract::{Checksum, Class, Dtype, GeoContext, Input, Layout, Modality, Value, day_index, fill};
 
 use crate::split::Split;
-use crate::{Labels, Sample, SampleSeries, TrainError};
+use crate::{Labels, Sample, SampleSeries, TrainError, Use};
 
 /// A sample ready for the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,7 +191,6 @@ fn targets(labels: &Labels, valid: &[bool], size: usize, legend: Legend<'_>) -> 
 }
 
 /// The filled series of one time, and which pixels any of them shows.
-#[expect(clippy::type_complexity, reason = "two things that go apart at once")]
 fn prepare_all(
     all: &BTreeMap<Modality, SampleSeries>,
     (inputs, bands): (&BTreeMap<Modality, Input>, &BTreeMap<Modality, Bands>),
@@ -311,15 +310,30 @@ fn for_each_place(samples: &[Sample], prepared: &[Prepared], mut visit: impl FnM
     }
 }
 
-/// Marks the pixels that validate.
-pub(crate) fn mark(samples: &[Sample], prepared: &mut [Prepared], split: &Split) {
-    for (sample, ready) in samples.iter().zip(prepared) {
+/// Marks the pixels that validate: those that are said to, or those of the blocks of a split.
+///
+/// # Errors
+/// A sample that says it of another number of pixels.
+pub(crate) fn mark(samples: &[Sample], prepared: &mut [Prepared], split: &Split) -> Result<(), TrainError> {
+    for (index, (sample, ready)) in samples.iter().zip(prepared).enumerate() {
         let size = ready.size;
+        if let Some(uses) = &sample.uses {
+            if uses.len() != ready.targets.len() {
+                let fault = format!("{} uses, expected {size} × {size}", uses.len());
+                return Err(TrainError::Sample { sample: index, fault });
+            }
+            for (target, given) in ready.targets.iter_mut().zip(uses) {
+                target.validates = *given == Use::Validates;
+                target.class = target.class.filter(|_| *given != Use::Neither);
+            }
+            continue;
+        }
         for (place, target) in ready.targets.iter_mut().enumerate() {
             let (x, y) = ((place % size) as i64, (place / size) as i64);
             target.validates = split.validates(sample.origin[0] + x, sample.origin[1] + y);
         }
     }
+    Ok(())
 }
 
 /// Labelled pixels by class, of the part that trains or of the part that validates.
@@ -458,8 +472,27 @@ pub(crate) mod tests {
         let blocks = labelled_blocks(&samples, &ready, 1);
         assert_eq!(blocks.keys().copied().collect::<Vec<_>>(), [(10, 20), (10, 21), (11, 20)]);
         let split = Split::new(1, 0.3, &blocks, 1);
-        mark(&samples, &mut ready, &split);
+        mark(&samples, &mut ready, &split).unwrap();
         assert_eq!(class_counts(&ready, 2, true), [1, 0]);
         assert_eq!(class_counts(&ready, 2, false), [2, 0]);
+    }
+
+    #[test]
+    fn pixels_are_used_as_is_said_and_those_for_nothing_have_no_class() {
+        let mut sample = sample([1, 1, 2, 2]);
+        sample.uses = Some(vec![Use::Trains, Use::Validates, Use::Neither, Use::Trains]);
+        let classes: Vec<Class> =
+            [1, 2].map(|value| Class { value, name: value.to_string(), color: "000000".into() }).into();
+        let legend = Legend { classes: &classes, ignore: &[] };
+        let samples = [sample.clone()];
+        let mut ready = prepare(&samples, &inputs(), &bands(), 2, legend).unwrap();
+        // A split that would have all of it validate has nothing to say.
+        let blocks = BTreeMap::from([((-9, -9), 1), ((0, 0), 1)]);
+        mark(&samples, &mut ready, &Split::new(8, 0.9, &blocks, 1)).unwrap();
+        let found: Vec<_> = ready[0].targets.iter().map(|target| (target.class, target.validates)).collect();
+        assert_eq!(found, [(Some(0), false), (Some(0), true), (None, false), (Some(1), false)]);
+        sample.uses = Some(vec![Use::Trains]);
+        let told = mark(&[sample], &mut ready, &Split::new(8, 0.0, &blocks, 1)).unwrap_err().to_string();
+        assert!(told.contains("1 uses, expected 2 × 2"), "{told}");
     }
 }

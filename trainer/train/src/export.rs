@@ -144,13 +144,13 @@ fn notes(trained: &Trained) -> Result<BTreeMap<String, Json>, TrainError> {
     let fault = |error: serde_json::Error| TrainError::Model(error.to_string());
     let settings = serde_json::to_value(config).map_err(fault)?;
     let scores = json!({"training": trained.training, "validation": trained.validation});
-    let split = format!("blocks of {} pixels, share {}", config.recipe.block, config.recipe.validation);
     Ok(BTreeMap::from([
         ("settings".into(), settings),
         ("start".into(), trained.setup.start()),
         ("scores".into(), scores),
-        ("split".into(), json!(split)),
+        ("split".into(), json!(trained.split)),
         ("calibration".into(), json!(trained.calibration)),
+        ("curve".into(), json!(trained.curve)),
         ("steps".into(), json!(trained.steps)),
         ("final_loss".into(), json!(trained.losses.last())),
         ("normalisation".into(), json!(trained.setup.normalisation)),

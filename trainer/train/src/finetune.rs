@@ -23,8 +23,8 @@ use crate::score::score;
 use crate::setup::{Setup, setup};
 use crate::split::Split;
 use crate::steps::{self, Learner};
-use crate::tasks::{self, Objective, Part};
-use crate::{FinetuneConfig, Hooks, Sample, TrainError, Trained, together};
+use crate::tasks::{self, Objective, Part, Tally};
+use crate::{Curve, FinetuneConfig, Hooks, Sample, TrainError, Trained, together};
 
 /// Trains a model on labelled chips.
 ///
@@ -49,22 +49,26 @@ pub fn finetune(
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
     locate(samples, &mut ready, setup.geo_context.as_ref())?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
-    let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
-    mark(samples, &mut ready, &split);
+    let share = if given(samples) { 0.0 } else { config.recipe.validation };
+    let split = Split::new(config.recipe.block, share, &blocks, config.recipe.seed);
+    mark(samples, &mut ready, &split)?;
+    let validates = ready.iter().flat_map(|ready| &ready.targets).any(|t| t.validates && t.class.is_some());
     let run = Run::new(samples, ready, setup, config, (device.autodiff(), group))?;
     let started = Instant::now();
     let (network, state) = steps::run(&config.recipe, &run, &run.identity, hooks)?;
-    let network = network.valid().to_device(&Device::flex());
-    let (training, validation, temperature) =
-        score(&network, &run.ready, &run.setup.inputs, &*run.objective, config.recipe.batch);
-    let calibration = temperature.filter(|_| config.calibrate && split.any());
+    // Adapters are added to the weights beside which they learned.
+    let network = network.valid().to_device(&Device::flex()).materialize();
+    let [training, validation] = run.score(&network, [false, true]);
+    let calibration = (config.calibrate && validates).then(|| validation.temperature()).flatten();
     let mut head = run.objective.record(config.head_record());
     head.temperature = calibration.map(|found| found.temperature);
     Ok(Trained {
-        training,
+        training: training.scores(),
         calibration,
-        validation: split.any().then_some(validation),
+        validation: validates.then(|| validation.scores()),
+        split: if given(samples) { "given".into() } else { drawn_split(&config.recipe) },
         steps: state.steps,
+        curve: Curve::new(&state.losses, (&state.watched, config.early_stopping.map_or(1, |stopping| stopping.every))),
         losses: state.losses,
         seconds: started.elapsed().as_secs_f64(),
         probe: run.ready[run.labelled[0]].clone(),
@@ -75,12 +79,22 @@ pub fn finetune(
     })
 }
 
+/// Whether samples say themselves what their pixels are for.
+fn given(samples: &[Sample]) -> bool {
+    samples.iter().any(|sample| sample.uses.is_some())
+}
+
+/// How blocks of the map are divided, in words.
+fn drawn_split(recipe: &crate::Recipe) -> String {
+    format!("blocks of {} pixels, share {}", recipe.block, recipe.validation)
+}
+
 /// What does not change while a run goes on.
 pub(crate) struct Run<'a> {
     config: &'a FinetuneConfig,
     setup: Setup,
     ready: Vec<Prepared>,
-    /// Samples with a pixel that trains.
+    /// Samples that something is learned of.
     labelled: Vec<usize>,
     objective: Box<dyn Objective>,
     identity: String,
@@ -97,15 +111,27 @@ impl<'a> Run<'a> {
         config: &'a FinetuneConfig,
         (device, group): (Device, Arc<dyn Group>),
     ) -> Result<Self, TrainError> {
-        let labelled: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
-        if labelled.is_empty() {
+        let unlabelled = || {
             let hint = format!("{} samples, ignored values {:?}", samples.len(), config.ignore);
-            return Err(TrainError::NoLabels { hint });
+            TrainError::NoLabels { hint }
+        };
+        if !ready.iter().any(Prepared::trains) {
+            return Err(unlabelled());
         }
         let objective = tasks::objective(config, &ready)?;
+        let labelled: Vec<usize> = (0..ready.len()).filter(|index| objective.trains(&ready[*index])).collect();
+        if labelled.is_empty() {
+            return Err(unlabelled());
+        }
         let identity = identity(&ready, &setup, config);
         let parts = Parts::new(config.recipe.parts, &device)?;
         Ok(Self { config, setup, ready, labelled, objective, identity, device, parts, group })
+    }
+
+    /// What a network gives where it trains, and where it validates.
+    fn score<const N: usize>(&self, network: &Network, parts: [bool; N]) -> [Box<dyn Tally>; N] {
+        let batch = (&self.setup.inputs, self.config.recipe.batch);
+        score(network, &self.ready, batch, parts.map(|validates| (self.objective.tally(), validates)))
     }
 }
 
@@ -123,10 +149,9 @@ impl Learner for Run<'_> {
     fn watch(&self, network: &Network, step: usize) -> Option<(f64, usize)> {
         let stopping = self.config.early_stopping.filter(|stopping| step.is_multiple_of(stopping.every))?;
         let network = network.valid().to_device(&Device::flex());
-        let (_, validation, _) =
-            score(&network, &self.ready, &self.setup.inputs, &*self.objective, self.config.recipe.batch);
+        let [validation] = self.score(&network, [true]);
         // What cannot be said is no better than anything.
-        Some((validation.main().unwrap_or(f64::NEG_INFINITY), stopping.patience))
+        Some((validation.scores().main().unwrap_or(f64::NEG_INFINITY), stopping.patience))
     }
 
     fn precision(&self) -> Precision {

@@ -1,10 +1,11 @@
 //! Graphs of modules into a package: in one piece, or with the weights beside where there are many.
 
+use burn::module::Module;
 use skysense_contract::{Dtype, Input, Modality, Module as Part, PackageWriter};
 use skysense_model::{
-    Fusion, GeoContext, Normalisation, PixelType, SwinV2, UpHead, Vit, export_fusion, export_fusion_beside,
-    export_geo_context, export_geo_context_beside, export_hr, export_hr_beside, export_series, export_series_beside,
-    export_vit, export_vit_beside,
+    DetectorNetwork, Fusion, GeoContext, Normalisation, PixelType, SwinV2, UpHead, Vit, export_dense,
+    export_dense_beside, export_fusion, export_fusion_beside, export_geo_context, export_geo_context_beside, export_hr,
+    export_hr_beside, export_regions, export_series, export_series_beside, export_vit, export_vit_beside,
 };
 
 use crate::TrainError;
@@ -66,6 +67,20 @@ impl Graphs<'_> {
         let data = self.writer.data_path(Part::from(modality));
         let graph = export_vit_beside(backbone, &normalisation, pixels, size, &data)?;
         Ok(self.writer.graph_beside(Part::from(modality), &graph)?)
+    }
+
+    /// The graphs of a detector: the dense part, and the second stage.
+    pub(crate) fn detector(&mut self, network: &DetectorNetwork, input: &Input) -> Result<(), TrainError> {
+        let (normalisation, pixels, size) = self.input(input);
+        self.writer.graph(Part::Head, &export_regions(network), None)?;
+        // All parameters, although those of the second stage do not stand in it.
+        if self.fits(network.num_params()) {
+            let graph = export_dense(network, &normalisation, pixels, size);
+            return Ok(self.writer.graph(Part::Hr, &graph, None)?);
+        }
+        let data = self.writer.data_path(Part::Hr);
+        let graph = export_dense_beside(network, &normalisation, pixels, size, &data)?;
+        Ok(self.writer.graph_beside(Part::Hr, &graph)?)
     }
 
     /// The graph of the fusion.

@@ -5,6 +5,8 @@
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!
+//! [`train_detector()`] trains a detector on chips with objects ([`DetectionSample`]), and [`export_detector()`] writes it.
+//!
 //! [`distill()`] teaches a small model to give the features of a large one, without labels; [`export_student()`] writes it.
 //!
 //! [`pretrain::pretrain()`] learns features from places without labels and without a teacher that is there before;
@@ -12,6 +14,8 @@
 //!
 //! [`import()`] makes a package of the published weights, [`export_files`] writes graphs and weights of one for other
 //! software, and [`check_weights`] holds its weights against its sizes.
+//!
+//! [`rivals`] trains the model and networks of others on the same ground, and compares them.
 //!
 //! [`probe`] measures what features are worth before anything is trained on them; [`Recorder`] keeps the numbers of each
 //! step.
@@ -23,6 +27,7 @@
 extern crate self as skysense_train;
 
 mod adamw;
+mod adapters;
 mod alone;
 mod augment;
 mod batch;
@@ -30,6 +35,7 @@ mod checkpoint;
 mod compute;
 mod config;
 mod cost;
+mod curve;
 mod dataset;
 mod detect;
 mod device;
@@ -57,6 +63,7 @@ mod random;
 mod recipe;
 mod record;
 mod reduce;
+pub mod rivals;
 mod sample;
 mod schedule;
 mod score;
@@ -69,10 +76,12 @@ mod together;
 mod trained;
 
 pub use adamw::AdamW;
+pub use adapters::Lora;
 pub use augment::Augmentation;
 pub use compute::Compute;
 pub use config::{EarlyStopping, FinetuneConfig};
 pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};
+pub use curve::Curve;
 pub use detect::{
     DetectConfig, DetectionSample, DetectionScores, Evaluation, TrainedDetector, export_detector, planned_detector,
     train_detector,
@@ -91,7 +100,7 @@ pub use planned::planned_contract;
 pub use recipe::{Recipe, Start};
 pub use record::{Recorder, read_measures};
 pub use reduce::{Precision, Ranges, Reduction};
-pub use sample::{Labels, Sample, SampleSeries};
+pub use sample::{Labels, Sample, SampleSeries, Use};
 pub use skysense_collective::{Alone, Group, GroupError, Place, PlaceError, Tcp};
 pub use skysense_detect::{Found, Object as DetectionObject, RotatedBox};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};

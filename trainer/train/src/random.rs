@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     Measured,
     /// Views of one place that nothing is learned from.
     Validation,
+    /// Initial weights of adapters.
+    Adapters,
 }
 
 /// The generator of a purpose at a step.
@@ -35,6 +37,7 @@ pub(crate) fn rng(seed: u64, purpose: Purpose, step: usize) -> ChaCha8Rng {
         Purpose::View => 6,
         Purpose::Measured => 7,
         Purpose::Validation => 8,
+        Purpose::Adapters => 9,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((purpose << 48) | step as u64);

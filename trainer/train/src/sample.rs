@@ -13,11 +13,24 @@ pub struct Sample {
     pub before: BTreeMap<Modality, SampleSeries>,
     /// What is known of it.
     pub labels: Labels,
+    /// `[height, width]` on the 10 m grid: what each pixel is for, where that is given; else blocks of the map are drawn.
+    pub uses: Option<Vec<Use>>,
     /// Column and row of the upper left pixel on the target grid: decides which pixels validate.
     pub origin: [i64; 2],
     /// Longitude and latitude of its centre in degrees: decides whose prototypes it gets. Asked for where the model has
     /// some.
     pub centre: Option<[f64; 2]>,
+}
+
+/// What a pixel is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It is learned.
+    Trains,
+    /// It validates.
+    Validates,
+    /// Neither: it is kept for a test, or of no part.
+    Neither,
 }
 
 /// What is known of a chip, by the kind of task.

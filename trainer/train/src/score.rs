@@ -4,30 +4,31 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use skysense_contract::{Input, Modality};
-use skysense_metric::Temperature;
 
 use crate::batch::stack;
 use crate::dataset::Prepared;
 use crate::network::Network;
-use crate::tasks::{Objective, TaskScores};
+use crate::tasks::Tally;
 
-/// Scores of what trains and of what validates, and the temperature that suits the latter. A pixel under several chips counts once a chip.
-pub(crate) fn score(
+/// Collects what a network gives, of what trains or of what validates, as each tally is told. Only samples are looked at of
+/// which a tally counts something; a pixel under several chips counts once a chip.
+pub(crate) fn score<const N: usize>(
     network: &Network,
     ready: &[Prepared],
-    inputs: &BTreeMap<Modality, Input>,
-    objective: &dyn Objective,
-    batch: usize,
-) -> (TaskScores, TaskScores, Option<Temperature>) {
-    let (mut training, mut validation) = (objective.tally(), objective.tally());
-    let seen: Vec<&Prepared> = ready.iter().filter(|sample| !sample.series.is_empty()).collect();
+    (inputs, batch): (&BTreeMap<Modality, Input>, usize),
+    mut tallies: [(Box<dyn Tally>, bool); N],
+) -> [Box<dyn Tally>; N] {
+    let counts = |sample: &Prepared| {
+        let has = |part: bool| sample.targets.iter().any(|t| t.class.is_some() && t.validates == part);
+        tallies.iter().any(|(_, validates)| has(*validates))
+    };
+    let seen: Vec<&Prepared> = ready.iter().filter(|sample| !sample.series.is_empty() && counts(sample)).collect();
     for group in seen.chunks(batch) {
         let outputs = network.outputs(&stack(group, inputs, &Device::flex()));
         let values: Vec<f32> = outputs.into_data().iter::<f32>().collect();
         for (sample, output) in group.iter().zip(values.chunks(values.len() / group.len())) {
-            training.add(sample, output, false);
-            validation.add(sample, output, true);
+            tallies.iter_mut().for_each(|(tally, validates)| tally.add(sample, output, *validates));
         }
     }
-    (training.scores(), validation.scores(), validation.temperature())
+    tallies.map(|(tally, _)| tally)
 }

@@ -209,6 +209,12 @@ impl Setup {
             Some(package) => network.load(package, &head)?,
             None => network,
         };
+        let network = match config.lora {
+            Some(lora) => {
+                Network { encoder: lora.attached(network.encoder, config.recipe.seed, &cpu), head: network.head }
+            }
+            None => network,
+        };
         Ok(if *device == cpu { network } else { network.fork(device) })
     }
 }

@@ -1,10 +1,10 @@
 //! What a run gives.
 
-use crate::FinetuneConfig;
 use crate::dataset::Prepared;
 use crate::network::Network;
 use crate::setup::Setup;
 use crate::tasks::TaskScores;
+use crate::{Curve, FinetuneConfig};
 use skysense_contract::Head;
 use skysense_metric::Temperature;
 
@@ -21,8 +21,12 @@ pub struct Trained {
     pub steps: usize,
     /// Loss of each step.
     pub losses: Vec<f32>,
+    /// The same in few points, with scores on the way.
+    pub curve: Curve,
     /// How long it took, without what an earlier part of a resumed run took.
     pub seconds: f64,
+    /// How places were divided, in words.
+    pub(crate) split: String,
     pub(crate) network: Network,
     pub(crate) setup: Setup,
     pub(crate) config: FinetuneConfig,

@@ -8,7 +8,8 @@ mod fields;
 use fields::{Stop, config, offers, samples, weights, with};
 use skysense_contract::{MlmContext, Package};
 use skysense_train::{
-    Checkpointing, Compute, FinetuneConfig, NoHooks, Sample, Start, TrainError, TrainingPrecision, export, finetune,
+    Checkpointing, Compute, FinetuneConfig, Lora, NoHooks, Sample, Start, TrainError, TrainingPrecision, export,
+    finetune,
 };
 
 #[test]
@@ -139,6 +140,79 @@ fn a_package_can_be_trained_further_and_a_frozen_encoder_stays() {
         }
     }
     assert!(!changed.is_empty() && changed.iter().all(|name| name.starts_with("head.")), "{changed:?}");
+}
+
+/// Rows of a matrix that are no sums of others, up to rounding.
+fn rank(mut rows: Vec<Vec<f64>>) -> usize {
+    let largest = |rows: &[Vec<f64>]| rows.iter().flatten().fold(0.0_f64, |most, value| most.max(value.abs()));
+    let (whole, mut found) = (largest(&rows), 0);
+    while largest(&rows) > 1e-4 * whole && whole > 0.0 {
+        let width = rows[0].len();
+        let at = (0..rows.len() * width)
+            .max_by(|a, b| rows[a / width][a % width].abs().total_cmp(&rows[b / width][b % width].abs()));
+        let (row, column) = at.map(|at| (at / width, at % width)).unwrap();
+        let pivot = rows.swap_remove(row);
+        for other in &mut rows {
+            let share = other[column] / pivot[column];
+            other.iter_mut().zip(&pivot).for_each(|(value, pivot)| *value -= share * pivot);
+        }
+        found += 1;
+    }
+    found
+}
+
+#[test]
+fn adapters_move_attention_by_their_rank_and_leave_a_package_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let context = MlmContext::default();
+    let first = finetune(&samples(3), &offers(), &config(3), &mut NoHooks).unwrap();
+    let first = export(&first, &at("first"), &context).unwrap();
+    let start = Start::Package(first.folder().to_path_buf());
+    let adapted = |steps| {
+        with(config(steps), |c| {
+            (c.recipe.start, c.lora) = (start.clone(), Some(Lora { rank: 2, alpha: 4.0 }));
+            c.recipe.validation = 0.0;
+        })
+    };
+    let trained = finetune(&samples(3), &offers(), &adapted(8), &mut NoHooks).unwrap();
+    assert!(trained.losses[7] < trained.losses[0], "{:?}", trained.losses);
+    let whole = export(&trained, &at("whole"), &context).unwrap();
+    whole.verify().unwrap();
+    let (a, b) = (weights(&first), weights(&whole));
+    let [a, b] = [&a, &b].map(|bytes| safetensors::SafeTensors::deserialize(bytes).unwrap());
+    assert_eq!(a.len(), b.len());
+    let mut moved = 0;
+    for (name, view) in a.iter() {
+        let other = b.tensor(name).unwrap();
+        assert_eq!(view.shape(), other.shape());
+        if view.data() == other.data() || name.starts_with("head.") {
+            continue;
+        }
+        let of_attention = ["attn.in_proj_weight", "attn.out_proj.weight"];
+        assert!(of_attention.iter().any(|end| name.ends_with(end)), "{name} moved");
+        let floats = |bytes: &[u8]| -> Vec<f64> {
+            bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()).into()).collect()
+        };
+        let (before, after) = (floats(view.data()), floats(other.data()));
+        let apart: Vec<f64> = before.iter().zip(&after).map(|(a, b)| b - a).collect();
+        let rows = apart.chunks(view.shape()[1]).map(<[f64]>::to_vec).collect();
+        assert_eq!(rank(rows), 2, "{name}");
+        moved += 1;
+    }
+    assert!(moved >= 4, "{moved}");
+
+    // Killed on the way, it comes to the same weights; computed again block by block, to nearly the same.
+    let checkpointed = with(adapted(8), |c| c.recipe.checkpoint = Some(at("checkpoints")));
+    let stopped = finetune(&samples(3), &offers(), &checkpointed, &mut Stop { at: 5, step: 0 });
+    assert!(matches!(stopped.unwrap_err(), TrainError::Cancelled { step: 5 }));
+    let resumed = finetune(&samples(3), &offers(), &checkpointed, &mut NoHooks).unwrap();
+    assert!(weights(&export(&resumed, &at("resumed"), &context).unwrap()) == weights(&whole), "resumed");
+    let again = with(adapted(8), |c| c.compute.checkpointing = Checkpointing::Blocks);
+    let again = finetune(&samples(3), &offers(), &again, &mut NoHooks).unwrap();
+    for (step, (a, b)) in trained.losses.iter().zip(&again.losses).enumerate() {
+        assert!((a - b).abs() <= 1e-3 * a, "step {step}: {b}, without {a}");
+    }
 }
 
 #[test]

@@ -159,7 +159,11 @@ fn training_ends_where_it_no_longer_helps_and_a_killed_run_ends_there_too() {
     let config = with(config(60), |c| c.early_stopping = Some(EarlyStopping { every: 5, patience: 2 }));
     let samples = samples(6);
     let whole = finetune(&samples, &offers(), &config, &mut NoHooks).unwrap();
-    assert!(whole.steps < 60 && whole.steps % 5 == 0 && whole.losses.len() == whole.steps, "{} steps", whole.steps);
+    assert!(
+        whole.steps < 60 && whole.steps.is_multiple_of(5) && whole.losses.len() == whole.steps,
+        "{} steps",
+        whole.steps
+    );
     let folder = tempfile::tempdir().unwrap();
     let config = with(config, |c| c.recipe.checkpoint = Some(folder.path().to_path_buf()));
     let mut stop = fields::Stop { at: 7, step: 0 };

@@ -15,6 +15,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("skysense-catalog", &["gdal", "gdal-sys", "ort", "burn", "skysense-raster", "skysense-abi", "skysense-engine"]),
     ("skysense-raster", &["ort", "burn", "skysense-abi", "skysense-engine", "skysense-model", "skysense-infer"]),
     ("skysense-simulate", &["ort", "burn", "skysense-abi", "skysense-engine"]),
+    ("skysense-layouts", &["ort", "burn", "stac", "skysense-abi", "skysense-engine", "skysense-catalog"]),
     ("skysense-contract", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow"]),
     ("skysense-kernels", &["gdal", "gdal-sys", "ort", "burn", "stac", "arrow", "skysense-*"]),
     // Training and inference do the same arithmetic between a detector's networks, so it knows neither.
@@ -27,6 +28,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "skysense-model",
         &["gdal", "gdal-sys", "ort", "stac", "tokio", "arrow", "skysense-abi", "skysense-catalog", "skysense-raster"],
     ),
+    ("skysense-baseline", &["gdal", "gdal-sys", "ort", "stac", "tokio", "arrow", "skysense-train"]),
     ("skysense-train", &["gdal", "gdal-sys", "ort", "stac", "skysense-abi", "skysense-engine", "skysense-catalog"]),
     ("skysense-abi", &["gdal", "gdal-sys", "ort", "burn", "stac", "skysense-*"]),
     ("skysense-edges", &["gdal", "gdal-sys", "ort", "burn", "skysense-engine"]),
@@ -115,7 +117,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("gdal", &["skysense-raster", "skysense-gdal"]),
     ("gdal-sys", &["skysense-raster", "skysense-gdal"]),
     ("ort", &["skysense-infer"]),
-    ("burn", &["skysense-model", "skysense-train"]),
+    ("burn", &["skysense-baseline", "skysense-model", "skysense-train"]),
     ("axum", &["skysense-serve"]),
     ("libloading", &["skysense-engine", "skysense-abi", "skysense-infer"]),
 ];

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 #![cfg(unix)]
 
+#[path = "service/browser.rs"]
+mod browser;
 #[path = "serve/client.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod client;
@@ -11,6 +13,8 @@ mod command;
 #[path = "quickstart/api.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod files;
+#[path = "service/webdriver.rs"]
+mod webdriver;
 
 use std::{
     path::{Path, PathBuf},
@@ -103,20 +107,27 @@ fn tile_at(longitude: f64, latitude: f64, zoom: u32) -> (u32, u32) {
     (x as u32, y as u32)
 }
 
+/// Serves the example, until the test ends.
+fn served(folder: &Path) -> (Serving, Client) {
+    let log = folder.join("serve.log");
+    let mut command = skysense(folder);
+    command.args(["serve", "flows", "--state", "state/service.db", "--listen", "127.0.0.1:0", "--concurrency", "2"]);
+    command.stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null());
+    let serving = Serving(command.spawn().unwrap());
+    let told = || std::fs::read_to_string(&log).unwrap_or_default();
+    wait("the address", &log, || told().contains(" at http://"));
+    let address = told().rsplit(" at http://").next().unwrap().lines().next().unwrap().to_owned();
+    (serving, Client::new(&address))
+}
+
 #[test]
 fn a_poll_a_watch_and_a_webhook_map_a_scene() {
     let folder = example();
     let here = folder.path();
     run(here, &["serve", "flows", "--check"]);
     let log = here.join("serve.log");
-    let mut command = skysense(here);
-    command.args(["serve", "flows", "--state", "state/service.db", "--listen", "127.0.0.1:0", "--concurrency", "2"]);
-    command.stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null());
-    let _serving = Serving(command.spawn().unwrap());
-    let told = || std::fs::read_to_string(&log).unwrap_or_default();
-    wait("the address", &log, || told().contains(" at http://"));
-    let address = told().rsplit(" at http://").next().unwrap().lines().next().unwrap().to_owned();
-    let client = Client::new(&address);
+    let (_serving, client) = served(here);
+    let address = client.address.clone();
 
     // Watched: an item with its files is put there.
     let item = an_item(here);

@@ -15,7 +15,9 @@ function unproject([x, y]) {
 }
 
 export class WebMap {
-  constructor() {
+  /** `swiped` hears where the rule between two layers was dragged to. */
+  constructor(swiped = () => {}) {
+    this.swiped = swiped;
     this.element = document.createElement("div");
     this.element.className = "map";
     this.element.tabIndex = 0;
@@ -105,6 +107,7 @@ export class WebMap {
 
   down(event) {
     if (event.target.closest("button")) return;
+    this.drags = event.target === this.ruleNode;
     this.element.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
   }
@@ -113,6 +116,12 @@ export class WebMap {
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
     const now = [event.clientX, event.clientY];
+    if (this.drags) {
+      const frame = this.element.getBoundingClientRect();
+      this.swipe(Math.max(0, Math.min(1, (event.clientX - frame.left) / frame.width)));
+      this.swiped(this.share);
+      return;
+    }
     const others = [...this.pointers].filter(([id]) => id !== event.pointerId);
     if (others.length) {
       const [, fixed] = others[0];

@@ -279,38 +279,64 @@ async function map(parts) {
   const slider = el("input", { type: "range", min: 0, max: features.length - 1, value: at, id: "time", input: () => change() });
   const asset = el("select", { id: "asset", change: () => draw() });
   const opacity = el("input", { type: "range", min: 0, max: 100, value: 100, id: "opacity", input: () => view.opacity(opacity.value / 100) });
-  const other = el("select", { id: "other", change: () => draw() }, el("option", { value: "" }, "nothing"), features.map((feature, n) => el("option", { value: n }, `${feature.properties.datetime ?? feature.id} ${feature.id}`)));
+  const other = el("select", { id: "other", change: () => draw() });
   const swipe = el("input", { type: "range", min: 0, max: 100, value: 50, id: "swipe", input: () => view.swipe(swipe.value / 100) });
-  const when = el("strong");
+  const when = el("output", { for: "time" });
   const legend = el("ul", { class: "legend", "aria-label": "Legend" });
   const details = el("dl");
-  const view = new WebMap();
+  const view = new WebMap((share) => (swipe.value = Math.round(share * 100)));
+  // What a run was given, by run: the scenes that a result is held against.
+  const given = new Map();
+  const inputsOf = (run) => {
+    if (!given.has(run)) given.set(run, ask(`/api/v1/runs/${encodeURIComponent(run)}/inputs`).then(({ inputs }) => inputs, () => []));
+    return given.get(run);
+  };
+  const day = (one) => (one.interval?.[0] ?? "").slice(0, 10);
   const tiles = (feature) => `/tiles/${encodeURIComponent(collection.id)}/${encodeURIComponent(feature.id)}/${encodeURIComponent(asset.value)}`;
-  const change = () => {
+  const change = async () => {
     const feature = features[slider.value];
     const kept = asset.value;
     asset.replaceChildren(...rasters(feature).map((key) => el("option", { selected: key === kept }, key)));
     const properties = feature.properties;
     when.textContent = properties.datetime ?? `${properties.start_datetime ?? ""} – ${properties.end_datetime ?? ""}`;
-    const sources = (feature.links ?? []).filter((link) => link.rel === "derived_from");
+    slider.setAttribute("aria-valuetext", when.textContent);
+    history.replaceState(null, "", `#map/${encodeURIComponent(collection.id)}/${encodeURIComponent(feature.id)}`);
+    const inputs = await inputsOf(properties["skysense:run"]);
+    if (features[slider.value] !== feature) return;
+    const sources = (feature.links ?? []).filter((link) => link.rel === "derived_from").map((link) => link.title ?? link.href);
+    const chain = inputs.length ? inputs.map((one) => `${one.subject}${day(one) ? `, ${day(one)}` : ""}`) : sources;
     const rows = [["Item", el("a", { href: feature.links.find((link) => link.rel === "self")?.href }, feature.id)],
       ["Run", el("a", { href: `#runs/${properties["skysense:run"]}` }, String(properties["skysense:run"]).slice(0, 8))],
       ["Workflow", el("a", { href: `#workflows/${properties["skysense:workflow_name"]}` }, properties["skysense:workflow_name"])],
-      ["Derived from", sources.length ? el("ul", {}, sources.map((link) => el("li", {}, link.title ?? link.href))) : "see the run's events"]];
+      ["Made from", chain.length ? el("ul", {}, chain.map((text) => el("li", {}, text))) : "not told"]];
     for (const [key, value] of Object.entries(properties)) if (!key.startsWith("skysense:run") && typeof value !== "object") rows.push([key, String(value)]);
     details.replaceChildren(...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
-    draw();
+    // The choice stays as far as the next item has the like: its own input, or the same other result.
+    const chosen = other.value;
+    const shown = inputs.map((one, n) => [one, n]).filter(([one]) => one.tiles);
+    other.replaceChildren(el("option", { value: "" }, "nothing"),
+      el("optgroup", { label: "What it was made from" }, shown.map(([one, n]) => el("option", { value: `input ${n}` }, one.subject.split("/").pop()))),
+      el("optgroup", { label: "Other results" }, features.map((one, n) => [one, n]).filter(([one]) => one !== feature).map(([one, n]) => el("option", { value: `result ${n}` }, one.id))));
+    const options = [...other.options].map((option) => option.value);
+    other.value = options.includes(chosen) ? chosen : chosen.startsWith("input") ? options.find((one) => one.startsWith("input")) ?? "" : "";
+    await draw();
   };
   const draw = async () => {
     const feature = features[slider.value];
     view.outline(feature.bbox);
     if (!asset.value) { view.layers(null, null); legend.replaceChildren(el("li", {}, "This item has no raster.")); return; }
-    const against = other.value === "" ? null : features[other.value];
-    view.layers(`${tiles(feature)}/{z}/{x}/{y}.png`, against ? `${tiles(against)}/{z}/{x}/{y}.png` : null);
+    const [kind, number] = other.value.split(" ");
+    const inputs = await inputsOf(feature.properties["skysense:run"]);
+    const against = kind === "input" ? inputs[number].tiles.replace(/^https?:\/\/[^/]+/, "")
+      : kind === "result" ? `${tiles(features[number])}/{z}/{x}/{y}.png` : null;
+    view.layers(`${tiles(feature)}/{z}/{x}/{y}.png`, against);
+    swipe.disabled = against == null;
+    const swatch = (colour) => svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { width: 10, height: 10, fill: colour }));
     try {
-      const { legend: classes } = await ask(`${tiles(feature)}/tilejson.json`);
-      legend.replaceChildren(...(classes ?? []).filter((one) => !one.nodata).map((one) =>
-        el("li", {}, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { width: 10, height: 10, fill: `#${one.color_hint ?? "888888"}` })), one.title ?? one.name ?? String(one.value))));
+      const { legend: classes, range } = await ask(`${tiles(feature)}/tilejson.json`);
+      const named = (classes ?? []).filter((one) => !one.nodata).map((one) => el("li", {}, swatch(`#${one.color_hint ?? "888888"}`), one.title ?? one.name ?? String(one.value)));
+      const least = range?.[0] ?? "least", most = range?.[1] ?? "most";
+      legend.replaceChildren(...(named.length ? named : [el("li", { class: "ramp" }, el("span", {}, String(least)), el("span", { class: "tones", "aria-hidden": "true" }), el("span", {}, String(most)))]));
     } catch (error) {
       tell(error);
     }

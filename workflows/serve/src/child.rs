@@ -143,6 +143,8 @@ pub(crate) struct Left {
     pub(crate) ended: Ended,
     /// Outputs, where it came to its end.
     pub(crate) outputs: Vec<Value>,
+    /// Seconds that it and its nodes took, where it came to its end.
+    pub(crate) spent: Value,
 }
 
 /// Runs a child to its end.
@@ -208,7 +210,7 @@ fn spawn(home: &RunHome, start: &Start<'_>, resume: bool) -> Result<Child> {
 
 /// What became of a run whose process is gone; the status is not known of a child of another service.
 pub(crate) fn judge(home: &RunHome, status: Option<ExitStatus>, wished: Option<Wish>) -> Left {
-    let nothing = |ended| Left { ended, outputs: Vec::new() };
+    let nothing = |ended| Left { ended, outputs: Vec::new(), spent: Value::Null };
     // What the engine wrote counts first: it is whole, whoever died afterwards.
     if let Some(last) = home.last()
         && matches!(last.status, RunStatus::Done | RunStatus::Partial)
@@ -216,7 +218,8 @@ pub(crate) fn judge(home: &RunHome, status: Option<ExitStatus>, wished: Option<W
         && let Some(report) = details.report
     {
         let outputs = report["outputs"].as_array().cloned().unwrap_or_default();
-        return Left { ended: Ended::Done { partial: last.status == RunStatus::Partial }, outputs };
+        let spent = json!({"seconds": report["seconds"], "nodes": report["nodes"]});
+        return Left { ended: Ended::Done { partial: last.status == RunStatus::Partial }, outputs, spent };
     }
     let Some(status) = status else { return nothing(Ended::Interrupted) };
     let answer = read_answer(home);

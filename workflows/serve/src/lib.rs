@@ -13,6 +13,7 @@
 //! | `json_file` | reads items from files |
 //! | `workflows` | the workflows of a folder, as they are now |
 //! | `http` | the API and the page |
+//! | `traces` | what took how long, for a collector of OpenTelemetry |
 //! | `service` | all of it together, until somebody ends it |
 
 mod child;
@@ -27,6 +28,7 @@ mod publish;
 mod scheduler;
 mod service;
 mod state;
+mod traces;
 mod trigger;
 mod watcher;
 mod workflows;
@@ -40,6 +42,7 @@ pub use state::{
     Accepted, Ended, GroupRule, ItemQuery, Late, NewEvent, NewResult, NewRun, OnTimeout, Room, Run, RunFilter,
     RunState, ServiceLock, Skip, Store, StoredCollection, StoredEvent, StoredItem, TriggerState,
 };
+pub use traces::Collector;
 pub use trigger::{check_triggers, trigger_types};
 pub use watcher::{Looked, backfill, fire, look, test_trigger};
 pub use workflows::{Library, Workflow};

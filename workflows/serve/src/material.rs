@@ -25,7 +25,13 @@ pub(crate) fn prepare(
 ) -> Result<Material> {
     let given = run.params.iter().map(|(name, value)| (name.clone(), param_text(value)));
     let mut params: Vec<(String, String)> = given.collect();
-    let Some(name) = &run.trigger else { return Ok(Material { params, out: None }) };
+    let Some(name) = &run.trigger else {
+        // What was asked for twice is written twice, and cannot name a folder itself.
+        let param = folder_param(workflow).filter(|param| !run.params.contains_key(*param));
+        let out = param.map(|_| out_folder(results, run));
+        params.extend(param.zip(out.as_ref()).map(|(param, out)| (param.to_owned(), format!("{}/", out.display()))));
+        return Ok(Material { params, out });
+    };
     let missing = || ServeError::missing("trigger", format!("{}/{name}", workflow.name));
     let rule = &workflow.trigger(name).ok_or_else(missing)?.run;
     let events = store.events_of((&run.workflow, name, &run.key), run.generation)?;
@@ -38,7 +44,7 @@ pub(crate) fn prepare(
     if let (Some(param), Some(file)) = (&rule.file, events.iter().find_map(|event| event.payload["file"].as_str())) {
         params.push((param.clone(), file.to_owned()));
     }
-    let out = rule.out.as_ref().and_then(|param| Some((param, out_folder(results, run)?)));
+    let out = rule.out.as_ref().map(|param| (param, out_folder(results, run)));
     if let Some((param, out)) = &out {
         params.push(((*param).clone(), format!("{}/", out.display())));
     }
@@ -68,10 +74,18 @@ fn period(events: &[StoredEvent]) -> Option<String> {
     Some(if start == end { start.clone() } else { format!("{start}/{end}") })
 }
 
-/// The folder that a run of a trigger writes into. Two triggers of a workflow may have groups of one key.
-pub(crate) fn out_folder(results: &Path, run: &Run) -> Option<PathBuf> {
-    let trigger = run.trigger.as_ref()?;
-    Some(results.join(&run.workflow).join(trigger).join(folder_name(&run.key, run.generation)))
+/// The param that gets the folder of a run, where all triggers that name one name the same.
+fn folder_param(workflow: &Workflow) -> Option<&str> {
+    let mut named = workflow.triggers().iter().filter_map(|(_, trigger)| trigger.run.out.as_deref());
+    let first = named.next()?;
+    named.all(|other| other == first).then_some(first)
+}
+
+/// The folder that a run writes into. Two triggers of a workflow may have groups of one key; no trigger has the name of
+/// what was asked for.
+pub(crate) fn out_folder(results: &Path, run: &Run) -> PathBuf {
+    let trigger = run.trigger.as_deref().unwrap_or("~asked");
+    results.join(&run.workflow).join(trigger).join(folder_name(&run.key, run.generation))
 }
 
 /// The name of a folder for a group: readable, one for each key, and safe whatever the key holds.
@@ -121,9 +135,9 @@ mod tests {
             store.run(&new.id).unwrap()
         };
         let out = |trigger| out_folder(Path::new("/results"), &run(trigger));
-        assert_eq!(out(Some("polled")), Some("/results/map/polled/2021-W07~2".into()));
-        assert_eq!(out(Some("posted")), Some("/results/map/posted/2021-W07~2".into()));
-        assert_eq!(out(None), None);
+        assert_eq!(out(Some("polled")), Path::new("/results/map/polled/2021-W07~2"));
+        assert_eq!(out(Some("posted")), Path::new("/results/map/posted/2021-W07~2"));
+        assert_eq!(out(None), Path::new("/results/map/~asked/2021-W07~2"));
     }
 
     #[test]

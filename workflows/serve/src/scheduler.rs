@@ -11,9 +11,10 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    Ended, NewResult, Result, Room, Run, RunFilter, RunState, ServeError, Store,
+    Ended, Millis, NewResult, Result, Room, Run, RunFilter, RunState, ServeError, Store,
     child::{self, Left, RunHome, Start, Switch, Wish},
     clock, material, outputs, publish,
+    traces::{Span, Traces, span_id},
     workflows::Library,
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Scheduler {
     runs: PathBuf,
     results: PathBuf,
     active: Arc<Mutex<HashMap<String, Active>>>,
+    traces: Arc<Traces>,
 }
 
 #[derive(Debug)]
@@ -60,9 +62,14 @@ pub(crate) struct Places {
 }
 
 impl Scheduler {
-    pub(crate) fn new(store: Arc<Store>, library: Arc<Library>, limits: Limits, places: Places) -> Self {
+    pub(crate) fn new(
+        (store, library): (Arc<Store>, Arc<Library>),
+        limits: Limits,
+        places: Places,
+        traces: Arc<Traces>,
+    ) -> Self {
         let Places { program, runs, results } = places;
-        Self { store, library, limits, program, runs, results, active: Arc::default() }
+        Self { store, library, limits, program, runs, results, active: Arc::default(), traces }
     }
 
     fn active(&self) -> MutexGuard<'_, HashMap<String, Active>> {
@@ -184,10 +191,12 @@ impl Scheduler {
     /// Writes down how a run ended, with what it published. While the state cannot be written it is tried again: what
     /// was done is not lost for a full disk.
     fn finish(&self, run: &Run, left: Left) {
+        let (spent, end) = (left.spent.clone(), clock::now());
         let (ended, results) = published(run, left);
+        self.trace(run, &ended, &spent, end);
         // Before the end is written down: what is aside of a run that ended would be taken for what it published.
-        if let (Ended::Done { .. }, Some(out)) = (&ended, material::out_folder(&self.results, run))
-            && let Err(error) = outputs::keep(&out)
+        if let Ended::Done { .. } = &ended
+            && let Err(error) = outputs::keep(&material::out_folder(&self.results, run))
         {
             tracing::warn!(run = run.id, "{error}");
         }
@@ -217,10 +226,65 @@ impl Scheduler {
         }
     }
 
+    /// Tells how long an attempt took, and each of its nodes.
+    fn trace(&self, run: &Run, ended: &Ended, spent: &Value, end: Millis) {
+        if !self.traces.is_on() {
+            return;
+        }
+        let id = span_id();
+        let (state, error) = match ended {
+            Ended::Done { partial: true } => ("partial", None),
+            Ended::Done { partial: false } => ("done", None),
+            Ended::Failed { error, .. } => {
+                ("failed", Some(error["message"].as_str().unwrap_or("it failed").to_owned()))
+            }
+            Ended::Parked => ("parked", None),
+            Ended::Cancelled => ("cancelled", None),
+            Ended::Interrupted => ("interrupted", Some("its process was lost".to_owned())),
+        };
+        let seconds = |value: &Value| (value["seconds"].as_f64().unwrap_or(0.0) * 1000.0) as Millis;
+        // All nodes begin together, and hand on what they have.
+        let begun = end - seconds(spent);
+        for (name, node) in spent["nodes"].as_object().into_iter().flatten() {
+            self.traces.add(Span {
+                trace: run.id.clone(),
+                id: span_id(),
+                parent: Some(id.clone()),
+                name: format!("node {name}"),
+                serves: false,
+                start: begun,
+                end: begun + seconds(node),
+                attributes: vec![
+                    ("skysense.node", json!(name)),
+                    ("skysense.rows", node["rows"].clone()),
+                    ("skysense.outcome", node["outcome"].clone()),
+                ],
+                error: (node["outcome"] == "failed").then(|| "the node failed".to_owned()),
+            });
+        }
+        self.traces.add(Span {
+            trace: run.id.clone(),
+            id,
+            parent: None,
+            name: format!("run {}", run.workflow),
+            serves: false,
+            start: run.started_at.unwrap_or(begun),
+            end,
+            attributes: vec![
+                ("skysense.run", json!(run.id)),
+                ("skysense.workflow", json!(run.workflow)),
+                ("skysense.trigger", json!(run.trigger.as_deref().unwrap_or_default())),
+                ("skysense.group", json!(run.key)),
+                ("skysense.attempt", json!(run.attempts + 1)),
+                ("skysense.outcome", json!(state)),
+            ],
+            error,
+        });
+    }
+
     /// Brings back what a run published before, where nothing else came of it.
     fn restore(&self, run: &Run) {
-        let Some(out) = material::out_folder(&self.results, run) else { return };
-        if let Err(error) = outputs::restore(&out) {
+        if let Err(error) = outputs::restore(&material::out_folder(&self.results, run)) {
             tracing::error!(run = run.id, "{error}");
         }
     }
@@ -260,7 +324,7 @@ fn published(run: &Run, left: Left) -> (Ended, Vec<NewResult>) {
 /// An attempt that could not even begin.
 fn failed(error: &ServeError) -> Left {
     let for_good = matches!(error, ServeError::Missing { .. });
-    Left { ended: Ended::Failed { error: told(error), for_good }, outputs: Vec::new() }
+    Left { ended: Ended::Failed { error: told(error), for_good }, outputs: Vec::new(), spent: Value::Null }
 }
 
 /// An error with its causes, as a run keeps it.

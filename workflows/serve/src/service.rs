@@ -12,6 +12,7 @@ use skysense_engine::Cancel;
 use crate::{
     Limits, Result, ServiceLock, Store, clock,
     scheduler::{Places, Scheduler},
+    traces::{Collector, Traces},
     watcher::Watcher,
     workflows::Library,
 };
@@ -36,6 +37,8 @@ pub struct Setup {
     pub limits: Limits,
     /// How long what ended runs were given and said is kept.
     pub keep: Duration,
+    /// Where traces are sent, if anywhere.
+    pub collector: Option<Collector>,
 }
 
 /// A service.
@@ -49,6 +52,7 @@ pub struct Service {
     watcher: Watcher,
     keep: Duration,
     pub(crate) cancel: Cancel,
+    pub(crate) traces: Arc<Traces>,
     /// Where drawn map tiles are kept.
     pub(crate) tiles: PathBuf,
     _lock: ServiceLock,
@@ -66,7 +70,8 @@ impl Service {
         let results = setup.results.unwrap_or_else(|| beside(&state, "results"));
         let results = std::path::absolute(&results).unwrap_or(results);
         let places = Places { program: setup.program, runs: beside(&state, "runs"), results };
-        let scheduler = Scheduler::new(store.clone(), library.clone(), setup.limits, places);
+        let traces = Arc::new(Traces::to(setup.collector));
+        let scheduler = Scheduler::new((store.clone(), library.clone()), setup.limits, places, traces.clone());
         Ok(Self {
             store,
             library,
@@ -74,6 +79,7 @@ impl Service {
             watcher: Watcher::default(),
             keep: setup.keep,
             cancel,
+            traces,
             tiles: beside(&state, "tiles"),
             _lock: lock,
         })
@@ -106,7 +112,7 @@ impl Service {
                 pruned = Some(Instant::now());
                 told("old runs", self.prune());
             }
-            told("triggers", self.watcher.tick(&self.store, &self.library, &stop));
+            told("triggers", self.watcher.tick(&self.store, &self.library, &self.traces, &stop));
             told("runs", self.scheduler.tick());
             thread::sleep(PAUSE);
         }

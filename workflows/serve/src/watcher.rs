@@ -10,12 +10,14 @@ use std::{
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
+use serde_json::json;
 use skysense_catalog::Interval;
 
 use crate::{
     Accepted, Millis, Result, ServeError, Store, clock,
     json_file::{self, Unread},
     state::Progress,
+    traces::{Span, Traces, span_id},
     trigger::{Found, Look, Looking, Trigger},
     workflows::{Library, Workflow},
 };
@@ -230,6 +232,7 @@ impl Watcher {
         &self,
         store: &Arc<Store>,
         library: &Library,
+        traces: &Arc<Traces>,
         stop: &Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> Result<()> {
         let now = clock::now();
@@ -249,7 +252,7 @@ impl Watcher {
                 if due.is_none_or(|due| due > now) {
                     continue;
                 }
-                self.begin(store, &workflow, key, stop);
+                self.begin((store, traces), &workflow, key, stop);
             }
         }
         Ok(())
@@ -257,18 +260,21 @@ impl Watcher {
 
     fn begin(
         &self,
-        store: &Arc<Store>,
+        (store, traces): (&Arc<Store>, &Arc<Traces>),
         workflow: &Arc<Workflow>,
         key: (String, String),
         stop: &Arc<dyn Fn() -> bool + Send + Sync>,
     ) {
         let busy = self.busy.clone();
         busy.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
-        let (store, workflow, stop) = (store.clone(), workflow.clone(), stop.clone());
+        let (store, traces, workflow, stop) = (store.clone(), traces.clone(), workflow.clone(), stop.clone());
         let done = Done { busy, key: key.clone() };
         let work = move || {
             let _done = done;
-            match look(&store, &workflow, &key.1, &*stop) {
+            let start = clock::now();
+            let looked = look(&store, &workflow, &key.1, &*stop);
+            trace(&traces, &key, start, &looked);
+            match looked {
                 Ok(looked) if looked.accepted.new > 0 => {
                     tracing::info!(workflow = key.0, trigger = key.1, new = looked.accepted.new, "events");
                 }
@@ -293,6 +299,31 @@ impl Watcher {
     pub(crate) fn is_idle(&self) -> bool {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
+}
+
+/// Tells how long a look took, and what it brought.
+fn trace(traces: &Traces, (workflow, trigger): &(String, String), start: Millis, looked: &Result<Looked>) {
+    if !traces.is_on() {
+        return;
+    }
+    let mut attributes = vec![("skysense.workflow", json!(workflow)), ("skysense.trigger", json!(trigger))];
+    if let Ok(looked) = looked {
+        attributes.push(("skysense.events.new", json!(looked.accepted.new)));
+        attributes.push(("skysense.events.known", json!(looked.accepted.known)));
+        attributes.push(("skysense.skipped", json!(looked.skipped.len())));
+    }
+    let id = span_id();
+    traces.add(Span {
+        trace: format!("{id}{}", span_id()),
+        id,
+        parent: None,
+        name: "trigger look".to_owned(),
+        serves: false,
+        start,
+        end: clock::now(),
+        attributes,
+        error: looked.as_ref().err().map(ToString::to_string),
+    });
 }
 
 /// Says that a trigger looks no more, also where it panicked.

@@ -252,6 +252,8 @@ pub(crate) fn probe_detector(
 ) -> Result<ProbeReport, InferError> {
     let batch = probe::Batch::read(package, &package.probe())?;
     let detector = Detector::build(package.clone(), runtime, device, &batch.options(options))?;
-    let found = detector.probed(&batch.chips(0)[0])?;
+    let chips = batch.chips(0);
+    let lacking = || InferError::ProbeFile { path: package.probe(), message: "it has no chip".into() };
+    let found = detector.probed(chips.first().ok_or_else(lacking)?)?;
     probe::compare(package, detector.record(), &found, batch.output(package)?)
 }

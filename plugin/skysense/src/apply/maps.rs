@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use serde::Deserialize;
+use serde_json::json;
 use skysense_abi::{BatchStream, DeviceLease, Host, Level, NodeError, NodePlan, RunInput, RunInputs};
-use skysense_contract::{GeoContext, Modality, Offer};
+use skysense_contract::{GeoContext, Modality, Offer, Package};
 use skysense_edges::{
     ChipBatch, ChipFacts, MapBuilder, MapFacts, MapRow, ModelBatch, PixelsRef, feature_schema, prediction_schema,
 };
 use skysense_grid::GeoBox;
-use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Series};
+use skysense_infer::{ChipInput, Maps, Model, Options, Pixels, Record, Series};
 
 use super::fit::{ModelState, Settings, most_dates, planned_offers};
 use super::flips;
@@ -85,32 +86,18 @@ pub(crate) fn run(
     let state: State = planned(plan.state)?;
     let (state, before) = (state.model, state.before);
     let facts: MapFacts = planned(plan.facts)?;
-    let folder = match &state.path {
-        Some(path) => path.clone(),
-        None => model_path(inputs.require("model")?)?,
-    };
-    let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
     let mut offers = planned_offers(&facts.chips)?;
     if let Some(before) = &before {
         most_dates(&mut offers, before).map_err(|faults| errors::joined("facts.invalid", &faults))?;
     }
-    let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
     let encoder = match task {
         Task::Features(encoder) => encoder,
         Task::Answers => None,
     };
-    let options = options(settings, &package, &offers, (&state, device.name(), encoder), &host)?;
+    let (package, options, device) = open(settings, (&state, &offers, encoder), &mut inputs, &host)?;
     let batch = settings.batch.unwrap_or(BATCH).max(1);
     let model = Model::load(package, options).map_err(|error| errors::infer(&error))?;
-    let record = model.record();
-    host.log(
-        Level::Info,
-        format!("model {} runs on {} with ONNX Runtime {}", record.model, record.device, record.runtime),
-    );
-    host.report(
-        "decision",
-        &serde_json::json!({"what": "inference", "value": record, "why": "what equal results need"}),
-    );
+    say(model.record(), &host);
     let total = facts.chips.chips() as u64;
     Ok(Box::new(Applied {
         task,
@@ -130,13 +117,38 @@ pub(crate) fn run(
     }))
 }
 
-/// How a model is opened for chips.
+/// The package that a node applies, how it is opened for chips, and the device that it runs on.
 ///
 /// # Errors
-/// Chips that do not fit it, a device that has no such name.
-pub(crate) fn options(
+/// A package that cannot be read, chips that do not fit it, a device that is not there.
+pub(crate) fn open(
     settings: &Settings,
-    package: &skysense_contract::Package,
+    (state, offers, encoder): (&ModelState, &BTreeMap<Modality, Offer>, Option<Modality>),
+    inputs: &mut RunInputs,
+    host: &Host,
+) -> Result<(Package, Options, DeviceLease), NodeError> {
+    let folder = match &state.path {
+        Some(path) => path.clone(),
+        None => model_path(inputs.require("model")?)?,
+    };
+    let package = Package::open(&folder).map_err(|error| errors::contract(&error))?;
+    let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
+    let options = options(settings, &package, offers, (state, device.name(), encoder), host)?;
+    Ok((package, options, device))
+}
+
+/// Says what results are made with.
+pub(crate) fn say(record: &Record, host: &Host) {
+    host.log(
+        Level::Info,
+        format!("model {} runs on {} with ONNX Runtime {}", record.model, record.device, record.runtime),
+    );
+    host.report("decision", &json!({"what": "inference", "value": record, "why": "what equal results need"}));
+}
+
+fn options(
+    settings: &Settings,
+    package: &Package,
     offers: &BTreeMap<Modality, Offer>,
     (state, device, encoder): (&ModelState, &str, Option<Modality>),
     host: &Host,

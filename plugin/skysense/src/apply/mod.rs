@@ -10,7 +10,7 @@ pub(crate) use fit::{
     BandsSetting, ModelState, Settings, chip_facts, fit, map_facts, modality_offers, most_dates, named_chips, offers,
     paired, planned_offers,
 };
-pub(crate) use maps::{Task, centre, chip_input, model_path, options, run};
+pub(crate) use maps::{Task, centre, chip_input, open, run, say};
 pub(crate) use plan::plan;
 pub(crate) use rows::Rows;
 

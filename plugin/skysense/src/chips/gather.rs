@@ -1,6 +1,7 @@
 //! From the rows of item edges to scenes with bound bands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use skysense_abi::{Fault, Host, Level, PlanInput, PlanInputs};
 use skysense_catalog::{Access, Item, MaskRule, Options, Root, Scene, Sensor, Sensors, resolve};
@@ -128,6 +129,15 @@ fn none_left(rows: &[ItemRow], refusals: &[(String, String)]) -> Vec<Fault> {
         "map collections to sensors with `sensors: {<collection>: sentinel-2-l2a}`"
     };
     Fault::new("", "items.unusable", message).hint(hint).into()
+}
+
+/// What the items of ports may reach, as the nodes before allow it.
+pub(crate) fn access<'a>(ports: impl IntoIterator<Item = &'a PlanInput>) -> Access {
+    let allowed = |port: &PlanInput| {
+        let facts: ItemFacts = serde_json::from_value(port.facts.clone()).unwrap_or_default();
+        facts.allow_paths.into_iter().map(PathBuf::from)
+    };
+    Access::new(ports.into_iter().flat_map(allowed))
 }
 
 pub(crate) fn item_rows(input: &PlanInput) -> Result<Vec<ItemRow>, Vec<Fault>> {

@@ -23,7 +23,7 @@ pub(crate) use chip_plan::{ChipPlan, PlannedDate};
 pub(crate) use cost::{BLOCK_CACHE, Costs};
 pub(crate) use cutter::Cutter;
 pub(crate) use dates::{Candidate, Dates, Prefer, choose};
-pub(crate) use gather::{gather, item, item_rows, unknown_collection};
+pub(crate) use gather::{access, gather, item, item_rows, unknown_collection};
 pub(crate) use inspect::Inspected;
 pub(crate) use period::Length;
 pub(crate) use segment::{block_cache, readers, run};

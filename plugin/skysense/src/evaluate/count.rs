@@ -3,7 +3,8 @@
 use skysense_contract::Task;
 use skysense_edges::ClassFacts;
 use skysense_metric::{
-    AveragePrecision, BiasPlot, Binary, Blocks, Bootstrap, Confusion, MetricError, MultiLabel, Regression, Reliability,
+    Accumulator, AveragePrecision, BiasPlot, Binary, Blocks, Bootstrap, Confusion, MetricError, MultiLabel, Regression,
+    Reliability, Thinning,
 };
 
 use super::record::{Block, ClassRow, Evaluation, Of, Score};
@@ -19,11 +20,18 @@ const THRESHOLD: f64 = 0.5;
 /// What is counted.
 pub(crate) enum Counts {
     /// One class of several.
-    Classes { task: Task, blocks: Blocks<Confusion>, sure: Reliability, ranking: Option<AveragePrecision> },
+    Classes {
+        task: Task,
+        blocks: Blocks<Confusion>,
+        sure: Reliability,
+        ranking: Option<AveragePrecision>,
+        /// Probabilities of the pixel that is counted, kept so that none needs room of its own.
+        given: Vec<f64>,
+    },
     /// Any classes.
     Labels { blocks: Blocks<MultiLabel>, ranking: AveragePrecision },
     /// A quantity.
-    Values { blocks: Blocks<Regression>, pairs: Vec<[f64; 2]>, every: usize, seen: usize },
+    Values { blocks: Blocks<Regression>, pairs: Vec<[f64; 2]>, thinning: Thinning },
 }
 
 impl Counts {
@@ -34,9 +42,11 @@ impl Counts {
     pub(crate) fn new(task: Task, classes: usize, block: usize) -> Result<Self, MetricError> {
         let side = block as f64;
         Ok(match task {
-            Task::Regression => {
-                Self::Values { blocks: Blocks::new(side, Regression::default())?, pairs: Vec::new(), every: 1, seen: 0 }
-            }
+            Task::Regression => Self::Values {
+                blocks: Blocks::new(side, Regression::default())?,
+                pairs: Vec::new(),
+                thinning: Thinning::new(PAIRS),
+            },
             Task::MultiLabel => Self::Labels {
                 blocks: Blocks::new(side, MultiLabel::new(classes))?,
                 ranking: AveragePrecision::new(classes),
@@ -47,6 +57,7 @@ impl Counts {
                 sure: Reliability::new(BARS)?,
                 // Of chips only: a ranking holds every score.
                 ranking: task.of_chips().then(|| AveragePrecision::new(classes)),
+                given: Vec::with_capacity(classes),
             },
         })
     }
@@ -55,14 +66,20 @@ impl Counts {
     ///
     /// # Errors
     /// Probabilities that are none.
-    pub(crate) fn class(&mut self, place: [f64; 2], truth: usize, given: &[f64]) -> Result<(), MetricError> {
-        let Self::Classes { blocks, sure, ranking, .. } = self else { return Ok(()) };
+    pub(crate) fn class(
+        &mut self,
+        place: [f64; 2],
+        truth: usize,
+        probabilities: impl Iterator<Item = f32>,
+    ) -> Result<(), MetricError> {
+        let Self::Classes { blocks, sure, ranking, given, .. } = self else { return Ok(()) };
+        given.clear();
         // Means of probabilities may leave the range by a rounding.
-        let given: Vec<f64> = given.iter().map(|share| share.clamp(0.0, 1.0)).collect();
+        given.extend(probabilities.map(|share| f64::from(share).clamp(0.0, 1.0)));
         let best = given.iter().enumerate().fold(0, |best, (at, share)| if *share > given[best] { at } else { best });
-        sure.add_probabilities(&given, truth)?;
+        sure.add_probabilities(given, truth)?;
         if let Some(ranking) = ranking {
-            ranking.add_class(truth, &given)?;
+            ranking.add_class(truth, given)?;
         }
         blocks.at(place)?.add(truth, best);
         Ok(())
@@ -84,18 +101,11 @@ impl Counts {
     /// # Errors
     /// A value that is not finite.
     pub(crate) fn value(&mut self, place: [f64; 2], truth: f64, given: f64) -> Result<(), MetricError> {
-        let Self::Values { blocks, pairs, every, seen } = self else { return Ok(()) };
+        let Self::Values { blocks, pairs, thinning } = self else { return Ok(()) };
         blocks.at(place)?.add(&[truth], &[given])?;
-        if seen.is_multiple_of(*every) {
-            if pairs.len() == PAIRS {
-                *pairs = pairs.iter().step_by(2).copied().collect();
-                *every *= 2;
-            }
-            if seen.is_multiple_of(*every) {
-                pairs.push([truth, given]);
-            }
+        if thinning.takes(|| *pairs = pairs.iter().step_by(2).copied().collect()) {
+            pairs.push([truth, given]);
         }
-        *seen += 1;
         Ok(())
     }
 
@@ -110,20 +120,18 @@ impl Counts {
         bootstrap: Bootstrap,
     ) -> Result<Evaluation, MetricError> {
         match self {
-            Self::Classes { task, blocks, sure, ranking } => {
+            Self::Classes { task, blocks, sure, ranking, .. } => {
                 let total = blocks.total()?;
-                let score = |name: &str, of: &dyn Fn(&Confusion) -> Option<f64>| -> Result<Score, MetricError> {
-                    Ok(Score { name: name.into(), value: of(&total), interval: blocks.interval(bootstrap, of)? })
-                };
-                let mut scores = Vec::new();
+                let mut named: Vec<(&str, Rule<'_, Confusion>)> = Vec::new();
                 if *task == Task::Change {
-                    scores.push(score("f1_of_change", &|counts| changed(counts).f1())?);
-                    scores.push(score("iou_of_change", &|counts| changed(counts).iou())?);
+                    named.push(("f1_of_change", &|counts| Binary::against_first(counts).f1()));
+                    named.push(("iou_of_change", &|counts| Binary::against_first(counts).iou()));
                 }
-                scores.push(score("overall_accuracy", &Confusion::overall_accuracy)?);
-                scores.push(score("mean_iou", &Confusion::mean_iou)?);
-                scores.push(score("macro_f1", &Confusion::macro_f1)?);
-                scores.push(score("kappa", &Confusion::kappa)?);
+                named.push(("overall_accuracy", &Confusion::overall_accuracy));
+                named.push(("mean_iou", &Confusion::mean_iou));
+                named.push(("macro_f1", &Confusion::macro_f1));
+                named.push(("kappa", &Confusion::kappa));
+                let mut scores = scored(blocks, &total, bootstrap, &named)?;
                 if let Some(ranking) = ranking {
                     scores.push(plain("mean_average_precision", ranking.macro_mean()));
                 }
@@ -154,16 +162,14 @@ impl Counts {
             }
             Self::Labels { blocks, ranking } => {
                 let total = blocks.total()?;
-                let score = |name: &str, of: &dyn Fn(&MultiLabel) -> Option<f64>| -> Result<Score, MetricError> {
-                    Ok(Score { name: name.into(), value: of(&total), interval: blocks.interval(bootstrap, of)? })
-                };
-                let scores = vec![
-                    plain("mean_average_precision", ranking.macro_mean()),
-                    score("macro_f1", &MultiLabel::macro_f1)?,
-                    score("micro_f1", &MultiLabel::micro_f1)?,
-                    score("label_accuracy", &MultiLabel::label_accuracy)?,
-                    score("exact_accuracy", &MultiLabel::exact_accuracy)?,
+                let named: [(&str, Rule<'_, MultiLabel>); 4] = [
+                    ("macro_f1", &MultiLabel::macro_f1),
+                    ("micro_f1", &MultiLabel::micro_f1),
+                    ("label_accuracy", &MultiLabel::label_accuracy),
+                    ("exact_accuracy", &MultiLabel::exact_accuracy),
                 ];
+                let mut scores = vec![plain("mean_average_precision", ranking.macro_mean())];
+                scores.extend(scored(blocks, &total, bootstrap, &named)?);
                 let precisions = ranking.by_class();
                 let row = |((class, label), precision): ((&ClassFacts, &Binary), Option<f64>)| ClassRow {
                     value: class.value,
@@ -190,15 +196,13 @@ impl Counts {
             Self::Values { blocks, pairs, .. } => {
                 let total = blocks.total()?;
                 let found = total.scores();
-                let score = |name: &str, of: &dyn Fn(&Regression) -> Option<f64>| -> Result<Score, MetricError> {
-                    Ok(Score { name: name.into(), value: of(&total), interval: blocks.interval(bootstrap, of)? })
-                };
-                let scores = vec![
-                    score("rmse", &|sums| sums.scores().map(|errors| errors.rmse))?,
-                    score("mae", &|sums| sums.scores().map(|errors| errors.mae))?,
-                    score("bias", &|sums| sums.scores().map(|errors| errors.bias))?,
-                    score("r2", &|sums| sums.scores().and_then(|errors| errors.r2))?,
+                let named: [(&str, Rule<'_, Regression>); 4] = [
+                    ("rmse", &|sums| sums.scores().map(|errors| errors.rmse)),
+                    ("mae", &|sums| sums.scores().map(|errors| errors.mae)),
+                    ("bias", &|sums| sums.scores().map(|errors| errors.bias)),
+                    ("r2", &|sums| sums.scores().and_then(|errors| errors.r2)),
                 ];
+                let scores = scored(blocks, &total, bootstrap, &named)?;
                 Ok(Evaluation {
                     about,
                     count: found.map_or(0, |errors| errors.count),
@@ -214,26 +218,29 @@ impl Counts {
     }
 }
 
+/// What a score makes of counts.
+type Rule<'a, A> = &'a dyn Fn(&A) -> Option<f64>;
+
+/// Scores with their intervals, from the same draws.
+fn scored<A: Accumulator>(
+    blocks: &Blocks<A>,
+    total: &A,
+    bootstrap: Bootstrap,
+    named: &[(&str, Rule<'_, A>)],
+) -> Result<Vec<Score>, MetricError> {
+    let rules: Vec<Rule<'_, A>> = named.iter().map(|(_, rule)| *rule).collect();
+    let intervals = blocks.intervals(bootstrap, &rules)?;
+    let score = |((name, rule), interval): (&(&str, Rule<'_, A>), _)| Score {
+        name: (*name).into(),
+        value: rule(total),
+        interval,
+    };
+    Ok(named.iter().zip(intervals).map(score).collect())
+}
+
 /// A score without an interval.
 fn plain(name: &str, value: Option<f64>) -> Score {
     Score { name: name.into(), value, interval: None }
-}
-
-/// Any change against none: the first class means none.
-fn changed(counts: &Confusion) -> Binary {
-    let mut all = Binary::default();
-    for truth in 0..counts.classes() {
-        for found in 0..counts.classes() {
-            let count = counts.count(truth, found);
-            match (truth > 0, found > 0) {
-                (true, true) => all.true_positive += count,
-                (false, true) => all.false_positive += count,
-                (true, false) => all.false_negative += count,
-                (false, false) => all.true_negative += count,
-            }
-        }
-    }
-    all
 }
 
 fn bias(pairs: &[[f64; 2]]) -> Result<Vec<skysense_metric::BiasBin>, MetricError> {
@@ -248,7 +255,7 @@ fn bias(pairs: &[[f64; 2]]) -> Result<Vec<skysense_metric::BiasBin>, MetricError
     Ok(plot.points())
 }
 
-fn places<A: skysense_metric::Accumulator>(blocks: &Blocks<A>, of: impl Fn(&A) -> (u64, Option<f64>)) -> Vec<Block> {
+fn places<A: Accumulator>(blocks: &Blocks<A>, of: impl Fn(&A) -> (u64, Option<f64>)) -> Vec<Block> {
     let block = |([column, row], sum): ([i64; 2], &A)| {
         let (count, error) = of(sum);
         Some(Block { column, row, count, error: error? })
@@ -265,6 +272,7 @@ mod tests {
             task: String::new(),
             model: "m".into(),
             unit: String::new(),
+            weights_sha256: String::new(),
             labels: vec![],
             part: "all".into(),
             block: 10,
@@ -283,9 +291,9 @@ mod tests {
         for block in 0..4_u32 {
             for at in 0..10_u32 {
                 let (place, truth) = ([f64::from(10 * block), f64::from(at)], usize::from(at % 2 == 0));
-                let right = if truth == 1 { [0.2, 0.8] } else { [0.8, 0.2] };
+                let right: [f32; 2] = if truth == 1 { [0.2, 0.8] } else { [0.8, 0.2] };
                 let given = if block == 3 { [right[1], right[0]] } else { right };
-                counts.class(place, truth, &given).unwrap();
+                counts.class(place, truth, given.into_iter()).unwrap();
             }
         }
         let found = counts.evaluation(about(), &classes(), Bootstrap::default()).unwrap();

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use skysense_train::Curve;
+
 use super::record::{ClassRow, Evaluation, Score};
 use super::svg;
 use super::worst::Worst;
@@ -11,7 +13,7 @@ body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;paddin
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;margin:.5rem 0}\
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}th:first-child,td:first-child{text-align:left}\
 svg{max-width:100%;font:11px system-ui,sans-serif}.frame{fill:none;stroke:#999}.ideal{stroke:#999;stroke-dasharray:4 3}\
-.point{fill:#0072b2;fill-opacity:.75}.plot{width:24rem}.map{width:24rem;border:1px solid #ccc}\
+.line{fill:none;stroke:#0072b2;stroke-width:1.5}.point{fill:#0072b2;fill-opacity:.75}.plot{width:24rem}.map{width:24rem;border:1px solid #ccc}\
 .chip{width:9rem;height:9rem;border:1px solid #ccc}figure{display:inline-block;margin:.3rem .6rem .3rem 0}\
 figcaption{font-size:.8rem;color:#555}.swatch{display:inline-block;width:.8em;height:.8em;margin-right:.4em}\
 .better{color:#00662e}.worse{color:#a01020}.matrix td{border:1px solid #eee}";
@@ -26,8 +28,8 @@ fn number(value: Option<f64>) -> String {
     value.map_or("–".into(), |value| format!("{value:.4}"))
 }
 
-/// The page; `other` is what it is compared with.
-pub(crate) fn page(found: &Evaluation, worst: &Worst, other: Option<&Evaluation>) -> String {
+/// The page; `other` is what it is compared with, and `curve` how the model was trained.
+pub(crate) fn page(found: &Evaluation, worst: &Worst, other: Option<&Evaluation>, curve: Option<&Curve>) -> String {
     let about = &found.about;
     let unit = match about.task.as_str() {
         "classification" | "multi_label" => "chips",
@@ -67,6 +69,9 @@ pub(crate) fn page(found: &Evaluation, worst: &Worst, other: Option<&Evaluation>
         );
     }
     chips(&mut text, worst);
+    if let Some(curve) = curve.filter(|curve| !curve.losses.is_empty()) {
+        trained(&mut text, curve);
+    }
     text.push_str("</body></html>\n");
     text
 }
@@ -172,6 +177,19 @@ fn matrix(text: &mut String, found: &Evaluation) {
     text.push_str("</table>");
 }
 
+/// Loss and score by step.
+fn trained(text: &mut String, curve: &Curve) {
+    text.push_str("<h2>Training</h2><p>The loss of the steps, where the model learned.</p><div class=\"plot\">");
+    text.push_str(&svg::curve("loss", &curve.losses));
+    text.push_str("</div>");
+    let scores: Vec<(usize, f64)> = curve.scores.iter().filter_map(|(step, score)| Some((*step, (*score)?))).collect();
+    if !scores.is_empty() {
+        text.push_str("<p>The score on the way, where it did not learn.</p><div class=\"plot\">");
+        text.push_str(&svg::curve("score", &scores));
+        text.push_str("</div>");
+    }
+}
+
 fn chips(text: &mut String, worst: &Worst) {
     if worst.chips().is_empty() {
         return;
@@ -214,6 +232,7 @@ mod tests {
                 task: "segmentation".into(),
                 model: "crops <2>".into(),
                 unit: String::new(),
+                weights_sha256: String::new(),
                 labels: vec!["labels".into()],
                 part: "the east".into(),
                 block: 16,
@@ -234,7 +253,8 @@ mod tests {
         let mut worst = Worst::new(1);
         let pictures = vec![("truth", vec![[0, 255, 0]])];
         worst.add(Shown { place: [16, 0], period: "all".into(), error: 0.25, side: 1, pictures });
-        let text = page(&found(0.9), &worst, Some(&found(0.8)));
+        let curve = Curve { losses: vec![(1, 2.0), (9, 0.5)], scores: vec![(5, Some(0.25)), (9, None)] };
+        let text = page(&found(0.9), &worst, Some(&found(0.8)), Some(&curve));
         for part in [
             "crops &lt;2&gt;",
             "wheat &amp; rye",
@@ -243,6 +263,8 @@ mod tests {
             "class=\"better\"",
             "Map of errors",
             "Column 16, row 0",
+            "aria-label=\"loss by step\"",
+            "aria-label=\"score by step\"",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

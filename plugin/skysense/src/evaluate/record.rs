@@ -32,6 +32,9 @@ pub(crate) struct Evaluation {
 pub(crate) struct Of {
     pub(crate) task: String,
     pub(crate) model: String,
+    /// Weights of the model, where its package is known.
+    #[serde(default)]
+    pub(crate) weights_sha256: String,
     /// Unit of a quantity.
     #[serde(default)]
     pub(crate) unit: String,

@@ -97,6 +97,29 @@ pub(super) fn bias(bins: &[BiasBin], unit: &str) -> String {
     text + "</svg>"
 }
 
+/// A line of what happened at each step.
+pub(super) fn curve(name: &str, points: &[(usize, f64)]) -> String {
+    let finite = || points.iter().filter(|(_, value)| value.is_finite());
+    let last = points.last().map_or(1, |(step, _)| *step).max(1) as f64;
+    let (low, high) = finite().fold((0.0_f64, 1e-9_f64), |(low, high), (_, value)| (low.min(*value), high.max(*value)));
+    let title = format!("{name} by step");
+    let (mut text, place) = axes(&title, ("step", [0.0, last]), (name, [low, high]));
+    text.push_str("<polyline class=\"line\" points=\"");
+    for (step, value) in finite() {
+        let (x, y) = place(*step as f64, *value);
+        let _ = write!(text, "{x:.1},{y:.1} ");
+    }
+    text.push_str("\"/>");
+    for (step, value) in finite().filter(|_| points.len() <= 40) {
+        let (x, y) = place(*step as f64, *value);
+        let _ = write!(
+            text,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"point\"><title>step {step}: {value:.4}</title></circle>"
+        );
+    }
+    text + "</svg>"
+}
+
 /// Errors by place, the darker the worse.
 pub(super) fn error_map(blocks: &[Block]) -> String {
     let bounds = |of: fn(&Block) -> i64| {
@@ -167,5 +190,18 @@ mod tests {
                 && text.contains("rgb(255,255,255)")
                 && text.contains("rgb(128,10,20)")
         );
+    }
+
+    #[test]
+    fn a_curve_goes_from_the_first_step_to_the_last() {
+        let text = curve("loss", &[(1, 4.0), (10, 2.0), (20, f64::NAN), (20, 0.0)]);
+        // From the top down to the axis at the far right.
+        let right = RIM + SIDE;
+        assert!(text.contains(&format!("{:.1},{:.1} ", RIM + SIDE / 20.0, RIM / 2.0)), "{text}");
+        assert!(text.contains(&format!("{right:.1},{:.1} ", RIM / 2.0 + SIDE)) && !text.contains("NaN"), "{text}");
+        assert_eq!(text.matches("<circle").count(), 3);
+        let many: Vec<(usize, f64)> = (1..=100).map(|step| (step, 1.0 / step as f64)).collect();
+        assert_eq!(curve("loss", &many).matches("<circle").count(), 0);
+        assert!(curve("loss", &[]).ends_with("</svg>"));
     }
 }

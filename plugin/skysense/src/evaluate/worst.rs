@@ -25,6 +25,11 @@ impl Worst {
         Self { most, chips: Vec::new() }
     }
 
+    /// Whether any is kept.
+    pub(crate) fn any(&self) -> bool {
+        self.most > 0
+    }
+
     /// Whether a chip of this error is among the worst so far; of equal ones the first stay.
     pub(crate) fn wants(&self, error: f64) -> bool {
         error > 0.0

@@ -1,7 +1,6 @@
 //! `objects.evaluate`: how well objects on the map were found.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
@@ -10,15 +9,17 @@ use serde_json::json;
 use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
-use skysense_catalog::{Access, write_json};
-use skysense_edges::{ItemFacts, MetricBuilder, MetricRow, ObjectBatch, ObjectFacts, ObjectRow, metric_schema};
+use skysense_catalog::write_json;
+use skysense_edges::{MetricBuilder, MetricRow, ObjectBatch, ObjectFacts, ObjectRow, metric_schema};
 use skysense_grid::{Affine, Window};
 use skysense_train::{DetectionObject, DetectionScores, Evaluation, Found, RotatedBox};
 
-use crate::chips::item_rows;
+use crate::chips::{access, item_rows};
 use crate::errors;
 use crate::settings::{path, planned};
-use crate::training::{Holdout, ObjectSource, ObjectsSetting, hr_scale, in_chip, object_sources, placed};
+use crate::training::{
+    Holdout, ObjectSource, ObjectsSetting, hr_scale, in_chip, object_sources, placed, without_pixel,
+};
 
 const DOC: &str = "\
 Holds objects that were found against labels, on the whole map after overlapping chips were brought together: mean average \
@@ -86,13 +87,11 @@ impl Node for ObjectsEvaluate {
             ]
         })?;
         hr_scale(&facts.chips)?;
+        if let Some(fault) = without_pixel("/area", settings.area, &facts.chips.geobox) {
+            return Err(fault.into());
+        }
         let (labels, images) = (inputs.require("labels")?, inputs.get("images"));
-        let allowed = |facts: &serde_json::Value| {
-            let facts: ItemFacts = serde_json::from_value(facts.clone()).unwrap_or_default();
-            facts.allow_paths.into_iter().map(PathBuf::from).collect::<Vec<_>>()
-        };
-        let paths = [Some(labels), images].into_iter().flatten().flat_map(|input| allowed(&input.facts));
-        let access = Access::new(paths.collect::<Vec<_>>());
+        let access = access([Some(labels), images].into_iter().flatten());
         let images = images.map(item_rows).transpose()?.unwrap_or_default();
         let labels = object_sources(&item_rows(labels)?, settings.label_asset.as_deref(), &images, &access)?;
         Ok(NodePlan::new(metric_schema()).memory(64 << 20, 1 << 20).state(json!(State { facts, labels })))

@@ -8,15 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, json};
 use skysense_abi::{BatchStream, Fault, Host, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs};
-use skysense_catalog::{
-    AssetRecord, Bbox, ClassRecord, Exists, FeatureRow, FeatureTable, ItemRecord, ModelRecord, parse_datetime,
-    write_flatgeobuf, write_geopackage,
-};
+use skysense_catalog::{AssetRecord, Bbox, Exists, FeatureRow, ItemRecord, ModelRecord, parse_datetime};
 use skysense_contract::Task;
 use skysense_edges::{ObjectBatch, ObjectFacts, ObjectRow, Period, raster_schema};
 
 use crate::errors;
-use crate::objects::write_geoparquet;
+use crate::objects::{Format, Layer, write_layer};
 use crate::publish::{Destination, model_record, package, software};
 use crate::settings::planned;
 
@@ -63,29 +60,6 @@ pub(crate) struct Settings {
     /// What becomes of output that is there: `fail`, `replace` or `append`.
     #[serde(default)]
     exists: Exists,
-}
-
-/// A format of outlines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    /// FlatGeobuf.
-    Flatgeobuf,
-    /// GeoPackage.
-    Geopackage,
-    /// GeoParquet.
-    Geoparquet,
-}
-
-impl Format {
-    /// Key and ending of its file, its title and its media type.
-    fn words(self) -> [&'static str; 4] {
-        match self {
-            Self::Flatgeobuf => ["flatgeobuf", "fgb", "Objects as FlatGeobuf", "application/vnd.flatgeobuf"],
-            Self::Geopackage => ["geopackage", "gpkg", "Objects as GeoPackage", "application/geopackage+sqlite3"],
-            Self::Geoparquet => ["geoparquet", "parquet", "Objects as GeoParquet", "application/vnd.apache.parquet"],
-        }
-    }
 }
 
 fn other() -> String {
@@ -191,8 +165,6 @@ fn files(
     objects: &[ObjectRow],
     folder: &Path,
 ) -> Result<Vec<AssetRecord>, NodeError> {
-    let definition =
-        skysense_raster::crs_definition(&facts.chips.geobox.crs).map_err(|error| errors::raster(&error))?;
     let class = |row: &ObjectRow| {
         let class = &facts.classes[row.class as usize];
         (class.value, class.name.clone())
@@ -207,47 +179,14 @@ fn files(
             chip: row.chip,
         })
         .collect();
-    let table = FeatureTable {
+    let layer = Layer {
         name: "objects",
-        epsg: definition.epsg,
-        wkt: &definition.wkt,
+        title: "Objects",
+        crs: &facts.chips.geobox.crs,
+        classes: &facts.classes,
         changed: &period.end,
-        rows: &rows,
     };
-    let classes: Vec<ClassRecord> = facts
-        .classes
-        .iter()
-        .map(|class| ClassRecord {
-            value: class.value.into(),
-            name: class.name.clone(),
-            color: Some(class.color.clone()),
-            nodata: false,
-        })
-        .collect();
-    let mut assets = Vec::new();
-    let mut formats = settings.formats.clone();
-    formats.sort();
-    formats.dedup();
-    for format in formats {
-        let [key, ending, title, media_type] = format.words();
-        let file = folder.join(format!("objects.{ending}"));
-        match format {
-            Format::Flatgeobuf => write_flatgeobuf(&table, &file).map_err(|error| errors::catalog(&error))?,
-            Format::Geopackage => write_geopackage(&table, &file).map_err(|error| errors::catalog(&error))?,
-            Format::Geoparquet => write_geoparquet(&table, &definition.projjson, &file)?,
-        }
-        assets.push(AssetRecord {
-            key: key.into(),
-            file,
-            title: title.into(),
-            roles: vec!["data".into()],
-            media_type: media_type.into(),
-            geobox: None,
-            bands: Vec::new(),
-            classes: classes.clone(),
-        });
-    }
-    Ok(assets)
+    write_layer(layer, &settings.formats, &rows, folder)
 }
 
 fn record(

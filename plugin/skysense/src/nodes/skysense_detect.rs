@@ -10,7 +10,7 @@ use skysense_edges::{ChipBatch, ObjectBuilder, ObjectFacts, ObjectRow, object_sc
 use skysense_grid::{GeoBox, Window};
 use skysense_infer::{Detector, Found, MergeRule, merged};
 
-use crate::apply::{ModelState, Settings, chip_input, fit, limits, map_facts, model_path, options, planned_offers};
+use crate::apply::{ModelState, Settings, chip_input, fit, limits, map_facts, open, planned_offers, say};
 use crate::errors;
 use crate::settings::planned;
 
@@ -88,27 +88,13 @@ impl Node for SkysenseDetect {
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
         let state: ModelState = planned(plan.state)?;
         let facts: ObjectFacts = planned(plan.facts)?;
-        let folder = match &state.path {
-            Some(path) => path.clone(),
-            None => model_path(inputs.require("model")?)?,
-        };
-        let package = skysense_contract::Package::open(&folder).map_err(|error| errors::contract(&error))?;
-        let device = host.lease_device(settings.device.as_deref().unwrap_or("auto"))?;
         let offers = planned_offers(&facts.chips)?;
-        let options = options(&settings, &package, &offers, (&state, device.name(), None), &host)?;
+        let (package, options, device) = open(&settings, (&state, &offers, None), &mut inputs, &host)?;
         let detector = Detector::load(package, options).map_err(|error| errors::infer(&error))?;
-        let record = detector.record();
-        host.log(
-            Level::Info,
-            format!("model {} runs on {} with ONNX Runtime {}", record.model, record.device, record.runtime),
-        );
-        host.report("decision", &json!({"what": "inference", "value": record, "why": "what equal results need"}));
+        say(detector.record(), &host);
         let chips = inputs.require("chips")?;
-        let mut search = Some(Search { detector, facts, host, _device: device });
-        Ok(Box::new(std::iter::once_with(move || {
-            let search = search.take().ok_or_else(|| NodeError::new("internal.detect", "asked for twice"))?;
-            search.run(chips)
-        })))
+        let search = Search { detector, facts, host, _device: device };
+        Ok(Box::new(std::iter::once_with(move || search.run(chips))))
     }
 }
 

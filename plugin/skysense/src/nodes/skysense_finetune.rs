@@ -1,7 +1,6 @@
 //! `skysense.finetune`: trains a model for a task on labelled chips.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use schemars::JsonSchema;
@@ -10,9 +9,9 @@ use serde_json::json;
 use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
-use skysense_catalog::{Access, Exists};
+use skysense_catalog::Exists;
 use skysense_contract::{Class, HeadKind, Quantity, Task};
-use skysense_edges::{ChipFacts, ItemFacts, model_schema};
+use skysense_edges::{ChipFacts, model_schema};
 use skysense_train::loss::ClassWeights;
 use skysense_train::{
     DetectConfig, EarlyStopping, FinetuneConfig, Start, TrainError, Trained, export, export_detector, finetune,
@@ -21,18 +20,20 @@ use skysense_train::{
 
 use crate::allocator::Keeping;
 use crate::apply::{chip_facts, most_dates, named_chips, offers, paired, planned_offers};
-use crate::chips::item_rows;
+use crate::chips::{access, item_rows};
 use crate::errors;
 use crate::settings::{path, planned};
 use crate::training::{
-    CalendarSetting, Checkpointing, Holdout, LabelReader, LabelSource, ObjectSource, ObjectsSetting, Place, Precision,
-    Teller, Truth, calendar, compute, cpu, detection_samples, hr_scale, labelled, object_classes, object_sources,
-    placed, sample_bytes, taken, task_classes, task_sources, tell_detector, train_together, training_chips, unused,
+    CalendarSetting, Checkpointing, Holdout, LabelDates, LabelReader, LabelSource, LoraSetting, ObjectSource,
+    ObjectsSetting, Place, PlannedSplit, Precision, ShapesSetting, SplitSetting, Teller, Truth, Wanted, calendar,
+    compute, cpu, detection_samples, hr_scale, labelled, object_classes, object_sources, of_no_use, placed,
+    sample_bytes, taken, task_classes, task_sources, tell_detector, train_together, training_chips, unused,
 };
 
 const DOC: &str = "\
-Trains a SkySense model for a task on chips and label rasters, and writes it as a model package: ONNX graphs, weights, \
-contract and a probe. Chips and labels are paired by place; classes are those that the label item names. The plan gives the contract, so the nodes behind know bands, chip size and classes before anything \
+Trains a SkySense model for a task on chips and labels, and writes it as a model package: ONNX graphs, weights, \
+contract and a probe. Labels are rasters, or vector layers that are burnt onto the grid (`shapes`). Chips and labels are paired by place, and by \
+time only with `label_dates: match`; classes are those that the label items name. The plan gives the contract, so the nodes behind know bands, chip size and classes before anything \
 is trained. A run that was killed goes on from its checkpoint to the same weights.
 
 ## Tasks
@@ -96,6 +97,12 @@ pub(crate) struct Settings {
     label_asset: Option<String>,
     /// Which objects are learned, where the task is to find some.
     objects: ObjectsSetting,
+    /// How shapes of vector layers become pixels, where labels are such.
+    shapes: ShapesSetting,
+    /// Which labels belong to the chips of a period: `any` of the place, or with `match` those whose time overlaps it.
+    label_dates: LabelDates,
+    /// Which places train, validate and are kept for a test, where that is given; left out, `holdout` and `validation` say it.
+    split: Option<SplitSetting>,
     /// Label values that are not learned, beside those that mean no data.
     ignore: Vec<u8>,
     /// Steps of the optimiser; left out, 300.
@@ -123,6 +130,9 @@ pub(crate) struct Settings {
     early_stopping: Option<Stopping>,
     /// Whether only the head learns.
     frozen: bool,
+    /// Adapters of low rank that learn in place of the encoder, which stays as it is; in the package they are added to its
+    /// weights.
+    lora: Option<LoraSetting>,
     /// Whether prototypes by region of the package at `start` are used, where it has some. They stay as they are; what is
     /// projected to them and from them learns. Without, the model has none.
     prototypes: bool,
@@ -159,6 +169,9 @@ impl Default for Settings {
             exists: Exists::Fail,
             label_asset: None,
             objects: ObjectsSetting::default(),
+            shapes: ShapesSetting::default(),
+            label_dates: LabelDates::Any,
+            split: None,
             ignore: Vec::new(),
             steps: None,
             epochs: None,
@@ -170,6 +183,7 @@ impl Default for Settings {
             layer_decay: 1.0,
             early_stopping: None,
             frozen: false,
+            lora: None,
             prototypes: true,
             device: cpu(),
             precision: Precision::F32,
@@ -218,6 +232,7 @@ struct State {
     before: Option<ChipFacts>,
     labels: Vec<LabelSource>,
     classes: Vec<Class>,
+    split: Option<PlannedSplit>,
 }
 
 /// What a run that learns objects must know again.
@@ -226,6 +241,7 @@ struct DetectionState {
     chips: ChipFacts,
     labels: Vec<ObjectSource>,
     classes: Vec<Class>,
+    split: Option<PlannedSplit>,
 }
 
 /// The node.
@@ -239,7 +255,7 @@ impl Node for SkysenseFinetune {
         NodeDoc::new("Trains a model for a task on labelled chips")
             .input("chips", &["chip"], "the chips to learn from")
             .optional_input("before", &["chip"], "chips of an earlier time, for change")
-            .input("labels", &["item"], "items with a label raster, or with a file of objects")
+            .input("labels", &["item"], "items with a label raster, a vector layer, or a file of objects")
             .optional_input("images", &["item"], "the images that files of objects name, where they tell pixels")
             .output("model")
             .together()
@@ -249,17 +265,34 @@ impl Node for SkysenseFinetune {
 
     fn plan(settings: Settings, inputs: &PlanInputs, host: &Host) -> Result<NodePlan, Vec<Fault>> {
         let chips = chip_facts(inputs)?;
+        let mut unused = of_no_use(settings.task, &settings, inputs);
+        if settings.split.is_some() && settings.validation != Settings::default().validation {
+            let message = format!("validation is {}, and `split` says what validates", settings.validation);
+            unused.push(Fault::new("/validation", "settings.unused", message).hint("leave `validation` out"));
+        }
+        if !unused.is_empty() {
+            return Err(unused);
+        }
         if settings.task.of_objects() {
             return plan_detector(&settings, chips, inputs, host);
         }
         let labels = inputs.require("labels")?;
-        let facts: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
-        let access = Access::new(facts.allow_paths.into_iter().map(PathBuf::from));
+        let access = access([labels]);
         let before = earlier(&settings, &chips, inputs)?;
         let rows = item_rows(labels)?;
-        let sources = task_sources(&rows, settings.label_asset.as_deref(), &access, settings.task)?;
-        let classes = task_classes(&sources, &settings.ignore, settings.task)?;
-        let reader = LabelReader::open(&sources, &classes).map_err(Fault::from)?;
+        let crs = &chips.geobox.crs;
+        let (asset, task) = (settings.label_asset.as_deref(), settings.task);
+        let mut sources = task_sources(&rows, &access, Wanted { asset, task, shapes: Some((&settings.shapes, crs)) })?;
+        let classes = task_classes(&sources, &settings.ignore, task)?;
+        let undated = settings.label_dates.faults(&sources, &chips);
+        if !undated.is_empty() {
+            return Err(undated);
+        }
+        let split = match &settings.split {
+            Some(split) => Some(split.plan(&host.about().base, (&rows, &mut sources), crs)?),
+            None => None,
+        };
+        let reader = LabelReader::open(&sources, &classes, crs).map_err(Fault::from)?;
         if !reader.touches(&chips.geobox) {
             let items: Vec<&str> = sources.iter().map(|source| source.item.as_str()).take(3).collect();
             let message = format!("the labels of {} lie outside of the chips' grid", items.join(", "));
@@ -271,32 +304,20 @@ impl Node for SkysenseFinetune {
         if let Some(before) = &before {
             most_dates(&mut offers, before)?;
         }
-        let contract = planned_contract(&offers, &config).map_err(|error| {
-            let field = match &error {
-                TrainError::Preset { .. } => "/preset".to_owned(),
-                TrainError::Setting { setting, .. } if !setting.contains(',') => format!("/{setting}"),
-                _ => String::new(),
-            };
-            vec![Fault { field, ..Fault::from(errors::train(&error)) }]
-        })?;
+        let contract = planned_contract(&offers, &config).map_err(|error| at_setting(&error))?;
         let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
         if let Some(fault) = taken(out.as_deref(), settings.exists) {
             return Err(fault.into());
         }
-        let held: Option<[f64; 4]> =
-            settings.holdout.and_then(|holdout| holdout.window(&chips.geobox)).and_then(|strip| {
-                let strip = chips.geobox.window(&strip).ok()?;
-                skysense_raster::footprint(&strip).ok().map(|outline| outline.bbox)
-            });
         let times = if before.is_some() { 2 } else { 1 };
         let working = times * sample_bytes(&chips, samples, settings.batch);
-        let facts = json!({"contract": contract, "path": out, "holdout": held});
+        let facts = json!({"contract": contract, "path": out, "holdout": held(&settings, &chips)});
         Ok(NodePlan::new(model_schema())
             .facts(facts)
             .cost("training_chips", samples as f64, "")
             .cost("training_steps", config.recipe.steps as f64, "")
             .memory(working, 1 << 20)
-            .state(json!(State { chips, before, labels: sources, classes })))
+            .state(json!(State { chips, before, labels: sources, classes, split })))
     }
 
     fn run(settings: Settings, plan: NodePlan, mut inputs: RunInputs, host: Host) -> Result<BatchStream, NodeError> {
@@ -324,6 +345,25 @@ fn earlier(settings: &Settings, chips: &ChipFacts, inputs: &PlanInputs) -> Resul
             Err(Fault::new("/task", "chips.times", message).hint("leave `before` out, or set `task: change`").into())
         }
     }
+}
+
+/// West, south, east and north of what is kept back, in degrees.
+fn held(settings: &Settings, chips: &ChipFacts) -> Option<[f64; 4]> {
+    let strip = settings.holdout?.window(&chips.geobox)?;
+    let strip = chips.geobox.window(&strip).ok()?;
+    skysense_raster::footprint(&strip).ok().map(|outline| outline.bbox)
+}
+
+/// What training says of its settings, at the setting that it is of.
+fn at_setting(error: &TrainError) -> Vec<Fault> {
+    let field = match error {
+        TrainError::Preset { .. } => "/preset".to_owned(),
+        // What chips offer is no setting of this node.
+        TrainError::Setting { setting: "offers", .. } => String::new(),
+        TrainError::Setting { setting, .. } if !setting.contains(',') => format!("/{setting}"),
+        _ => String::new(),
+    };
+    vec![Fault { field, ..Fault::from(errors::train(error)) }]
 }
 
 /// The settings of training.
@@ -376,6 +416,7 @@ fn config(
     config.early_stopping =
         settings.early_stopping.map(|Stopping { every, patience }| EarlyStopping { every, patience });
     config.frozen = settings.frozen;
+    config.lora = settings.lora.map(Into::into);
     config.prototypes = settings.prototypes;
     config.compute = compute(&settings.device, settings.precision, settings.checkpointing)?;
     config.recipe.seed = settings.seed;
@@ -392,35 +433,32 @@ fn plan_detector(
     host: &Host,
 ) -> Result<NodePlan, Vec<Fault>> {
     hr_scale(&chips)?;
-    let labels = inputs.require("labels")?;
-    let access = |facts: &serde_json::Value| {
-        let facts: ItemFacts = serde_json::from_value(facts.clone()).unwrap_or_default();
-        facts.allow_paths.into_iter().map(PathBuf::from)
-    };
-    let images = inputs.get("images");
-    let allowed = access(&labels.facts).chain(images.into_iter().flat_map(|images| access(&images.facts)));
-    let access = Access::new(allowed.collect::<Vec<_>>());
+    let (labels, images) = (inputs.require("labels")?, inputs.get("images"));
+    let access = access([Some(labels), images].into_iter().flatten());
     let images = images.map(item_rows).transpose()?.unwrap_or_default();
     let sources = object_sources(&item_rows(labels)?, settings.label_asset.as_deref(), &images, &access)?;
     let fault = |message: String| vec![Fault::new("/label_asset", "label.objects", message)];
     let placed = placed(&sources, &settings.objects, &chips).map_err(fault)?;
     let classes = object_classes(&placed, &settings.objects.classes)?;
+    let split = match &settings.split {
+        Some(split) => Some(split.plan_places(&host.about().base, &chips.geobox.crs)?),
+        None => None,
+    };
     let samples = training_chips(&chips, settings.holdout.as_ref());
     let config = detect_config(settings, &classes, samples, host)?;
-    let contract =
-        planned_detector(&offers(&chips)?, &config).map_err(|error| vec![Fault::from(errors::train(&error))])?;
+    let contract = planned_detector(&offers(&chips)?, &config).map_err(|error| at_setting(&error))?;
     let out = settings.out.as_deref().map(|out| path(&host.about().base, out));
     if let Some(fault) = taken(out.as_deref(), settings.exists) {
         return Err(fault.into());
     }
     let working = sample_bytes(&chips, samples, settings.batch);
     Ok(NodePlan::new(model_schema())
-        .facts(json!({"contract": contract, "path": out}))
+        .facts(json!({"contract": contract, "path": out, "holdout": held(settings, &chips)}))
         .cost("training_chips", samples as f64, "")
         .cost("training_objects", placed.len() as f64, "")
         .cost("training_steps", config.recipe.steps as f64, "")
         .memory(working, 1 << 20)
-        .state(json!(DetectionState { chips, labels: sources, classes })))
+        .state(json!(DetectionState { chips, labels: sources, classes, split })))
 }
 
 /// The settings of a training that learns objects.
@@ -453,7 +491,8 @@ fn detector(
         let placed = placed(&state.labels, &settings.objects, &state.chips).map_err(fault)?;
         let rotated = settings.task == Task::OrientedDetection;
         let labels = (&placed[..], &state.classes[..], rotated);
-        let samples = detection_samples(chips, &state.chips, labels, settings.holdout.as_ref(), host)?;
+        let places = (settings.holdout.as_ref(), state.split.as_ref());
+        let samples = detection_samples(chips, &state.chips, labels, places, host)?;
         host.count("training_samples", samples.len() as u64);
         let config = detect_config(settings, &state.classes, samples.len(), host);
         let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
@@ -479,13 +518,18 @@ fn train(
     host: &Host,
 ) -> Result<RecordBatch, NodeError> {
     train_together(settings.out.as_deref(), host, |together, target| {
-        let labels = LabelReader::open(&state.labels, &state.classes)?;
+        let crs = &state.chips.geobox.crs;
+        let labels = LabelReader::open(&state.labels, &state.classes, crs)?.with_split(state.split.as_ref(), crs)?;
         let truth = Truth { task: settings.task, share: settings.chip_share };
-        let samples = labelled(chips, &state.chips, (&labels, truth), settings.holdout.as_ref(), host)?;
+        let samples =
+            labelled(chips, &state.chips, (&labels, truth, settings.label_dates), settings.holdout.as_ref(), host)?;
         host.count("training_samples", samples.len() as u64);
         if samples.is_empty() {
             return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout")
-                .hint("make the holdout smaller, or check that labels and chips lie at the same place"));
+                .hint(
+                    "make the holdout smaller, or check that labels and chips are of the same place, and with \
+                       `label_dates: match` of the same time",
+                ));
         }
         let config = config(settings, (&state.classes, &state.labels), samples.len(), host);
         let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;

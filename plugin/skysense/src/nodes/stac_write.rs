@@ -7,7 +7,8 @@ use serde_json::json;
 use skysense_abi::{
     BatchStream, Fault, Host, Level, Node, NodeDoc, NodeError, NodePlan, PlanInputs, RunInput, RunInputs,
 };
-use skysense_catalog::{Exists, Publishing};
+use skysense_catalog::{Exists, FeatureRow, Publishing};
+use skysense_contract::Task;
 use skysense_edges::{MapBatch, MapFacts, raster_schema};
 use skysense_grid::ChipGrid;
 use skysense_maps::{FeatureType, Layer, Output, layers};
@@ -15,6 +16,7 @@ use skysense_raster::{Blender, CogWriter};
 
 use crate::errors;
 use crate::maps::{Describe, PeriodWriter, WrittenMap, describe};
+use crate::objects::{Format, Layer as VectorLayer, chip_rows, task_of_chips, write_layer};
 use crate::publish::{Destination, package, software};
 
 const DOC: &str = "\
@@ -25,6 +27,10 @@ folder and moved to its place when it is whole.
 ## Columns
 In: `prediction` or `feature`, and optionally the `model` that made them, for provenance. Out: `raster`, one row \
 for each item.
+
+## Polygons
+Where classes are those of whole chips, `polygons` writes the chips as a vector layer beside the maps, with the fields class, \
+class_value, score, period and chip; of `multi_label` a chip stands there once for each class of probability 0.5 or more.
 
 ## Limits
 Probabilities and entropy are stored in 250 steps with scale and offset; pixels without any valid input are nodata. \
@@ -62,6 +68,10 @@ pub(crate) struct Settings {
     /// any their probabilities.
     #[serde(default)]
     outputs: Option<Vec<Output>>,
+    /// Vector formats in which chips are written as polygons beside the maps, with the class of each, where classes are those
+    /// of whole chips; none where left out.
+    #[serde(default)]
+    polygons: Vec<Format>,
     /// Type in which features are stored.
     #[serde(default)]
     dtype: FeatureType,
@@ -145,6 +155,8 @@ struct Job {
     layers: Vec<Layer>,
     grid: ChipGrid,
     place: Destination,
+    /// The task, where its chips are written as polygons.
+    of_chips: Option<Task>,
 }
 
 impl Job {
@@ -168,13 +180,22 @@ impl Job {
         if let Err(message) = &layers {
             faults.push(Fault::new("/outputs", "settings.invalid", message));
         }
+        let of_chips = task_of_chips(&facts).filter(|_| !features && !settings.polygons.is_empty());
+        if !settings.polygons.is_empty() && of_chips.is_none() {
+            let task = if features { "features" } else { facts.task.as_str() };
+            let message = format!("polygons is given, and {task} of pixels have no class of a whole chip");
+            faults.push(Fault::new("/polygons", "settings.invalid", message).hint(
+                "leave `polygons` out, or connect a model of \
+                                                                          classification or multi_label",
+            ));
+        }
         let place = Destination::new(&settings.href, &settings.collection, settings.exists, host)
             .map_err(|more| faults.extend(more))
             .ok();
         let grid = ChipGrid::new(facts.chips.geobox.clone(), facts.chips.chip_size, facts.chips.overlap);
         match (grid, layers, place) {
             (Ok(grid), Ok(layers), Some(place)) if faults.is_empty() => {
-                Ok(Self { kind: kind.to_owned(), facts, layers, grid, place })
+                Ok(Self { kind: kind.to_owned(), facts, layers, grid, place, of_chips })
             }
             (Err(error), ..) => Err(vec![Fault::new("", "facts.invalid", error.to_string())]),
             _ => Err(faults),
@@ -190,13 +211,26 @@ impl Job {
     ) -> Result<RecordBatch, NodeError> {
         let periods = &self.facts.chips.periods;
         let publishing = self.place.begin(periods, host)?;
-        let written = self.blend(maps, &publishing, host)?;
+        let (written, polygons) = self.blend(maps, &publishing, host)?;
         let about = self.provenance(model, host)?;
         let mut records = Vec::new();
         let title = settings.title.as_deref();
         for (period, map) in periods.iter().zip(&written) {
             let (id, title) = (self.place.id(period), self.place.title(title, period));
-            records.push(describe(&about, &id, &title, period, map).map_err(|error| errors::raster(&error))?);
+            let mut record = describe(&about, &id, &title, period, map).map_err(|error| errors::raster(&error))?;
+            if self.of_chips.is_some() {
+                let folder = publishing.folder(&id).map_err(|error| errors::catalog(&error))?;
+                let rows: Vec<FeatureRow> = polygons.iter().filter(|row| row.period == period.name).cloned().collect();
+                let layer = VectorLayer {
+                    name: "chips",
+                    title: "Classes of chips",
+                    crs: &self.facts.chips.geobox.crs,
+                    classes: &self.facts.classes,
+                    changed: &period.end,
+                };
+                record.assets.extend(write_layer(layer, &settings.polygons, &rows, &folder)?);
+            }
+            records.push(record);
         }
         host.check_cancelled()?;
         let otherwise = format!("Maps made by the model {}", self.facts.model.name);
@@ -205,8 +239,13 @@ impl Job {
         self.place.rows(&published.items, periods, host)
     }
 
-    /// Blends the maps of all periods into files.
-    fn blend(&self, maps: RunInput, publishing: &Publishing, host: &Host) -> Result<Vec<WrittenMap>, NodeError> {
+    /// Blends the maps of all periods into files; gives the outlines of chips, too, where these are written.
+    fn blend(
+        &self,
+        maps: RunInput,
+        publishing: &Publishing,
+        host: &Host,
+    ) -> Result<(Vec<WrittenMap>, Vec<FeatureRow>), NodeError> {
         let fault = |error: skysense_raster::RasterError| errors::raster(&error);
         let threads = host.about().threads.max(1);
         let periods = &self.facts.chips.periods;
@@ -215,6 +254,7 @@ impl Job {
             PeriodWriter::create(&folder, &self.grid, &self.layers, self.facts.channels, threads).map_err(fault)
         };
         let mut written = Vec::with_capacity(periods.len());
+        let mut polygons = Vec::new();
         let mut open = begin(0)?;
         let (mut done, total) = (0_u64, (self.grid.len() * periods.len()) as u64);
         for batch in maps {
@@ -239,6 +279,9 @@ impl Job {
                 }
                 let window = chips.window(row).map_err(|error| errors::edge(&error))?;
                 open.push(&window, chips.values(row), chips.valid(row)).map_err(fault)?;
+                if let Some(task) = self.of_chips {
+                    polygons.extend(chip_rows(&self.facts, task, &chips, row, &window));
+                }
                 done += 1;
             }
             host.progress(done, Some(total), "chips");
@@ -252,7 +295,7 @@ impl Job {
         while written.len() < periods.len() {
             written.push(begin(written.len())?.finish().map_err(fault)?);
         }
-        Ok(written)
+        Ok((written, polygons))
     }
 
     fn provenance(&self, model: Option<RunInput>, host: &Host) -> Result<Describe<'_>, NodeError> {

@@ -1,5 +1,6 @@
-//! Tools that look into a folder of training shards.
+//! Tools that look into a folder of training shards, and one that brings in data sets of others.
 
+mod adopt;
 mod inspect;
 mod map;
 mod sheet;
@@ -7,6 +8,7 @@ mod stats;
 mod summary;
 mod verify;
 
+pub(crate) use adopt::DataAdopt;
 pub(crate) use inspect::DataInspect;
 pub(crate) use stats::DataStats;
 pub(crate) use verify::DataVerify;

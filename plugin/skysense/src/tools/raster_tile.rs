@@ -22,6 +22,9 @@ const RAMP: [[u8; 3]; 5] = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201
 pub(crate) struct Arguments {
     /// The raster.
     href: String,
+    /// Three rasters for red, green and blue; the bands of `href` if left out.
+    #[serde(default)]
+    rgb: Option<[String; 3]>,
     /// Zoom, 0 to 22.
     #[schemars(range(min = 0, max = 22))]
     z: u32,
@@ -89,16 +92,24 @@ impl Tool for RasterTile {
         }
         let grid = grid(z, x, y, size).map_err(|error| NodeError::from_error("arguments.invalid", &error))?;
         let title = arguments.title.clone().unwrap_or_else(|| "raster".to_owned());
-        let source = Source::new(title, host.about().base.join(&arguments.href).display().to_string());
+        let source = Source::new(title, place(&arguments.href, host));
         let fault = |error| errors::raster(&error);
         let known = header(&source).map_err(fault)?;
-        let pixels =
-            if touches(&known, &grid) { draw(&arguments, &source, &known, &grid)? } else { vec![0; 4 * size * size] };
+        let pixels = if touches(&known, &grid) {
+            draw(&arguments, &source, &known, &grid, host)?
+        } else {
+            vec![0; 4 * size * size]
+        };
         let path = host.about().base.join(&arguments.out);
         save(&path, &pixels, size)?;
         let shown = pixels.chunks_exact(4).filter(|pixel| pixel[3] > 0).count();
         Ok(Answer { path: path.display().to_string(), shown })
     }
+}
+
+/// An address as it is, or a path from where the program stands.
+fn place(href: &str, host: &Host) -> String {
+    if href.contains("://") { href.to_owned() } else { host.about().base.join(href).display().to_string() }
 }
 
 /// The grid of a tile.
@@ -117,7 +128,13 @@ fn touches(header: &Header, grid: &GeoBox) -> bool {
     west < right && east > left && south < top && north > bottom
 }
 
-fn draw(arguments: &Arguments, source: &Source, known: &Header, grid: &GeoBox) -> Result<Vec<u8>, NodeError> {
+fn draw(
+    arguments: &Arguments,
+    source: &Source,
+    known: &Header,
+    grid: &GeoBox,
+    host: &Host,
+) -> Result<Vec<u8>, NodeError> {
     let fault = |error| errors::raster(&error);
     if let Some(classes) = &arguments.classes {
         let pixels = read(source, known, grid, Resampling::Nearest).map_err(fault)?;
@@ -125,9 +142,12 @@ fn draw(arguments: &Arguments, source: &Source, known: &Header, grid: &GeoBox) -
     }
     let range = arguments.range.unwrap_or_else(|| usual_range(known));
     let colour = known.bands >= 3 && known.bands <= 4;
+    let sources: Vec<Source> = match &arguments.rgb {
+        Some(files) => files.iter().map(|file| Source::new("input", place(file, host))).collect(),
+        None => (1..=if colour { 3 } else { 1 }).map(|band| source.clone().with_band(band)).collect(),
+    };
     let mut bands = Vec::new();
-    for band in 1..=if colour { 3 } else { 1 } {
-        let source = source.clone().with_band(band);
+    for source in sources {
         let known = header(&source).map_err(fault)?;
         bands.push(read(&source, &known, grid, Resampling::Bilinear).map_err(fault)?);
     }

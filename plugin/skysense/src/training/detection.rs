@@ -11,6 +11,7 @@ use skysense_edges::{ChipBatch, ChipFacts};
 use skysense_train::{DetectionSample, DetectionScores, Sample, SampleSeries, TrainedDetector};
 
 use super::Holdout;
+use super::given_split::{OpenSplit, Part, PlannedSplit, parts_of_places, whole};
 use super::objects::{ObjectSource, Placed, in_chip};
 use crate::errors;
 
@@ -67,12 +68,13 @@ pub(crate) fn detection_samples(
     chips: RunInput,
     facts: &ChipFacts,
     (placed, classes, rotated): (&[Placed], &[Class], bool),
-    holdout: Option<&Holdout>,
+    (holdout, split): (Option<&Holdout>, Option<&PlannedSplit>),
     host: &Host,
 ) -> Result<Vec<DetectionSample>, NodeError> {
     let scale = hr_scale(facts).map_err(|fault| NodeError::new(fault.code, fault.message))?;
     let grid = |error: skysense_grid::GridError| NodeError::from_error("chips.window", &error);
     let class = |name: &str| classes.iter().position(|class| class.name == name);
+    let split = split.map(|split| split.open(&facts.geobox.crs)).transpose()?;
     let mut samples = Vec::new();
     for batch in chips {
         host.check_cancelled()?;
@@ -88,11 +90,26 @@ pub(crate) fn detection_samples(
                 valid: series.valid.to_vec(),
                 datetimes: series.datetimes.to_vec(),
             };
-            let image = facts.geobox.window(&window).and_then(|geobox| geobox.finer(scale)).map_err(grid)?;
+            let place = facts.geobox.window(&window).map_err(grid)?;
+            let uses = match &split {
+                Some(OpenSplit::Places(shapes)) => {
+                    let parts = parts_of_places(shapes, &place)?;
+                    // What of a chip lies outside of the grid has no pixels.
+                    let within = |at: &usize| {
+                        let (x, y) = (window.x + (at % window.width) as i64, window.y + (at / window.width) as i64);
+                        x < facts.geobox.width as i64 && y < facts.geobox.height as i64
+                    };
+                    let known: Vec<Option<Part>> = (0..parts.len()).filter(within).map(|at| parts[at]).collect();
+                    Some(vec![Part::used(whole(&known)); parts.len()])
+                }
+                _ => None,
+            };
+            let image = place.finer(scale).map_err(grid)?;
             let objects = in_chip(placed, &image, class, rotated).map_err(grid)?;
             let image = Sample {
                 series: BTreeMap::from([(Modality::Hr, series)]),
                 origin: [window.x, window.y],
+                uses,
                 ..Sample::default()
             };
             samples.push(DetectionSample { image, objects });

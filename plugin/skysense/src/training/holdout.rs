@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use skysense_abi::Fault;
 use skysense_edges::ChipFacts;
 use skysense_grid::{Chip, ChipGrid, GeoBox, Window};
 
@@ -62,6 +63,14 @@ impl Holdout {
     pub(crate) fn trains(&self, grid: &GeoBox, chip: &Window) -> bool {
         self.window(grid).is_none_or(|strip| strip.intersection(chip).is_none())
     }
+}
+
+/// What is wrong with a strip that is judged and has no pixel; `field` is the setting.
+pub(crate) fn without_pixel(field: &str, strip: Option<Holdout>, grid: &GeoBox) -> Option<Fault> {
+    let strip = strip?;
+    let message = || format!("the strip of {} of the grid has no pixel, expected a share above 0", strip.share);
+    let fault = || Fault::new(field, "settings.invalid", message()).hint("name a larger share, or leave the strip out");
+    strip.window(grid).is_none().then(fault)
 }
 
 /// Chips of all periods that may be learned from.

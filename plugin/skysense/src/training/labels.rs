@@ -3,10 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skysense_abi::Fault;
-use skysense_catalog::{Access, Item, Root};
+use skysense_catalog::{Access, Asset, Item, Location, Root};
 use skysense_contract::{Class, Task};
 use skysense_edges::ItemRow;
+use skysense_grid::Crs;
 
+use super::given_split::Part;
+use super::label_dates::Span;
+use super::objects::is_layer;
+use super::vector_labels::{ShapeSource, ShapesSetting, name_classes};
 use crate::chips::item;
 use crate::errors;
 
@@ -16,9 +21,18 @@ pub(super) const COLORS: [&str; 16] = [
     "66a61e", "e7298a", "666666", "b3de69", "fb8072",
 ];
 
-/// A raster of labels.
+/// A raster of labels, or a vector layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LabelSource {
+    /// How a vector layer becomes pixels; `None` of a raster.
+    #[serde(default)]
+    pub(crate) shapes: Option<ShapeSource>,
+    /// What its time is.
+    #[serde(default)]
+    pub(crate) span: Option<Span>,
+    /// The part that it belongs to, where items say it.
+    #[serde(default)]
+    pub(crate) part: Option<Part>,
     /// Unit of its values, where it says one.
     #[serde(default)]
     pub(crate) unit: Option<String>,
@@ -40,6 +54,36 @@ pub(crate) struct LabelSource {
     pub(crate) classes: Vec<Class>,
 }
 
+impl LabelSource {
+    /// An asset of which no more is known.
+    pub(super) fn new(item: &str, asset: &str, href: &str, root: Root) -> Self {
+        Self {
+            shapes: None,
+            span: None,
+            part: None,
+            unit: None,
+            item: item.into(),
+            asset: asset.into(),
+            href: href.into(),
+            any_format: false,
+            subdataset: None,
+            root,
+            nodata: None,
+            classes: Vec::new(),
+        }
+    }
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Key of the asset.
+    pub(crate) asset: Option<&'a str>,
+    pub(crate) task: Task,
+    /// How shapes become pixels, and the reference system of the grid; without, only rasters are labels.
+    pub(crate) shapes: Option<(&'a ShapesSetting, &'a Crs)>,
+}
+
 /// The label rasters of items, in the order of the rows.
 ///
 /// # Errors
@@ -49,25 +93,24 @@ pub(crate) fn label_sources(
     asset: Option<&str>,
     access: &Access,
 ) -> Result<Vec<LabelSource>, Vec<Fault>> {
-    task_sources(rows, asset, access, Task::Segmentation)
+    task_sources(rows, access, Wanted { asset, task: Task::Segmentation, shapes: None })
 }
 
-/// The same for a task: values of a regression need no classes.
+/// The same for a task, of rasters and of vector layers: values of a regression need no classes.
 ///
 /// # Errors
 /// As [`label_sources`].
 pub(crate) fn task_sources(
     rows: &[ItemRow],
-    asset: Option<&str>,
     access: &Access,
-    task: Task,
+    wanted: Wanted<'_>,
 ) -> Result<Vec<LabelSource>, Vec<Fault>> {
     let mut sources = Vec::new();
     let mut faults = Vec::new();
     for row in rows {
         match item(row)
             .map_err(|reason| Fault::new("", "label.item", format!("item {}: {reason}", row.id)))
-            .and_then(|item| source(&item, asset, access, task))
+            .and_then(|item| source(&item, access, wanted))
         {
             Ok(source) => sources.push(source),
             Err(fault) => faults.push(fault),
@@ -79,10 +122,70 @@ pub(crate) fn task_sources(
                 .hint("search the collection that holds the labels"),
         );
     }
-    if faults.is_empty() { Ok(sources) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    if let (Some((shapes, _)), true) = (wanted.shapes, wanted.task != Task::Regression) {
+        name_classes(&mut sources, shapes.background.as_deref())?;
+    }
+    Ok(sources)
 }
 
-fn source(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Result<LabelSource, Fault> {
+/// The label of an item, with its time.
+fn source(item: &Item, access: &Access, wanted: Wanted<'_>) -> Result<LabelSource, Fault> {
+    let layer = wanted.shapes.map(|shapes| layer(item, access, wanted, shapes)).transpose()?.flatten();
+    let found = layer.map_or_else(|| raster(item, wanted.asset, access, wanted.task), Ok)?;
+    let span = item.interval().map(|(first, last)| (first.timestamp_millis(), last.timestamp_millis()));
+    Ok(LabelSource { span, ..found })
+}
+
+/// The vector layer of an item, where it has one that is named, or that is meant more than its rasters are.
+fn layer(
+    item: &Item,
+    access: &Access,
+    wanted: Wanted<'_>,
+    (setting, crs): (&ShapesSetting, &Crs),
+) -> Result<Option<LabelSource>, Fault> {
+    let all = item.assets();
+    let labels = |asset: &&Asset| asset.roles.iter().any(|role| role == "labels" || role == "label");
+    let classes = |asset: &Asset| classes_of(item.value().get("assets").map_or(&Value::Null, |all| &all[&asset.key]));
+    // GeoPackages hold rasters too: what the item tells to be one is.
+    let is_layer = |asset: &Asset| is_layer(&asset.href) && asset.format.is_none();
+    let layers: Vec<&Asset> = all.iter().filter(|asset| is_layer(asset)).collect();
+    let raster = |asset: &&Asset| access.raster(item.root(), &asset.href).is_ok() && !is_layer(asset);
+    let meant = |asset: &Asset| labels(&asset) || !classes(asset).is_empty();
+    let chosen = match wanted.asset {
+        Some(key) => layers.iter().find(|asset| asset.key == key),
+        // A raster with the role comes first, as without layers.
+        None if all.iter().filter(raster).any(|asset| labels(&asset)) => None,
+        None => layers.iter().find(|asset| labels(asset)).or_else(|| {
+            let no_raster = !all.iter().filter(raster).any(meant);
+            layers.first().filter(|_| no_raster)
+        }),
+    };
+    let Some(asset) = chosen else { return Ok(None) };
+    let path = match access.locate(item.root(), &asset.href) {
+        Ok(Location::File(path)) => path,
+        Ok(_) => {
+            let message = format!("item {}, asset {}: it is not on this machine", item.id(), asset.key);
+            return Err(Fault::new("/label_asset", "label.asset", message).hint("download it, and name the copy"));
+        }
+        Err(error) => {
+            let fault = errors::catalog_fault("/label_asset", &error);
+            return Err(Fault { code: "label.href".into(), ..fault });
+        }
+    };
+    if let (Some(name), true) = (&setting.background, wanted.task == Task::Regression) {
+        let message = format!("background is {name:?}, expected none for regression: a number has no classes");
+        return Err(Fault::new("/shapes", "settings.unused", message).hint("leave `background` out"));
+    }
+    let shapes = ShapeSource::read(path, setting, (wanted.task, crs))
+        .map_err(|fault| Fault { message: format!("item {}: {}", item.id(), fault.message), ..fault })?;
+    let found = LabelSource::new(item.id(), &asset.key, &asset.href, item.root().clone());
+    Ok(Some(LabelSource { shapes: Some(shapes), classes: classes(asset), ..found }))
+}
+
+fn raster(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Result<LabelSource, Fault> {
     let assets = item.value().get("assets").and_then(Value::as_object);
     let rasters: Vec<_> =
         item.assets().into_iter().filter(|asset| access.raster(item.root(), &asset.href).is_ok()).collect();
@@ -94,7 +197,7 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Res
                 "/label_asset",
                 "label.asset",
                 format!(
-                    "item {} has no raster asset {key:?} that may be opened; it has {}",
+                    "item {} has no raster and no vector layer {key:?} that may be opened; its rasters are {}",
                     item.id(),
                     keys.join(", ")
                 ),
@@ -138,14 +241,11 @@ fn source(item: &Item, wanted: Option<&str>, access: &Access, task: Task) -> Res
     let no_data = |class: &Class| nodata == Some(f64::from(class.value));
     Ok(LabelSource {
         unit,
-        item: item.id().into(),
-        asset: chosen.key.clone(),
-        href,
         any_format,
         subdataset: chosen.subdataset.clone(),
-        root: item.root().clone(),
         nodata,
         classes: classes.into_iter().filter(|class| !no_data(class)).collect(),
+        ..LabelSource::new(item.id(), &chosen.key, &href, item.root().clone())
     })
 }
 
@@ -236,15 +336,8 @@ mod tests {
     fn legends_that_contradict_are_refused() {
         let class = |value, name: &str| Class { value, name: name.into(), color: "000000".into() };
         let source = |item: &str, classes| LabelSource {
-            unit: None,
-            item: item.into(),
-            asset: "a".into(),
-            href: "a.tif".into(),
-            any_format: false,
-            subdataset: None,
-            root: Root::Remote("https://a.example/".into()),
-            nodata: None,
             classes,
+            ..LabelSource::new(item, "a", "a.tif", Root::Remote("https://a.example/".into()))
         };
         let good = [source("x", vec![class(2, "b"), class(1, "a")]), source("y", vec![class(3, "c")])];
         let values: Vec<u8> = classes(&good, &[3]).unwrap().iter().map(|class| class.value).collect();

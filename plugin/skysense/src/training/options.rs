@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_abi::Fault;
 use skysense_contract::Calendar;
-use skysense_train::{Compute, TrainError, TrainingDevice, TrainingPrecision};
+use skysense_train::{Compute, Lora, TrainError, TrainingDevice, TrainingPrecision};
 
 use crate::errors;
 
@@ -62,6 +62,29 @@ pub(crate) fn calendar(
 /// The device of nodes that name none.
 pub(crate) fn cpu() -> String {
     "cpu".into()
+}
+
+/// Low-rank adapters that learn in place of the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LoraSetting {
+    /// Width of the two matrices whose product is added to each projection of attention.
+    #[schemars(range(min = 1))]
+    rank: usize,
+    /// What the product is scaled with, over the rank.
+    alpha: f64,
+}
+
+impl Default for LoraSetting {
+    fn default() -> Self {
+        Self { rank: 8, alpha: 16.0 }
+    }
+}
+
+impl From<LoraSetting> for Lora {
+    fn from(LoraSetting { rank, alpha }: LoraSetting) -> Self {
+        Self { rank, alpha }
+    }
 }
 
 /// What activations and products are computed in; weights are kept in single precision.

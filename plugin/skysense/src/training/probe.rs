@@ -1,20 +1,20 @@
 //! Labelled chips that features are measured on: how they are read, and how a training looks at them.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skysense_abi::{Fault, Host, NodeError, PlanInput, RunInput};
-use skysense_catalog::Access;
-use skysense_contract::Class;
-use skysense_edges::{ChipFacts, ItemFacts};
+use skysense_contract::{Class, Modality, Offer};
+use skysense_edges::ChipFacts;
 use skysense_grid::Window;
+use skysense_train::Sample;
 use skysense_train::probe::{Probe, ProbeConfig, Probing};
 
 use super::{Holdout, LabelReader, LabelSource, classes, label_sources, sample_bytes, samples};
 use crate::apply::planned_offers;
-use crate::chips::item_rows;
+use crate::chips::{access, item_rows};
 use crate::errors;
 
 /// How a training looks at labelled chips.
@@ -44,6 +44,16 @@ impl Default for ProbeSetting {
     }
 }
 
+/// Chips with the classes of their pixels.
+pub(crate) struct LabelledChips {
+    pub(crate) samples: Vec<Sample>,
+    /// What they hold.
+    pub(crate) offers: BTreeMap<Modality, Offer>,
+    pub(crate) classes: Vec<Class>,
+    /// Value of pixels without a label.
+    pub(crate) ignored: u8,
+}
+
 /// What was planned of a probe.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PlannedProbe {
@@ -70,9 +80,7 @@ impl PlannedProbe {
         asset: Option<&str>,
         ignore: &[u8],
     ) -> Result<Self, Vec<Fault>> {
-        let about: ItemFacts = serde_json::from_value(labels.facts.clone()).unwrap_or_default();
-        let access = Access::new(about.allow_paths.into_iter().map(PathBuf::from));
-        let labels = label_sources(&item_rows(labels)?, asset, &access)?;
+        let labels = label_sources(&item_rows(labels)?, asset, &access([labels]))?;
         let classes = classes(&labels, ignore)?;
         let chips: ChipFacts = serde_json::from_value(chips.facts.clone()).map_err(|error| {
             let message = format!("the facts of the probe's chips cannot be read: {error}");
@@ -93,7 +101,22 @@ impl PlannedProbe {
         config: ProbeConfig,
         host: &Host,
     ) -> Result<Probe, NodeError> {
-        let reader = LabelReader::open(&self.labels, &self.classes)?;
+        let LabelledChips { samples, offers, classes, ignored } = self.labelled(chips, strip, host)?;
+        let probe = Probe::new(samples, offers, (classes, vec![ignored]), config);
+        probe.map_err(|error| errors::train(&error))
+    }
+
+    /// Chips with their labels; of a strip alone, where one is named.
+    ///
+    /// # Errors
+    /// What cannot be read, and chips without labels.
+    pub(crate) fn labelled(
+        &self,
+        chips: RunInput,
+        strip: Option<&Holdout>,
+        host: &Host,
+    ) -> Result<LabelledChips, NodeError> {
+        let reader = LabelReader::open(&self.labels, &self.classes, &self.chips.geobox.crs)?;
         let ignored = reader.ignored();
         let mut samples = samples(chips, &self.chips, &reader, None, host)?;
         if let Some(strip) = strip {
@@ -105,9 +128,7 @@ impl PlannedProbe {
             return Err(NodeError::new("probe.empty", "no chip has both pixels and labels")
                 .hint("check that labels and chips lie at the same place, and that a strip is wider than a chip"));
         }
-        let offers = planned_offers(&self.chips)?;
-        let probe = Probe::new(samples, offers, (self.classes.clone(), vec![ignored]), config);
-        probe.map_err(|error| errors::train(&error))
+        Ok(LabelledChips { samples, offers: planned_offers(&self.chips)?, classes: self.classes.clone(), ignored })
     }
 }
 

@@ -6,9 +6,11 @@ use skysense_abi::{Host, NodeError, RunInput};
 use skysense_contract::{Modality, Task};
 use skysense_edges::{ChipBatch, ChipFacts, ModalityFacts};
 use skysense_grid::Window;
-use skysense_train::{Labels, Sample, SampleSeries};
+use skysense_train::{Sample, SampleSeries};
 
-use super::{Holdout, LabelReader, Truth};
+use super::given_split::Part;
+use super::truth::Known;
+use super::{Holdout, LabelDates, LabelReader, Truth};
 use crate::apply::{Rows, centre};
 use crate::errors;
 
@@ -25,7 +27,7 @@ pub(crate) fn samples(
     host: &Host,
 ) -> Result<Vec<Sample>, NodeError> {
     let truth = Truth { task: Task::Segmentation, share: 0.0 };
-    labelled((chips, None), facts, (labels, truth), holdout, host)
+    labelled((chips, None), facts, (labels, truth, LabelDates::Any), holdout, host)
 }
 
 /// The same for a task, with chips of an earlier time where it compares two.
@@ -35,11 +37,13 @@ pub(crate) fn samples(
 pub(crate) fn labelled(
     chips: (RunInput, Option<RunInput>),
     facts: &ChipFacts,
-    (labels, truth): (&LabelReader, Truth),
+    (labels, truth, dates): (&LabelReader, Truth, LabelDates),
     holdout: Option<&Holdout>,
     host: &Host,
 ) -> Result<Vec<Sample>, NodeError> {
-    gather(chips, facts, holdout, host, |window| truth.of(labels, &facts.geobox, window))
+    gather(chips, facts, holdout, host, |window, period| {
+        truth.of(labels, (&facts.geobox, window), dates.span(facts, period))
+    })
 }
 
 /// Chips without labels. Chips that touch the holdout, or that have no pixels, give no sample.
@@ -52,16 +56,18 @@ pub(crate) fn unlabelled(
     holdout: Option<&Holdout>,
     host: &Host,
 ) -> Result<Vec<Sample>, NodeError> {
-    gather((chips, None), facts, holdout, host, |window| Ok(Some(vec![0; window.area()].into())))
+    gather((chips, None), facts, holdout, host, |window, _| {
+        Ok(Some(Known { labels: vec![0; window.area()].into(), parts: None }))
+    })
 }
 
-/// Samples of the chips whose window `labels` gives something for.
+/// Samples of the chips whose window and period `known` gives something for.
 fn gather(
     (chips, before): (RunInput, Option<RunInput>),
     facts: &ChipFacts,
     holdout: Option<&Holdout>,
     host: &Host,
-    labels: impl Fn(&Window) -> Result<Option<Labels>, NodeError>,
+    known: impl Fn(&Window, &str) -> Result<Option<Known>, NodeError>,
 ) -> Result<Vec<Sample>, NodeError> {
     let mut samples = Vec::new();
     let mut earlier = before.map(Rows::new);
@@ -81,13 +87,14 @@ fn gather(
             if series.is_empty() || before.as_ref().is_some_and(BTreeMap::is_empty) {
                 continue;
             }
-            if let Some(labels) = labels(&window)? {
+            if let Some(Known { labels, parts }) = known(&window, chips.period(row))? {
                 // Only prototypes ask for it: a grid without longitude and latitude is none for those alone.
                 let centre = centre(&chips, row, &facts.geobox).ok();
                 samples.push(Sample {
                     series,
                     before: before.unwrap_or_default(),
                     labels,
+                    uses: parts.map(|parts| parts.into_iter().map(Part::used).collect()),
                     origin: [window.x, window.y],
                     centre,
                 });

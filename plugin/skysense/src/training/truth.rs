@@ -1,4 +1,4 @@
-//! What a task learns of a chip, from label rasters.
+//! What a task learns of a chip, from labels of pixels.
 
 use skysense_abi::NodeError;
 use skysense_contract::Task;
@@ -6,6 +6,8 @@ use skysense_grid::{GeoBox, Window};
 use skysense_train::Labels;
 
 use super::LabelReader;
+use super::given_split::{Part, whole};
+use super::label_dates::Span;
 
 /// How labels of pixels become what a task learns.
 #[derive(Debug, Clone, Copy)]
@@ -15,25 +17,51 @@ pub(crate) struct Truth {
     pub(crate) share: f64,
 }
 
+/// What is known of a window.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) labels: Labels,
+    /// The part of each pixel, `[height, width]`, where a split is given; of a chip that has classes as a whole it is the
+    /// same for all.
+    pub(crate) parts: Option<Vec<Option<Part>>>,
+}
+
 impl Truth {
-    /// What is known of a chip; `None` where nothing is.
+    /// What is known of a chip; `None` where nothing is. With a span only labels count whose own overlaps it.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub(crate) fn of(&self, labels: &LabelReader, grid: &GeoBox, window: &Window) -> Result<Option<Labels>, NodeError> {
+    pub(crate) fn of(
+        &self,
+        labels: &LabelReader,
+        (grid, window): (&GeoBox, &Window),
+        span: Option<Span>,
+    ) -> Result<Option<Known>, NodeError> {
         if self.task == Task::Regression {
-            let values = labels.values(grid, window)?;
-            return Ok(values.iter().any(|value| value.is_finite()).then_some(Labels::Values(values)));
+            let read = labels.values(grid, window, span)?;
+            let any = read.values.iter().any(|value| value.is_finite());
+            return Ok(any.then_some(Known { labels: Labels::Values(read.values), parts: read.parts }));
         }
-        let values = labels.read(grid, window)?;
-        if values.iter().all(|value| *value == labels.ignored()) {
+        let read = labels.read(grid, window, span)?;
+        if read.values.iter().all(|value| *value == labels.ignored()) {
             return Ok(None);
         }
         if !self.task.of_chips() {
-            return Ok(Some(Labels::Classes(values)));
+            return Ok(Some(Known { labels: Labels::Classes(read.values), parts: read.parts }));
         }
-        let found = classes_of_chip(&values, labels.ignored(), (self.task == Task::MultiLabel).then_some(self.share));
-        Ok(Some(Labels::Chip(found)))
+        let share = (self.task == Task::MultiLabel).then_some(self.share);
+        let found = classes_of_chip(&read.values, labels.ignored(), share);
+        // Pixels of a chip that have no label say nothing of its part, but for places, which say it of all.
+        let labelled = |parts: Vec<Option<Part>>| {
+            let known: Vec<Option<Part>> = parts
+                .iter()
+                .zip(&read.values)
+                .filter(|(_, value)| **value != labels.ignored())
+                .map(|(p, _)| *p)
+                .collect();
+            vec![whole(&known); parts.len()]
+        };
+        Ok(Some(Known { labels: Labels::Chip(found), parts: read.parts.map(labelled) }))
     }
 }
 

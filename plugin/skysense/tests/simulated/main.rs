@@ -10,10 +10,12 @@ mod harness;
 #[path = "../../../infer/tests/common/mod.rs"]
 mod tiny;
 
+mod adopt;
 mod alone;
 mod bad_input;
 mod bands;
 mod bench;
+mod compare;
 mod damaged;
 mod distill;
 mod exists;
@@ -26,6 +28,7 @@ mod published;
 mod reduced;
 mod regions;
 mod same_bytes;
+mod shapes;
 mod tasks;
 mod unfinished;
 mod verify;

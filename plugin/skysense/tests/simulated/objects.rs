@@ -219,6 +219,11 @@ fn what_does_not_fit_is_said() {
         fault(task(json!({"objects": {"field": "kind"}})), &given.truth).contains("no field \"kind\"; it has class")
     );
     assert!(fault(task(json!({"label_asset": "nothing"})), &given.truth).contains("has no file of objects"));
+    // What a detector would pass over is refused, all of it at once.
+    let told = fault(task(json!({"head": "uper", "early_stopping": {"every": 5}, "chip_share": 0.3})), &given.truth);
+    for name in ["head is \"uper\"", "early_stopping is {", "chip_share is 0.3"] {
+        assert!(told.contains(name), "{told}");
+    }
     let rasters = good(bench.plan("stac.search", search(scene(), &["labels"]), &[]));
     assert!(fault(task(json!({})), &rasters).contains("has no file of objects"));
     let (model, _) = trained(false);

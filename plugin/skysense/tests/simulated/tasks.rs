@@ -64,7 +64,11 @@ fn make(labels: &str, overlap: usize, times: bool, settings: &Value) -> Made {
     let maps = good(bench.plan("skysense.segment", json!({"device": "cpu"}), &ports));
     apply.push(("model", &model, trained));
     let batches = bench.run(&maps, &apply).unwrap();
-    let write = good(bench.plan("stac.write", json!({"href": "out", "collection": "made"}), &[("maps", &maps)]));
+    let mut out = json!({"href": "out", "collection": "made"});
+    if settings["task"] == "classification" || settings["task"] == "multi_label" {
+        out["polygons"] = json!(["geopackage", "flatgeobuf"]);
+    }
+    let write = good(bench.plan("stac.write", out, &[("maps", &maps)]));
     bench.run(&write, &[("maps", &maps, batches.clone())]).unwrap();
     let package = Package::open(folder.path().join("model")).unwrap();
     let files = names(&folder.path().join("out"));
@@ -139,8 +143,65 @@ fn classes_of_chips_stand_on_all_their_pixels() {
             }
         }
         made.wrote(file);
+        polygons(&made, task);
         assert!(made.scores()["training"]["chips"].as_u64() > Some(4), "{}", made.scores());
     }
+}
+
+/// The chips as polygons, held against what the model gave.
+fn polygons(made: &Made, task: &str) {
+    made.wrote("chips.gpkg");
+    let path = made.files.iter().find(|file| file.ends_with("chips.fgb")).unwrap();
+    let facts = made.facts();
+    let crs = &facts.chips.geobox.crs;
+    let layer = made.folder.path().join("out").join(path);
+    let found = skysense_raster::outlines(&layer, Some("class"), crs).unwrap();
+    let mut expected = Vec::new();
+    for batch in &made.batches {
+        let maps = MapBatch::predictions(batch).unwrap();
+        for row in (0..maps.len()).filter(|row| maps.valid(*row).contains(&1)) {
+            let seen = maps.valid(row).iter().position(|valid| *valid == 1).unwrap();
+            let given: Vec<f32> = maps.values(row).iter().skip(seen).step_by(256).copied().collect();
+            let best = given.iter().copied().fold(0.0, f32::max);
+            let window = maps.window(row).unwrap();
+            let (x, y) = facts.chips.geobox.transform.apply(window.x as f64, window.y as f64);
+            let classes = given.iter().zip(&facts.classes).filter(|(share, _)| match task {
+                "multi_label" => **share >= 0.5,
+                _ => **share == best,
+            });
+            expected.extend(classes.map(|(_, class)| (x as i64, y as i64, class.name.clone())));
+        }
+    }
+    let corner = |ring: &[[f64; 2]]| {
+        let (west, north) = (f64::min as fn(f64, f64) -> f64, f64::max as fn(f64, f64) -> f64);
+        let edge = |axis: usize, pick: fn(f64, f64) -> f64| ring.iter().map(|point| point[axis]).reduce(pick).unwrap();
+        (edge(0, west) as i64, edge(1, north) as i64)
+    };
+    let mut found: Vec<(i64, i64, String)> = found
+        .iter()
+        .map(|outline| {
+            let (x, y) = corner(&outline.ring);
+            (x, y, outline.value.clone().unwrap())
+        })
+        .collect();
+    found.sort();
+    expected.sort();
+    assert!(!found.is_empty() && found == expected, "{task}: {found:?} against {expected:?}");
+    let item = made.files.iter().find(|file| file.ends_with("made-all.json")).unwrap();
+    let item: Value =
+        serde_json::from_str(&std::fs::read_to_string(made.folder.path().join("out").join(item)).unwrap()).unwrap();
+    assert_eq!(item["assets"]["flatgeobuf"]["title"], "Classes of chips as FlatGeobuf");
+}
+
+#[test]
+fn polygons_are_of_whole_chips_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(1, folder.path());
+    let (chips, _) = year(&bench, 2021, 4);
+    let maps = good(bench.plan("skysense.segment", json!({"model": crate::bench::package()}), &[("chips", &chips)]));
+    let out = json!({"href": "out", "collection": "made", "polygons": ["flatgeobuf"]});
+    let told = messages(&bench.plan("stac.write", out, &[("maps", &maps)]).err().unwrap());
+    assert!(told.contains("no class of a whole chip"), "{told}");
 }
 
 #[test]
@@ -163,7 +224,10 @@ fn an_evaluation_scores_the_map_and_writes_a_page_of_its_own() {
     let bench = Bench::new(2, folder.path());
     let truth = good(bench.plan("stac.search", search(ground(), &["labels"]), &[]));
     let (chips, batches) = year(&bench, 2021, 4);
-    let with = json!({"steps": 60, "holdout": {"share": 0.4, "side": "east"}, "out": "model", "calibrate": true});
+    let with = json!({
+        "steps": 60, "holdout": {"share": 0.4, "side": "east"}, "out": "model", "calibrate": true,
+        "early_stopping": {"every": 20, "patience": 9},
+    });
     let model = good(bench.plan("skysense.finetune", with, &[("chips", &chips), ("labels", &truth)]));
     let inputs = [("chips", &chips, batches.clone()), ("labels", &truth, Vec::new())];
     let trained = bench.run(&model, &inputs).unwrap();
@@ -183,10 +247,14 @@ fn an_evaluation_scores_the_map_and_writes_a_page_of_its_own() {
     let evaluate = |out: &str, more: Value| {
         let mut settings = json!({"out": out, "block": 8, "part": {"share": 0.4, "side": "east"}});
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let ports = [("maps", &maps), ("labels", &truth), ("chips", &chips)];
+        let ports = [("maps", &maps), ("labels", &truth), ("chips", &chips), ("model", &model)];
         let node = good(bench.plan("skysense.evaluate", settings, &ports));
-        let inputs =
-            [("maps", &maps, plain.clone()), ("labels", &truth, Vec::new()), ("chips", &chips, batches.clone())];
+        let inputs = [
+            ("maps", &maps, plain.clone()),
+            ("labels", &truth, Vec::new()),
+            ("chips", &chips, batches.clone()),
+            ("model", &model, trained.clone()),
+        ];
         bench.run(&node, &inputs).unwrap()
     };
     let rows = evaluate("first.html", json!({}));
@@ -208,9 +276,25 @@ fn an_evaluation_scores_the_map_and_writes_a_page_of_its_own() {
         .map(|n| n.as_u64().unwrap())
         .sum();
     assert_eq!(sum, count);
-    evaluate("second.html", json!({"compare": "first.json", "worst": 2}));
+    assert!(!package.card().contains("Maps of 40 % in the east"));
+    evaluate("second.html", json!({"compare": "first.json", "worst": 2, "card": true}));
+    let card = package.card();
+    assert!(
+        card.contains("Maps of 40 % in the east") && card.contains(&format!("| overall_accuracy | {value:.4} |")),
+        "{card}"
+    );
+    package.verify().unwrap();
     let page = std::fs::read_to_string(folder.path().join("second.html")).unwrap();
-    for part in ["Confusion", "Map of errors", "The worst chips", "How sure", "<figcaption>seen", "+0.0000"] {
+    for part in [
+        "Confusion",
+        "Map of errors",
+        "The worst chips",
+        "How sure",
+        "<figcaption>seen",
+        "+0.0000",
+        "loss by step",
+        "score by step",
+    ] {
         assert!(page.contains(part), "{part} is not in the page");
     }
     assert!(!page.contains("http") && !page.contains("src="), "the page reaches out");

@@ -1,7 +1,7 @@
 //! FlatGeobuf.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use flatgeobuf::{ColumnType, FgbCrs, FgbWriter, FgbWriterOptions, GeometryType};
@@ -54,6 +54,25 @@ pub fn write_flatgeobuf(table: &FeatureTable<'_>, path: &Path) -> Result<()> {
         written.map_err(|error| failed(&error))?;
         told.map_err(|error| failed(&error))?;
     }
-    let out = File::create(path).map_err(|source| CatalogError::Write { path: path.to_owned(), source })?;
-    file.write(BufWriter::new(out)).map_err(|error| failed(&error))
+    let unwritten = |source| CatalogError::Write { path: path.to_owned(), source };
+    let mut out = BufWriter::new(File::create(path).map_err(unwritten)?);
+    file.write(&mut out).map_err(|error| failed(&error))?;
+    // A writer that is dropped keeps to itself what it could not write.
+    out.flush().map_err(unwritten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_told() {
+        let rows = super::super::tests::rows();
+        let table =
+            FeatureTable { name: "objects", epsg: Some(4326), wkt: "", changed: "2021-12-31T00:00:00Z", rows: &rows };
+        // Less than a buffer: nothing is written before the end.
+        let told = write_flatgeobuf(&table, Path::new("/dev/full")).unwrap_err();
+        assert!(matches!(&told, CatalogError::Write { path, .. } if path == Path::new("/dev/full")), "{told}");
+    }
 }

@@ -20,7 +20,7 @@ use serde_json::Value;
 pub use self::record::{AssetRecord, BandRecord, ClassRecord, CollectionRecord, ItemRecord, ModelRecord, Statistics};
 use self::staging::Staging;
 pub use self::target::Target;
-pub use self::write::{checksum, write_json};
+pub use self::write::{checksum, write_json, write_whole};
 use crate::{CatalogError, Result};
 
 /// What happens to output that is already there.

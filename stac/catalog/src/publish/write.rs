@@ -9,28 +9,37 @@ use sha2::{Digest, Sha256};
 
 use crate::{CatalogError, Result};
 
-/// Writes JSON under a temporary name and renames it; a reader never sees half of it.
+/// Writes JSON as [`write_whole`] does.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let written = serde_json::to_vec_pretty(value);
+    let mut text = written.map_err(|error| CatalogError::Write { path: path.to_owned(), source: error.into() })?;
+    text.push(b'\n');
+    write_whole(path, &text)
+}
+
+/// Writes a file under a temporary name and renames it; a reader never sees half of it.
 ///
 /// # Errors
 /// A folder or file that cannot be written; the temporary file is taken away.
-pub fn write_json(path: &Path, value: &Value) -> Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let fault = |source| CatalogError::Write { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(fault)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let part = folder.join(format!(".{name}.{}.part", std::process::id()));
-    let written = write(&part, value).and_then(|()| std::fs::rename(&part, path));
+    let written = write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
     if written.is_err() {
         let _gone = std::fs::remove_file(&part);
     }
     written.map_err(fault)
 }
 
-fn write(part: &Path, value: &Value) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
+fn write(part: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = File::create(part)?;
-    file.write_all(&text)?;
+    file.write_all(bytes)?;
     file.sync_all()
 }
 

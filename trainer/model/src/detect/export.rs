@@ -1,10 +1,12 @@
 //! The two ONNX graphs of a detector, as [`skysense_contract::Detector`] describes them.
 
+use std::path::Path;
+
 use super::network::DetectorNetwork;
-use crate::PixelType;
 use crate::export::{map_output, normalised};
 use crate::normalise::Normalisation;
 use crate::onnx::{ElementType, Graph, Side, Value};
+use crate::{PixelType, Result};
 
 /// `pixels` → `objectness.L`, `codes.L` and `features.L` of each level.
 pub fn export_dense(
@@ -14,23 +16,49 @@ pub fn export_dense(
     size: [usize; 2],
 ) -> Vec<u8> {
     let mut graph = Graph::new("detector");
+    dense(&mut graph, network, normalisation, pixels, size);
+    graph.into_bytes()
+}
+
+/// As [`export_dense`], with the weights in the file `data`, which must come to lie beside the graph.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn export_dense_beside(
+    network: &DetectorNetwork,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+    data: &Path,
+) -> Result<Vec<u8>> {
+    let mut graph = Graph::beside("detector", data)?;
+    dense(&mut graph, network, normalisation, pixels, size);
+    graph.finish()
+}
+
+fn dense(
+    graph: &mut Graph,
+    network: &DetectorNetwork,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+) {
     let (neck, rpn, _) = network.parts();
     let (config, detector) = (network.backbone_hr.config(), network.detector());
-    let input = normalised(&mut graph, normalisation, pixels, [config.bands, size[0], size[1]]);
+    let input = normalised(graph, normalisation, pixels, [config.bands, size[0], size[1]]);
     let maps: Vec<Value> =
-        network.backbone_hr.onnx_stages(&mut graph, &input, size).into_iter().map(|(_, map)| map).collect();
-    let levels = neck.onnx(&mut graph, &maps, &config.stage_sizes(size));
+        network.backbone_hr.onnx_stages(graph, &input, size).into_iter().map(|(_, map)| map).collect();
+    let levels = neck.onnx(graph, &maps, &config.stage_sizes(size));
     let (anchors, codes) = (detector.anchor_ratios.len(), detector.proposal_codes());
     for (level, (map, stride)) in levels.iter().zip(&detector.strides).enumerate() {
         let [rows, columns] = size.map(|side| side.div_ceil(*stride));
-        let (logits, told) = rpn.onnx(&mut graph, map);
-        map_output(&mut graph, &format!("objectness.{level}"), &logits, [anchors, rows, columns]);
-        map_output(&mut graph, &format!("codes.{level}"), &told, [anchors * codes, rows, columns]);
+        let (logits, told) = rpn.onnx(graph, map);
+        map_output(graph, &format!("objectness.{level}"), &logits, [anchors, rows, columns]);
+        map_output(graph, &format!("codes.{level}"), &told, [anchors * codes, rows, columns]);
         if level < detector.pooled {
-            map_output(&mut graph, &format!("features.{level}"), map, [network.channels(), rows, columns]);
+            map_output(graph, &format!("features.{level}"), map, [network.channels(), rows, columns]);
         }
     }
-    graph.into_bytes()
 }
 
 /// `pooled` `[region, channel, pool, pool]` → `logits` and `codes`.

@@ -9,5 +9,5 @@ mod network;
 mod rpn;
 
 pub use box_head::Judged;
-pub use export::{export_dense, export_regions};
+pub use export::{export_dense, export_dense_beside, export_regions};
 pub use network::{Dense, DetectorConfig, DetectorNetwork};

@@ -61,10 +61,8 @@ pub(super) fn onnx(rule: Rule, graph: &mut Graph, x: &Value, from: [usize; 2], t
     if from == to {
         return x.clone();
     }
-    let turned: Vec<f32> = (0..from[1])
-        .flat_map(|f| (0..to[1]).map(move |t| (f, t)))
-        .map(|(f, t)| weights(rule, from[1], to[1])[t * from[1] + f])
-        .collect();
+    let rows = weights(rule, from[1], to[1]);
+    let turned: Vec<f32> = (0..from[1]).flat_map(|f| rows[f..].iter().step_by(from[1]).copied()).collect();
     let across = graph.floats("across", &turned, &[from[1], to[1]]);
     let down = graph.floats("down", &weights(rule, from[0], to[0]), &[to[0], from[0]]);
     let lines = graph.op("MatMul", &[x, &across], &[]);

@@ -7,17 +7,17 @@ use burn::module::Module;
 use burn::tensor::Device;
 use safetensors::tensor::Dtype as Stored;
 use serde_json::{Value as Json, json};
-use skysense_contract::{Dtype, MlmContext, Modality, Module as Part, Package, PackageWriter};
+use skysense_contract::{MlmContext, Modality, Package, PackageWriter};
 use skysense_detect::{Region, RotatedBox};
+use skysense_model::Tape;
 use skysense_model::checkpoint::{self, Element, WEIGHTS_STEM, WeightsWriter};
-use skysense_model::{Normalisation, PixelType, Tape, export_dense, export_regions};
 
-use super::image::stack;
+use super::image::{block_side, stack};
 use super::predict::judge;
 use super::{TrainedDetector, contract};
-use crate::TrainError;
 use crate::export::{Named, serialised, stored};
-use crate::graphs::SHARD;
+use crate::graphs::{Graphs, INSIDE, SHARD};
+use crate::{Curve, TrainError};
 
 /// What the graphs must hold against Burn. A detector's maps have passed more layers than an encoder's.
 const TOLERANCE: f64 = 5e-4;
@@ -27,18 +27,20 @@ const TOLERANCE: f64 = 5e-4;
 /// # Errors
 /// As [`crate::export()`].
 pub fn export_detector(trained: &TrainedDetector, folder: &Path, context: &MlmContext) -> Result<Package, TrainError> {
+    export_within(trained, folder, context, INSIDE)
+}
+
+/// With weights beside the dense graph where they are more than `inside` bytes.
+fn export_within(
+    trained: &TrainedDetector,
+    folder: &Path,
+    context: &MlmContext,
+    inside: u64,
+) -> Result<Package, TrainError> {
     let TrainedDetector { network, setup, config, .. } = trained;
     let mut writer = PackageWriter::new(folder)?;
     let input = &setup.inputs[&Modality::Hr];
-    let normalisation = Normalisation { mean: input.mean.clone(), std: input.std.clone() };
-    let pixels = match input.dtype {
-        Dtype::U8 => PixelType::U8,
-        Dtype::I16 => PixelType::I16,
-        Dtype::F32 => PixelType::F32,
-    };
-    let side = setup.chip_size * input.scale;
-    writer.graph(Part::Hr, &export_dense(network, &normalisation, pixels, [side; 2]), None)?;
-    writer.graph(Part::Head, &export_regions(network), None)?;
+    Graphs { writer: &mut writer, inside, chip_size: setup.chip_size }.detector(network, input)?;
     let names = checkpoint::parameters(network, "");
     let planned = names.into_iter().map(|(name, shape)| (name, Element::F32, shape)).collect();
     let mut weights = WeightsWriter::new(writer.folder(), WEIGHTS_STEM, planned, SHARD);
@@ -89,14 +91,49 @@ fn probe(trained: &TrainedDetector) -> Result<Vec<u8>, TrainError> {
 fn notes(trained: &TrainedDetector) -> Result<BTreeMap<String, Json>, TrainError> {
     let config = &trained.config;
     let settings = serde_json::to_value(config).map_err(|error| TrainError::Model(error.to_string()))?;
-    let split = format!("blocks of {} pixels, share {}", config.recipe.block, config.recipe.validation);
+    let block = block_side(trained.setup.chip_size, config.recipe.block);
+    let split = format!("blocks of {block} pixels, share {}", config.recipe.validation);
     Ok(BTreeMap::from([
         ("settings".into(), settings),
         ("start".into(), trained.setup.start()),
         ("scores".into(), json!({"training": trained.training, "validation": trained.validation})),
         ("split".into(), json!(split)),
+        ("curve".into(), json!(Curve::new(&trained.losses, (&[], 1)))),
         ("steps".into(), json!(trained.steps)),
         ("final_loss".into(), json!(trained.losses.last())),
         ("normalisation".into(), json!(trained.setup.normalisation)),
     ]))
+}
+
+#[cfg(test)]
+#[path = "../../tests/support/rectangles.rs"]
+mod rectangles;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NoHooks;
+
+    #[test]
+    fn a_dense_graph_of_any_size_has_its_weights_beside_it() {
+        let samples = rectangles::samples(4, false);
+        let config = rectangles::config(1, false);
+        let trained = crate::train_detector(&samples, &rectangles::offers(), &config, &mut NoHooks).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let export = |name: &str, inside| {
+            export_within(&trained, &folder.path().join(name), &MlmContext::default(), inside).unwrap()
+        };
+        let (one, two) = (export("one", INSIDE), export("two", 0));
+        two.verify().unwrap();
+        let graph = |package: &Package| {
+            let graph = package.contract().graphs[&skysense_contract::Module::Hr].clone();
+            let bytes = |name: &str| std::fs::metadata(package.folder().join(name)).unwrap().len();
+            (bytes(&graph.path), graph.data.as_ref().map(|data| bytes(&data.path)))
+        };
+        let ((whole, none), (small, data)) = (graph(&one), graph(&two));
+        assert_eq!(none, None);
+        // All weights went, and nothing else: names and sides of the tensors stay.
+        let (moved, data) = (whole - small, data.unwrap());
+        assert!(small < whole / 4 && data.abs_diff(moved) < data / 20, "{whole} to {small} and {data}");
+    }
 }

@@ -9,7 +9,7 @@ use skysense_detect::{Object, RotatedBox, cut};
 use crate::augment::Turn;
 use crate::dataset::{Bands, prepare_series};
 use crate::split::Split;
-use crate::{Sample, TrainError};
+use crate::{Sample, TrainError, Use};
 
 /// A chip with the objects that are in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +55,7 @@ impl Image {
             let side = self.side as f32;
             let turned = RotatedBox::from_corners(area.corners().map(|corner| turn.point(corner, side)));
             // A quarter turn of an upright box is upright: its sides change their names.
-            if area.angle == 0.0 { turned.upright_again() } else { turned }
+            if area.angle == 0.0 { turned.bounds() } else { turned }
         };
         Self {
             pixels: turn.planes(&self.pixels, self.side),
@@ -93,7 +93,14 @@ pub(super) fn prepare(
     Ok(images)
 }
 
-/// Says which chips train and which validate: those that lie in blocks of one kind alone.
+/// Side of the blocks that validate, in pixels of the map. A chip that is larger than a block would touch several, of both
+/// kinds as a rule, and be of no use: blocks of four chips a side leave most chips whole. Our choice.
+pub(super) fn block_side(chip_size: usize, block: usize) -> usize {
+    if chip_size > block { 4 * chip_size } else { block }
+}
+
+/// Says which chips train and which validate: those whose pixels all do, where that is given, else those that lie in blocks
+/// of one kind alone.
 pub(super) fn divide(
     samples: &[DetectionSample],
     images: &mut [(usize, Image)],
@@ -102,6 +109,15 @@ pub(super) fn divide(
     block: usize,
 ) {
     for (index, image) in images {
+        if let Some(uses) = &samples[*index].image.uses {
+            let all = |wanted: Use| !uses.is_empty() && uses.iter().all(|given| *given == wanted);
+            image.part = match (all(Use::Trains), all(Use::Validates)) {
+                (true, _) => Part::Trains,
+                (_, true) => Part::Validates,
+                _ => Part::Neither,
+            };
+            continue;
+        }
         let [x, y] = samples[*index].image.origin;
         let step = block.min(size).max(1);
         let places = |from: i64| (0..size).step_by(step).chain([size - 1]).map(move |at| from + at as i64);
@@ -176,6 +192,42 @@ mod tests {
             let expected = skysense_metric::Quad::new(corners).unwrap();
             assert!(found.quad().unwrap().iou(&expected) > 0.999, "{turn:?}: {found:?}");
             assert!(angle != 0.0 || found.angle == 0.0);
+        }
+    }
+
+    #[test]
+    fn a_chip_is_used_as_all_of_its_pixels_are() {
+        let uses = [[Use::Trains; 2], [Use::Validates; 2], [Use::Trains, Use::Validates], [Use::Neither; 2]];
+        let sample = |uses: [Use; 2]| DetectionSample {
+            image: Sample { uses: Some(uses.to_vec()), ..Sample::default() },
+            objects: Vec::new(),
+        };
+        let samples = uses.map(sample);
+        let one = |at| (at, Image { pixels: Vec::new(), side: 2, objects: Vec::new(), part: Part::Trains });
+        let mut images: Vec<_> = (0..4).map(one).collect();
+        divide(&samples, &mut images, &Split::new(8, 0.0, &BTreeMap::new(), 1), 2, 8);
+        let parts: Vec<Part> = images.iter().map(|(_, image)| image.part).collect();
+        assert_eq!(parts, [Part::Trains, Part::Validates, Part::Neither, Part::Neither]);
+    }
+
+    #[test]
+    fn most_chips_that_are_larger_than_a_block_train_or_validate() {
+        for (size, least) in [(8, 0.99), (16, 0.99), (32, 0.5), (64, 0.5)] {
+            let block = block_side(size, 16);
+            // A map of 16 × 16 chips that begins anywhere.
+            let place = |at: usize| [3 + (at % 16 * size) as i64, 5 + (at / 16 * size) as i64];
+            let origin =
+                |at: usize| if size <= 16 { [at % 16, at / 16].map(|at| (at * size) as i64) } else { place(at) };
+            let image = |at: usize| Sample { origin: origin(at), ..Sample::default() };
+            let samples: Vec<DetectionSample> =
+                (0..256).map(|at| DetectionSample { image: image(at), objects: Vec::new() }).collect();
+            let one = |at| (at, Image { pixels: Vec::new(), side: size, objects: Vec::new(), part: Part::Trains });
+            let mut images: Vec<_> = (0..256).map(one).collect();
+            let split = Split::new(block, 0.25, &blocks(&samples, &images, size, block), 7);
+            divide(&samples, &mut images, &split, size, block);
+            let share = |part| images.iter().filter(|(_, image)| image.part == part).count() as f64 / 256.0;
+            let (trains, validates) = (share(Part::Trains), share(Part::Validates));
+            assert!(validates > 0.1 && trains + validates > least, "{size}: {trains} train, {validates} validate");
         }
     }
 }

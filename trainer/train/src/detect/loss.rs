@@ -7,6 +7,8 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::loss::{self, logistic};
+
 /// `β` of anchors.
 pub(super) const ANCHOR_BETA: f64 = 1.0 / 9.0;
 /// `β` of proposals.
@@ -16,8 +18,7 @@ pub(super) const PROPOSAL_BETA: f64 = 1.0;
 pub(super) fn binary_cross_entropy(logits: Tensor<1>, targets: &[f32], weights: &[f32]) -> Tensor<1> {
     let device = logits.device();
     let (targets, weights) = (row(targets, &device), row(weights, &device));
-    let soft = (logits.clone().abs().neg().exp() + 1.0).log();
-    ((logits.clone().clamp_min(0.0) - logits * targets + soft) * weights).sum()
+    (logistic(logits, targets) * weights).sum()
 }
 
 /// Weighted sum of `−ln softmax(x)[class]`, `[1]`.
@@ -32,11 +33,8 @@ pub(super) fn cross_entropy(logits: Tensor<2>, classes: &[i64], weights: &[f32])
 pub(super) fn smooth_l1(codes: Tensor<2>, targets: &[f32], weights: &[f32], beta: f64) -> Tensor<1> {
     let ([rows, width], device) = (codes.dims(), codes.device());
     let targets = Tensor::<2>::from_data(TensorData::new(targets.to_vec(), [rows, width]), &device);
-    let apart = (codes - targets).abs();
-    // min(x, β)² / 2β + (x − min(x, β)) is the same without a case.
-    let near = apart.clone().clamp_max(beta);
-    let sum = near.clone().powi_scalar(2) / (2.0 * beta) + (apart - near);
-    (sum.sum_dim(1).squeeze_dim::<1>(1) * row(weights, &device)).sum()
+    let each = loss::smooth_l1(codes, targets, beta);
+    (each.sum_dim(1).squeeze_dim::<1>(1) * row(weights, &device)).sum()
 }
 
 fn row(values: &[f32], device: &Device) -> Tensor<1> {

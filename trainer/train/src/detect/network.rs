@@ -10,11 +10,11 @@ use skysense_model::{DetectorConfig, DetectorNetwork, ModelError, checkpoint};
 
 use super::DetectConfig;
 use super::image::DetectionSample;
+use crate::TrainError;
 use crate::network::{drawn, encoder_config, seeded};
-use crate::normalise::measured;
+use crate::normalise::Moments;
 use crate::random::{Purpose, rng};
 use crate::setup::{Setup, setup_measuring};
-use crate::{Sample, TrainError};
 
 /// What a run starts from, of the high-resolution modality alone.
 pub(super) fn setup(
@@ -31,9 +31,15 @@ pub(super) fn setup(
         let (value, expected) = ("chips without hr".into(), "chips of a high-resolution image".into());
         return Err(TrainError::Setting { setting: "offers", value, expected });
     }
+    if let Some(offer) = offers.values().find(|offer| offer.dates > 1) {
+        // A detector looks at one image: which of several has the objects that are labelled, it cannot know.
+        let (value, expected) = (format!("hr with up to {} dates a chip", offer.dates), "one date a chip".into());
+        return Err(TrainError::Setting { setting: "offers", value, expected });
+    }
     let measure = || {
-        let images: Vec<Sample> = samples.iter().map(|sample| sample.image.clone()).collect();
-        Ok(measured(&images, &offers))
+        let mut moments = Moments::new(&offers);
+        samples.iter().for_each(|sample| moments.add(&sample.image.series));
+        Ok(moments.statistics())
     };
     let mut setup = setup_measuring(&offers, &config.recipe, &measure)?.with_prototypes(false);
     setup.inputs.retain(|modality, _| *modality == Modality::Hr);
@@ -41,7 +47,7 @@ pub(super) fn setup(
         let expected = "a package with a high-resolution encoder".into();
         return Err(TrainError::Setting { setting: "start", value: "a package without hr".into(), expected });
     }
-    // A detector looks at one image, whatever the encoder was fused with.
+    // Whatever the encoder was fused with.
     setup.inputs.values_mut().for_each(|input| input.dates = 1);
     Ok(setup)
 }

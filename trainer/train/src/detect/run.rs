@@ -14,7 +14,7 @@ use skysense_detect::{Assigned, Found, Midpoint, Object, Region, RotatedBox, Thr
 use skysense_metric::{MetricError, Rect};
 use skysense_model::{Checkpointing, Dense, DetectorNetwork, Precision, Tape};
 
-use super::image::{DetectionSample, Image, Part, blocks, divide, prepare, stack};
+use super::image::{DetectionSample, Image, Part, block_side, blocks, divide, prepare, stack};
 use super::loss::{ANCHOR_BETA, PROPOSAL_BETA, binary_cross_entropy, cross_entropy, smooth_l1};
 use super::predict::{all_anchors, detect, propose};
 use super::{DetectConfig, DetectionScores, Evaluation, network};
@@ -74,9 +74,11 @@ pub fn train_detector(
     let (input, bands) = (&setup.inputs[&Modality::Hr], &setup.bands[&Modality::Hr]);
     let classes = (config.classes.len(), config.rotated);
     let mut images = prepare(samples, (input, bands), setup.chip_size, classes)?;
-    let block = config.recipe.block;
+    let block = block_side(setup.chip_size, config.recipe.block);
     let counts = blocks(samples, &images, setup.chip_size, block);
-    let split = Split::new(block, config.recipe.validation, &counts, config.recipe.seed);
+    let given = samples.iter().any(|sample| sample.image.uses.is_some());
+    let share = if given { 0.0 } else { config.recipe.validation };
+    let split = Split::new(block, share, &counts, config.recipe.seed);
     divide(samples, &mut images, &split, setup.chip_size, block);
     let images: Vec<Image> = images.into_iter().map(|(_, image)| image).collect();
     // Chips without an object are learned from, too: of them, that nothing is there.

@@ -92,7 +92,8 @@ pub fn distill(
     let ready = samples.iter().enumerate().map(|(index, sample)| prepared(sample, index, &plan.student));
     let mut ready = ready.collect::<Result<Vec<_>, _>>()?;
     let blocks = labelled_blocks(samples, &ready, config.recipe.block);
-    mark(samples, &mut ready, &Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed));
+    let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
+    mark(samples, &mut ready, &split)?;
     let teacher = Teacher::new((samples, &device), &plan, (&mut ready, config.hold), hooks)?;
     let training: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
     let Some(first) = training.first() else {

@@ -9,10 +9,15 @@ use burn::tensor::Tensor;
 /// # Shapes
 /// - `logits`, `truth` (0 or 1), `weights`: `[batch, class]`. With all weights 0 the loss is 0.
 pub fn binary_cross_entropy(logits: Tensor<2>, truth: Tensor<2>, weights: Tensor<2>) -> Tensor<1> {
-    let tail = (logits.clone().abs().neg().exp() + 1.0).log();
-    let loss = logits.clone().clamp_min(0.0) - logits * truth + tail;
+    let loss = logistic(logits, truth);
     let total = weights.clone().sum().clamp_min(1e-12);
     (loss * weights).sum() / total
+}
+
+/// `−t ln σ(z) − (1 − t) ln (1 − σ(z))` of each, without an exponential that overflows.
+pub(crate) fn logistic<const D: usize>(logits: Tensor<D>, truth: Tensor<D>) -> Tensor<D> {
+    let tail = (logits.clone().abs().neg().exp() + 1.0).log();
+    logits.clone().clamp_min(0.0) - logits * truth + tail
 }
 
 #[cfg(test)]

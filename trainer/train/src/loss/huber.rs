@@ -11,12 +11,17 @@ use burn::tensor::Tensor;
 /// - `values`, `truth`: `[batch, height, width]`, in deviations of the truth; any truth where `weights` is 0
 /// - `weights`: `[batch, height, width]`, 0 where a pixel does not count. With all of them 0 the loss is 0.
 pub fn huber(values: Tensor<3>, truth: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
-    let apart = (values - truth).abs();
-    let near = apart.clone().clamp_max(1.0);
-    // d²/2 up to 1, and one for each further step beyond it.
-    let loss = near.clone() * near.clone() * 0.5 + (apart - near);
+    let loss = smooth_l1(values, truth, 1.0);
     let total = weights.clone().sum().clamp_min(1e-12);
     (loss * weights).sum() / total
+}
+
+/// `d²/2β` up to `β`, and `|d| − β/2` beyond it, of each distance `d` (Girshick 2015, arXiv:1504.08083, equation 3).
+pub(crate) fn smooth_l1<const D: usize>(values: Tensor<D>, truth: Tensor<D>, beta: f64) -> Tensor<D> {
+    let apart = (values - truth).abs();
+    // min(d, β)² / 2β + (d − min(d, β)) is the same without a case.
+    let near = apart.clone().clamp_max(beta);
+    near.clone() * near.clone() / (2.0 * beta) + (apart - near)
 }
 
 #[cfg(test)]

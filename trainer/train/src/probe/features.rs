@@ -33,13 +33,13 @@ impl Features {
 
 /// Mean and deviation of each channel: classifiers must not depend on the units that numbers come in.
 #[derive(Debug, Clone)]
-pub(super) struct Standard {
+pub(crate) struct Standard {
     mean: Vec<f64>,
     deviation: Vec<f64>,
 }
 
 impl Standard {
-    pub(super) fn of(features: &Features) -> Self {
+    pub(crate) fn of(features: &Features) -> Self {
         let known = |channel: usize| {
             let values = (0..features.count()).map(move |row| f64::from(features.row(row)[channel]));
             values.filter(|value| value.is_finite())
@@ -58,7 +58,7 @@ impl Standard {
     }
 
     /// Standardised; what is not known takes the mean.
-    pub(super) fn apply(&self, features: &Features) -> Features {
+    pub(crate) fn apply(&self, features: &Features) -> Features {
         let scaled = |(at, value): (usize, &f32)| {
             let channel = at % features.width;
             let scaled = ((f64::from(*value) - self.mean[channel]) / self.deviation[channel]) as f32;

@@ -40,13 +40,17 @@ impl Linear {
         if known.count() == 0 {
             return vec![0; asked.count()];
         }
-        let weights = self.fit(known, classes, count);
-        let scores: Vec<f32> = with_bias(asked).matmul(weights).into_data().iter::<f32>().collect();
+        Self::given(&self.fit(known, classes, count), asked, count)
+    }
+
+    /// The classes that weights `[channel + 1, class]` give; of equals the first.
+    pub(crate) fn given(weights: &Tensor<2>, asked: &Features, count: usize) -> Vec<u8> {
+        let scores: Vec<f32> = with_bias(asked).matmul(weights.clone()).into_data().iter::<f32>().collect();
         scores.chunks_exact(count).map(|scores| first_largest(scores.iter().map(|score| f64::from(*score)))).collect()
     }
 
     /// Weights `[channel + 1, class]`, biases last.
-    fn fit(&self, known: &Features, classes: &[u8], count: usize) -> Tensor<2> {
+    pub(crate) fn fit(&self, known: &Features, classes: &[u8], count: usize) -> Tensor<2> {
         let (rows, device) = (known.count(), Device::flex());
         let x = with_bias(known);
         let transposed = x.clone().transpose();

@@ -15,8 +15,10 @@ mod statistics;
 
 pub use compare::{Comparison, Difference, Entry, Rival, Spread, compare};
 pub use features::Features;
+pub(crate) use features::Standard;
 pub(crate) use labelled::ProbeView;
 pub use labelled::{Probe, Probing};
 pub use linear::Linear;
 pub use nearest::Nearest;
 pub use readout::{ProbeConfig, ProbeScores};
+pub(crate) use statistics::statistics;

@@ -12,7 +12,7 @@ use crate::dataset::Prepared;
 const EACH: usize = 4;
 
 /// Of each of these pixels, given by sample and place. NaN where a sample lacks a modality.
-pub(super) fn statistics(
+pub(crate) fn statistics(
     ready: &[Prepared],
     inputs: &BTreeMap<Modality, Input>,
     pixels: &[(usize, usize)],

@@ -1,6 +1,6 @@
 //! Logits with their truth, kept to fit a temperature on: evenly spread over all that came, and not more than fit.
 
-use skysense_metric::Temperature;
+use skysense_metric::{Temperature, Thinning};
 
 /// Most rows that are kept.
 const MOST: usize = 1 << 16;
@@ -9,37 +9,27 @@ const MOST: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     classes: usize,
-    every: usize,
-    seen: usize,
+    thinning: Thinning,
     logits: Vec<f32>,
     truth: Vec<usize>,
 }
 
 impl Kept {
     pub(super) fn new(classes: usize) -> Self {
-        Self { classes, every: 1, seen: 0, logits: Vec::new(), truth: Vec::new() }
+        Self { classes, thinning: Thinning::new(MOST), logits: Vec::new(), truth: Vec::new() }
     }
 
     /// Takes a row, or passes it over.
     pub(super) fn add(&mut self, logits: impl Iterator<Item = f32>, truth: usize) {
-        if self.seen.is_multiple_of(self.every) {
-            if self.truth.len() == MOST {
-                self.thin();
-            }
-            if self.seen.is_multiple_of(self.every) {
-                self.logits.extend(logits.take(self.classes));
-                self.truth.push(truth);
-            }
+        let Self { classes, thinning, logits: rows, truth: classes_of_rows } = self;
+        let taken = thinning.takes(|| {
+            *rows = rows.chunks_exact(*classes).step_by(2).flatten().copied().collect();
+            *classes_of_rows = classes_of_rows.iter().step_by(2).copied().collect();
+        });
+        if taken {
+            rows.extend(logits.take(*classes));
+            classes_of_rows.push(truth);
         }
-        self.seen += 1;
-    }
-
-    /// Every second row goes.
-    fn thin(&mut self) {
-        self.every *= 2;
-        let rows = self.logits.chunks_exact(self.classes).step_by(2).flatten().copied().collect();
-        self.logits = rows;
-        self.truth = self.truth.iter().step_by(2).copied().collect();
     }
 
     /// The temperature with which the probabilities fit best; `None` without a row or with logits that are not finite.
@@ -61,7 +51,8 @@ mod tests {
         }
         assert!(kept.truth.len() <= MOST && kept.logits.len() == 2 * kept.truth.len(), "{}", kept.truth.len());
         let rows: Vec<usize> = kept.logits.chunks(2).map(|row| row[0] as usize).collect();
-        assert!(rows.windows(2).all(|two| two[1] - two[0] == kept.every), "every {}", kept.every);
+        let every = rows[1] - rows[0];
+        assert!(every > 1 && rows.windows(2).all(|two| two[1] - two[0] == every), "every {every}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::dataset::Prepared;
 use crate::{FinetuneConfig, TrainError};
 
 pub use scores::{ChangeScores, ChipScores, TaskScores, ValueScores};
+pub(crate) use segmentation::{pixel_weight, pixels};
 
 /// Channels of the light head's hidden map; our choice.
 const HIDDEN: usize = 64;
@@ -29,6 +30,11 @@ const HIDDEN: usize = 64;
 pub(crate) trait Objective: Send + Sync {
     /// What samples weigh together in the loss of a step; of those that weigh nothing nothing is learned.
     fn weight(&self, samples: &[&Prepared]) -> f64;
+
+    /// Whether anything is learned of a sample.
+    fn trains(&self, sample: &Prepared) -> bool {
+        sample.trains()
+    }
 
     /// Mean loss `[1]` of a part of a step by [`Objective::weight`], for features `[batch, channel, height, width]` of all its
     /// samples; where the task compares two times, of both along the channels.

@@ -64,6 +64,12 @@ impl Objective for Scene {
         samples.iter().map(|sample| f64::from(self.of_chip(sample))).sum()
     }
 
+    /// One that validates as a whole teaches nothing, although some of its pixels do not validate.
+    fn trains(&self, sample: &Prepared) -> bool {
+        let has = |classes: &[bool]| self.any || classes.contains(&true);
+        sample.trains() && labels(sample, false).is_some_and(has)
+    }
+
     fn loss(&self, head: &Head, features: Tensor<4>, part: &Part<'_>) -> Tensor<1> {
         let logits = match head {
             Head::Scene(head) => head.chips(features),

@@ -109,7 +109,7 @@ fn descend(group: Arc<dyn Group>) -> Found {
     let mut ready = prepare(&samples, &setup.inputs, &setup.bands, setup.chip_size, legend).unwrap();
     let blocks = labelled_blocks(&samples, &ready, config.recipe.block);
     let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
-    mark(&samples, &mut ready, &split);
+    mark(&samples, &mut ready, &split).unwrap();
     let run = Run::new(&samples, ready, setup, &config, (Device::flex().autodiff(), group)).unwrap();
     let mut network = run.network().unwrap();
     let first = Arc::new(Mutex::new(Vec::new()));

@@ -1,4 +1,4 @@
-//! `skysense data`: what training shards hold, whether they are whole, and their statistics.
+//! `skysense data`: data sets of others as catalogs; what training shards hold, whether they are whole, and their statistics.
 
 use std::path::PathBuf;
 
@@ -17,6 +17,17 @@ pub(crate) struct Data {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// Write a STAC catalog for a downloaded data set, by the layout in which it is published
+    Adopt {
+        /// The layout, such as levir-cd: docs/DATASETS.md has all
+        layout: String,
+        /// Folder of the data set
+        #[arg(value_parser = path_text)]
+        folder: PathBuf,
+        /// Folder for the catalog
+        #[arg(short, long, value_name = "FOLDER", value_parser = path_text)]
+        out: PathBuf,
+    },
     /// Count samples, dates and valid shares by modality; with -o draw a map and a sheet of samples
     Inspect {
         /// Folder of the shards
@@ -51,10 +62,16 @@ enum What {
 
 impl Subcommand for Data {
     const NAME: &'static str = "data";
-    const ABOUT: &'static str = "Look into training shards, check them, and compute their statistics";
+    const ABOUT: &'static str =
+        "Adopt data sets of others; look into training shards, check them, and compute their statistics";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self.what {
+            What::Adopt { layout, folder, out } => {
+                let answer = context.call("data.adopt", &json!({"layout": layout, "folder": folder, "out": out}))?;
+                context.answer(&answer, || outline(&answer, 0))?;
+                Ok(Exit::Ok)
+            }
             What::Inspect { data, out, samples } => {
                 let answer = context.call("data.inspect", &json!({"data": data, "out": out, "samples": samples}))?;
                 context.answer(&answer, || outline(&short(&answer), 0))?;

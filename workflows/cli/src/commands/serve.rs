@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use serde_json::{Value, json};
-use skysense_serve::{Library, Limits, Listen, Server, Service, Setup, Store};
+use skysense_serve::{Collector, Library, Limits, Listen, Server, Service, Setup, Store};
 
 use super::Subcommand;
 use crate::{
@@ -158,7 +158,9 @@ impl Serve {
             devices: self.devices.devices.clone(),
         };
         let keep = Duration::from_secs(u64::from(self.keep) * 86_400);
-        Ok(Setup { program, results: self.results.clone(), limits, keep })
+        let collector =
+            Collector::of(|name| std::env::var(name).ok()).map_err(|reason| Failure::new(Exit::Usage, reason))?;
+        Ok(Setup { program, results: self.results.clone(), limits, keep, collector })
     }
 
     fn report(&self, library: &Library, context: &Context) -> Result<Exit, Failure> {

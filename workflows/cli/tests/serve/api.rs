@@ -97,6 +97,37 @@ fn a_run_is_asked_for_followed_and_looked_at() {
 }
 
 #[test]
+fn what_is_asked_for_twice_is_written_into_two_folders() {
+    let field = field();
+    field.bench.write("flows/none.json", &json!({"features": [item("a", "s2", 1)]}).to_string());
+    let (_serving, client) = field.serve_api(&[]);
+    for _ in 0..2 {
+        client.post("/api/v1/workflows/map/runs", &json!({})).is(201);
+    }
+    field.wait("both", |field| field.counts().get("done") == Some(&2));
+    let folders = std::fs::read_dir(field.path("state/service-results/map/~asked")).unwrap().count();
+    assert_eq!((folders, field.store().result_counts().unwrap()), (2, (1, 2)), "the later one stands");
+}
+
+#[test]
+fn behind_a_proxy_it_hears_to_its_public_name_and_to_no_open_webhook() {
+    let field = field();
+    let text = workflow("", "");
+    let start = text.find("triggers:").unwrap();
+    let hook =
+        "triggers:\n  posted: {uses: webhook, with: {hosts: [data.example.org], run: {items: items, out: out}}}\n";
+    field.bench.write("flows/open.yaml", &format!("{}{hook}", &text[..start]));
+    let (_serving, client) = field.serve_api(&["--public", "https://maps.example.org"]);
+    let ask = |host: &str| client.send("GET", "/api/v1", &[("Host", host)], b"");
+    assert!(ask("maps.example.org").is(200).text().contains("https://maps.example.org/stac"));
+    ask("MAPS.example.org:443").is(200);
+    ask(&client.address).is(200);
+    ask("evil.example.org").is(403);
+    let posted = client.post("/hooks/open/posted", &item("a", "s2", 1)).is(403).text();
+    assert!(posted.contains("neither a secret nor a token"), "{posted}");
+}
+
+#[test]
 fn params_are_checked_before_a_run() {
     let field = field();
     let (_serving, client) = field.serve_api(&[]);

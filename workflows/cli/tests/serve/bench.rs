@@ -78,6 +78,10 @@ impl Field {
 
     /// Starts the service.
     pub(crate) fn serve(&self, more: &[&str]) -> Serving {
+        self.serve_with(more, &[])
+    }
+
+    fn serve_with(&self, more: &[&str], variables: &[(&str, String)]) -> Serving {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.bench.path("serve.log"));
         let mut arguments = vec!["serve", "flows", "--state", "state/service.db", "--memory", "8GiB", "-v"];
         if !more.contains(&"--listen") {
@@ -86,6 +90,7 @@ impl Field {
         arguments.extend(more);
         let mut command = self.bench.command(&arguments);
         command.env("SKYSENSE_SECRET_HOOK", "a secret of the test").env_remove("SKYSENSE_TOKEN");
+        command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::null()).stderr(log.expect("a log"));
         Serving { child: command.spawn().expect("the binary starts") }
     }
@@ -94,10 +99,23 @@ impl Field {
     pub(crate) fn serve_api(&self, more: &[&str]) -> (Serving, Client) {
         let before = self.log().matches(" at http://").count();
         let serving = self.serve(more);
+        let client = self.client(before);
+        (serving, client)
+    }
+
+    /// As [`Field::serve_api`], with more variables of the environment.
+    pub(crate) fn serve_api_with(&self, variables: &[(&str, String)]) -> (Serving, Client) {
+        let serving = self.serve_with(&[], variables);
+        let client = self.client(0);
+        (serving, client)
+    }
+
+    /// The service's address, once it has told more than `before`.
+    fn client(&self, before: usize) -> Client {
         self.wait("the address", |field| field.log().matches(" at http://").count() > before);
         let log = self.log();
         let address = log.rsplit(" at http://").next().and_then(|rest| rest.lines().next()).expect("an address");
-        (serving, Client::new(address.trim()))
+        Client::new(address.trim())
     }
 
     /// The state, opened beside the service.
@@ -139,14 +157,10 @@ impl Field {
     #[track_caller]
     pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
+        let most = Duration::from_secs(90 + u64::from(wanted_items()) / 2);
         while !holds(self) {
             let waited = begun.elapsed();
-            assert!(
-                waited < Duration::from_secs(90),
-                "waited too long for {what}: {:?}\n{}",
-                self.counts(),
-                self.log()
-            );
+            assert!(waited < most, "waited too long for {what}: {:?}\n{}", self.counts(), self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -55,4 +55,7 @@ fn a_backup_of_a_state_that_is_served_holds_all_of_it() {
     assert_eq!(copy.result_counts().unwrap(), (1, 1));
     let again = field.run(&["serve", "flows", "--backup", "copy.db"]);
     assert_ne!(again.code, Some(0), "a backup overwrites nothing");
+    let mut command = field.bench.command(&["serve", "flows", "--backup", "other.db", "--state", "no/state.db"]);
+    assert!(!command.output().unwrap().status.success());
+    assert!(!field.path("no").exists() && !field.path("other.db").exists(), "a backup makes no state");
 }

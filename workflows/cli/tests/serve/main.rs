@@ -1,5 +1,7 @@
 //! `skysense serve` and `skysense trigger`, as processes that are started, asked, killed and started again.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[path = "../command/mod.rs"]
 mod command;
 
@@ -10,5 +12,8 @@ mod client;
 mod ending;
 mod hooks;
 mod kills;
+mod load;
+mod pgstac;
 mod poll;
 mod stac;
+mod traces;

@@ -12,7 +12,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::bench::{Field, item, workflow};
+use crate::{
+    bench::{Field, item, workflow},
+    kills::survives,
+};
 
 /// A server whose items grow, and which misbehaves in turns.
 #[derive(Clone)]
@@ -38,8 +41,7 @@ impl Server {
         server
     }
 
-    fn list(&self, id: &str, day: u32, updated: &str) {
-        let mut one = item(id, "s2", day);
+    fn list(&self, mut one: Value, updated: &str) {
         one["properties"]["updated"] = json!(updated);
         self.items.lock().unwrap().push(one);
     }
@@ -114,34 +116,39 @@ impl Server {
     }
 }
 
-#[test]
-fn whatever_a_server_does_each_item_runs_once() {
-    let server = Server::start();
-    for number in 0..6 {
-        server.list(&format!("i{number}"), number + 1, &format!("2021-06-0{}T00:00:00Z", number + 1));
-    }
+/// A workflow that looks at a server.
+pub(crate) fn polled(url: &str, overlap: &str) -> String {
     let text = workflow("", "");
     let start = text.find("triggers:").unwrap();
-    let field = Field::new(&format!(
+    format!(
         "{}triggers:
   api:
     uses: stac.poll
     with:
-      href: {}
+      href: {url}
       every: 150ms
       by: updated
-      overlap: 10d
+      overlap: {overlap}
       http: {{timeout_seconds: 1, retries: 0}}
       run: {{items: items, out: out}}
 ",
-        &text[..start],
-        server.url
-    ));
+        &text[..start]
+    )
+}
+
+#[test]
+fn whatever_a_server_does_each_item_runs_once() {
+    let server = Server::start();
+    for number in 0..6 {
+        let one = item(&format!("i{number}"), "s2", number + 1);
+        server.list(one, &format!("2021-06-0{}T00:00:00Z", number + 1));
+    }
+    let field = Field::new(&polled(&server.url, "10d"));
     let (_serving, client) = field.serve_api(&["--concurrency", "3"]);
     field.wait("the first items", |field| field.results().len() == 6);
     // One that is listed late, with an older time than the latest known one; one that changed; one that is new.
-    server.list("late", 9, "2021-06-02T12:00:00Z");
-    server.list("new", 10, "2021-06-20T00:00:00Z");
+    server.list(item("late", "s2", 9), "2021-06-02T12:00:00Z");
+    server.list(item("new", "s2", 10), "2021-06-20T00:00:00Z");
     {
         let mut items = server.items.lock().unwrap();
         items[0]["properties"]["updated"] = json!("2021-06-21T00:00:00Z");
@@ -165,4 +172,15 @@ fn whatever_a_server_does_each_item_runs_once() {
         client.json("/api/v1/workflows/map")["triggers"][0]["state"]["cursor"]["way"] == 1
     });
     assert_eq!(field.counts().get("done"), Some(&9));
+}
+
+#[test]
+fn a_server_that_misbehaves_and_kills_at_random_moments_lose_nothing_and_double_nothing() {
+    let server = Server::start();
+    let field = Field::new(&polled(&server.url, "400d"));
+    survives(&field, |_, one| {
+        // Touched when it was taken: most are listed later than others with a later time.
+        let updated = one["properties"]["datetime"].as_str().unwrap().to_owned();
+        server.list(one.clone(), &updated);
+    });
 }

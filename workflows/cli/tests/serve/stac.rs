@@ -57,7 +57,7 @@ fn items_are_searched_paged_and_read() {
     let next = page["links"].as_array().unwrap().iter().find(|link| link["rel"] == "next").unwrap();
     assert_eq!(dates(&posted(next["body"].clone())), ["02", "01"]);
     for (body, expected) in [
-        (json!({"datetime": "2021-01-03/2021-01-04"}), vec!["04", "03"]),
+        (json!({"datetime": "2021-01-03T00:00:00Z/2021-01-04T23:59:59Z"}), vec!["04", "03"]),
         (json!({"bbox": [6, 45, 7.1, 46]}), vec!["02", "01"]),
         (json!({"intersects": {"type": "Point", "coordinates": [9.2, 45.5]}}), vec!["04"]),
         (json!({"filter": "datetime < TIMESTAMP('2021-01-03T00:00:00Z')"}), vec!["02", "01"]),
@@ -70,7 +70,7 @@ fn items_are_searched_paged_and_read() {
     ] {
         assert_eq!(dates(&posted(body.clone())), expected, "{body}");
     }
-    assert_eq!(dates(&client.json("/stac/search?bbox=6,45,7.1,46&datetime=2021-01-02/..")), ["02"]);
+    assert_eq!(dates(&client.json("/stac/search?bbox=6,45,7.1,46&datetime=2021-01-02T00:00:00Z/..")), ["02"]);
     assert_eq!(dates(&client.json("/stac/collections/made/items?limit=2")), ["07", "06"]);
     for wrong in [
         "limit=0",
@@ -78,6 +78,8 @@ fn items_are_searched_paged_and_read() {
         "bbox=1,2,3",
         "bbox=1,91,2,92",
         "datetime=soon",
+        "datetime=2021-01-02",
+        "datetime=../..",
         "filter=a+%3C",
         "token=x",
         "intersects=%7B",

@@ -99,7 +99,7 @@ impl Follower {
         let full = read.len() as u64 == PORTION;
         for line in read.split_inclusive(|byte| *byte == b'\n') {
             // A line that is still being written is sent when it is whole; one that fills the portion never gets whole.
-            if !line.ends_with(b"\n") && !(full && text.is_empty()) {
+            if !line.ends_with(b"\n") && (!full || !text.is_empty()) {
                 break;
             }
             self.offset += line.len() as u64;

@@ -9,8 +9,14 @@ use axum::{
     middleware::Next,
 };
 
+use serde_json::json;
+
 use super::{Api, answer::Problem, answer::set};
-use crate::trigger::is_same;
+use crate::{
+    Millis, clock,
+    traces::{Span, caller, span_id},
+    trigger::is_same,
+};
 
 /// Longest that an answer may take; following a run may take longer.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -27,6 +33,7 @@ pub(crate) async fn guard(
 ) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let follows = path.ends_with("/events");
+    let asked = Asked::new(&api, &request);
     let judged = judge(&api, peer, request.method(), &path, request.headers());
     let mut response = match judged {
         Err(problem) => problem.response(),
@@ -37,6 +44,9 @@ pub(crate) async fn guard(
         },
     };
     api.counters.answered(response.status().as_u16());
+    if let Some(asked) = asked {
+        asked.answered(&api, &response);
+    }
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -52,6 +62,52 @@ pub(crate) async fn guard(
         set(&mut response, header::WWW_AUTHENTICATE, "Bearer");
     }
     response
+}
+
+/// The address that answered, as the table has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path(pub(super) &'static str);
+
+/// A request that is traced.
+struct Asked {
+    start: Millis,
+    method: String,
+    caller: Option<(String, String)>,
+}
+
+impl Asked {
+    fn new(api: &Api, request: &Request) -> Option<Self> {
+        let told = || {
+            let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+            Self { start: clock::now(), method: request.method().to_string(), caller: parent.and_then(caller) }
+        };
+        api.service.traces.is_on().then(told)
+    }
+
+    fn answered(self, api: &Api, response: &Response<Body>) {
+        let (id, status) = (span_id(), response.status());
+        // As the table of addresses has it: names of things are no names of spans.
+        let route = response.extensions().get::<Path>().map_or("", |path| path.0);
+        let (trace, parent) = match self.caller {
+            Some((trace, parent)) => (trace, Some(parent)),
+            None => (format!("{id}{}", span_id()), None),
+        };
+        api.service.traces.add(Span {
+            trace,
+            id,
+            parent,
+            name: format!("{} {route}", self.method).trim_end().to_owned(),
+            serves: true,
+            start: self.start,
+            end: clock::now(),
+            attributes: vec![
+                ("http.request.method", json!(self.method)),
+                ("http.route", json!(route)),
+                ("http.response.status_code", json!(status.as_u16())),
+            ],
+            error: status.is_server_error().then(|| status.to_string()),
+        });
+    }
 }
 
 fn judge(api: &Api, peer: SocketAddr, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {

@@ -8,7 +8,7 @@
 //! | `workflows`, `runs`, `events`, `hooks` | workflows, runs, how a run goes, what is posted |
 //! | `stac`, `item`, `assets` | results as a STAC API, read only |
 //! | `processes` | workflows as OGC API – Processes |
-//! | `tiles`, `worker` | results as map tiles, drawn by a tool of a plugin in a process of its own |
+//! | `tiles`, `inputs`, `worker` | results and what they were made of as map tiles, drawn by a tool of a plugin in a process of its own |
 //! | `operations` | health, readiness, metrics |
 //! | `page` | what people see |
 //!
@@ -21,6 +21,7 @@ mod call;
 mod events;
 mod guard;
 mod hooks;
+mod inputs;
 mod item;
 mod openapi;
 mod operations;

@@ -103,6 +103,8 @@ pub(crate) fn metrics(api: &Api, _: &Call) -> Answer {
             &one(kib.unwrap_or(0.0) * 1024.0),
         );
     }
+    let dropped = api.service.traces.dropped() as f64;
+    metric("spans_dropped_total", "counter", "Spans that no collector took in time.", &one(dropped));
     metric("started_seconds", "gauge", "When the service started.", &one(api.started as f64 / 1000.0));
     Ok(bytes(StatusCode::OK, "text/plain; version=0.0.4", text))
 }

@@ -16,7 +16,7 @@ use super::{
     answer::{Answer, Problem},
     assets,
     call::Call,
-    events, guard, hooks, openapi, operations, page, processes, runs, stac, tiles, workflows,
+    events, guard, hooks, inputs, openapi, operations, page, processes, runs, stac, tiles, workflows,
 };
 
 /// Largest body of a request, in bytes: an item has some thousands, an envelope of many some more.
@@ -62,6 +62,8 @@ pub(crate) const ROUTES: &[Route] = &[
     read("/api/v1/runs", "Runs, the latest first", runs::list),
     read("/api/v1/runs/{run}", "A run", runs::show),
     read("/api/v1/runs/{run}/log", "What a run said, one JSON object a line", runs::log),
+    read("/api/v1/runs/{run}/inputs", "The scenes that a run was given", inputs::list),
+    read("/api/v1/runs/{run}/inputs/{input}/{z}/{x}/{y}", "A map tile of one of them", inputs::tile),
     post("/api/v1/runs/{run}/cancel", "Cancel a run", runs::cancel),
     post("/api/v1/runs/{run}/retry", "Queue a run again that is dead or was cancelled", runs::retry),
     read("/api/v1/dead", "What failed for good", runs::dead),
@@ -101,10 +103,13 @@ pub(crate) const EVENTS: &str = "/api/v1/runs/{run}/events";
 pub(crate) fn router(api: Arc<Api>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let handler = route.handler;
+        let (handler, name) = (route.handler, route.path);
         let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
-        let answer =
-            move |state: State<Arc<Api>>, path: RawPathParams, request: Request| answer(handler, state, path, request);
+        let answer = async move |state: State<Arc<Api>>, path: RawPathParams, request: Request| {
+            let mut response = answer(handler, state, path, request).await;
+            response.extensions_mut().insert(guard::Path(name));
+            response
+        };
         router = router.route(route.path, on(filter, answer));
     }
     router

@@ -67,7 +67,7 @@ pub(crate) fn landing(api: &Api, call: &Call) -> Answer {
         links.push(link("child", format!("{base}/collections/{}", items_shown::part(&collection.id)), json_kind));
     }
     answer(&json!({
-        "type": "Catalog", "stac_version": "1.0.0", "id": "skysense", "title": "Results",
+        "type": "Catalog", "stac_version": "1.1.0", "id": "skysense", "title": "Results",
         "description": "What the workflows of this service wrote", "conformsTo": CLASSES, "links": links,
     }))
 }
@@ -106,7 +106,7 @@ fn collection_shown(collection: &StoredCollection, call: &Call) -> Value {
     let written = written_collection(&collection.href, &collection.id);
     let text = |name: &str| written.get(name).filter(|value| value.is_string()).cloned();
     let mut value = json!({
-        "type": "Collection", "stac_version": "1.0.0", "id": collection.id,
+        "type": "Collection", "stac_version": "1.1.0", "id": collection.id,
         "title": text("title").unwrap_or_else(|| json!(collection.id)),
         "description": text("description").unwrap_or_else(|| json!(format!("{} items", collection.items))),
         "license": text("license").unwrap_or_else(|| json!("other")),
@@ -184,29 +184,31 @@ pub(crate) fn items(api: &Api, call: &Call) -> Answer {
     }
     let mut search = by_query(call)?;
     search.query.collections = vec![collection.to_owned()];
-    let (features, next) = run(api, &search, call)?;
+    let found = run(api, &search, call)?;
     let own = format!("{}/stac/collections/{}/items", call.base, items_shown::part(collection));
-    page(features, next.map(|token| get_link(&own, call, &token)), &own, call)
+    let next = found.next.as_ref().map(|token| get_link(&own, call, token));
+    page(found, next, &own, call)
 }
 
 /// `GET /stac/search`
 pub(crate) fn search(api: &Api, call: &Call) -> Answer {
-    let (features, next) = run(api, &by_query(call)?, call)?;
+    let found = run(api, &by_query(call)?, call)?;
     let own = format!("{}/stac/search", call.base);
-    page(features, next.map(|token| get_link(&own, call, &token)), &own, call)
+    let next = found.next.as_ref().map(|token| get_link(&own, call, token));
+    page(found, next, &own, call)
 }
 
 /// `POST /stac/search`
 pub(crate) fn search_by_body(api: &Api, call: &Call) -> Answer {
     let body: Map<String, Value> = call.json()?;
-    let (features, next) = run(api, &by_body(&body)?, call)?;
+    let found = run(api, &by_body(&body)?, call)?;
     let own = format!("{}/stac/search", call.base);
-    let next = next.map(|token| {
+    let next = found.next.as_ref().map(|token| {
         let mut body = body.clone();
         body.insert("token".into(), json!(token));
         json!({"rel": "next", "href": own, "type": GEOJSON, "method": "POST", "body": body})
     });
-    page(features, next, &own, call)
+    page(found, next, &own, call)
 }
 
 fn get_link(own: &str, call: &Call, token: &str) -> Value {
@@ -215,20 +217,30 @@ fn get_link(own: &str, call: &Call, token: &str) -> Value {
     json!({"rel": "next", "href": format!("{own}?{query}"), "type": GEOJSON, "method": "GET"})
 }
 
-fn page(features: Vec<Value>, next: Option<Value>, own: &str, call: &Call) -> Answer {
+fn page(Page { features, matched, .. }: Page, next: Option<Value>, own: &str, call: &Call) -> Answer {
     let mut links =
         vec![link("self", own.to_owned(), GEOJSON), link("root", format!("{}/stac", call.base), "application/json")];
     links.extend(next);
-    json_as(
-        GEOJSON,
-        &json!({
-            "type": "FeatureCollection", "numberReturned": features.len(), "features": features, "links": links,
-        }),
-    )
+    let mut value = json!({
+        "type": "FeatureCollection", "numberReturned": features.len(), "features": features, "links": links,
+    });
+    if let Some(matched) = matched {
+        value["numberMatched"] = json!(matched);
+    }
+    json_as(GEOJSON, &value)
 }
 
-/// Finds a page of items, and the token of the next.
-fn run(api: &Api, search: &Search, call: &Call) -> Result<(Vec<Value>, Option<String>), Problem> {
+/// A page of items.
+struct Page {
+    features: Vec<Value>,
+    /// How many there are on all pages, where the state can tell.
+    matched: Option<u64>,
+    /// The token of the next.
+    next: Option<String>,
+}
+
+/// Finds a page of items.
+fn run(api: &Api, search: &Search, call: &Call) -> Result<Page, Problem> {
     let mut features = Vec::new();
     let (mut looked_at, mut last, mut next) = (0, None, None);
     api.service.store.items(&search.query, |item| {
@@ -244,12 +256,21 @@ fn run(api: &Api, search: &Search, call: &Call) -> Result<(Vec<Value>, Option<St
         }
         true
     })?;
-    Ok((features, next))
+    // Whoever turns pages was told on the first one.
+    let counts = search.judges_nothing() && search.query.after.is_none();
+    let matched = counts.then(|| api.service.store.count_items(&search.query)).transpose()?;
+    Ok(Page { features, matched, next })
+}
+
+impl Search {
+    /// Whether the state answers all of it by itself.
+    fn judges_nothing(&self) -> bool {
+        self.request.bbox.is_none() && self.request.intersects.is_none() && self.request.filter.is_none()
+    }
 }
 
 fn fits(search: &Search, item: &StoredItem) -> bool {
-    let request = &search.request;
-    if request.bbox.is_none() && request.intersects.is_none() && request.filter.is_none() {
+    if search.judges_nothing() {
         return true;
     }
     let mut value = item.item.clone();
@@ -257,7 +278,7 @@ fn fits(search: &Search, item: &StoredItem) -> bool {
     value["collection"] = json!(item.collection);
     let root = Root::Remote("https://results.invalid/".into());
     // An item without a place lies nowhere.
-    Item::from_json(value, &item.href, root).is_ok_and(|item| request.passes(&item).unwrap_or(false))
+    Item::from_json(value, &item.href, root).is_ok_and(|item| search.request.passes(&item).unwrap_or(false))
 }
 
 fn by_query(call: &Call) -> Result<Search, Problem> {
@@ -322,7 +343,12 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
                 search.request.intersects = Some(area.geojson().clone());
             }
             "datetime" => {
-                let text = value.as_str().unwrap_or_default();
+                let text = value.as_str().filter(|text| is_moment_or_interval(text));
+                let text = text.ok_or_else(|| {
+                    Problem::bad(
+                        "`datetime` is a moment as RFC 3339 writes it, or two of them as `A/B`, one of them `..`",
+                    )
+                })?;
                 let interval = Interval::parse(text).map_err(|error| Problem::bad(error.to_string()))?;
                 let millis =
                     |moment: Option<chrono::DateTime<chrono::Utc>>| moment.map(|moment| moment.timestamp_millis());
@@ -344,6 +370,18 @@ fn by_body(body: &Map<String, Value>) -> Result<Search, Problem> {
         return Err(Problem::bad("`bbox` and `intersects` exclude each other"));
     }
     Ok(search)
+}
+
+/// Whether a text is a moment or an interval as the standard asks for them, with date, time and zone.
+fn is_moment_or_interval(text: &str) -> bool {
+    let moment = |text: &str| chrono::DateTime::parse_from_rfc3339(text).is_ok();
+    let open = |text: &str| text.is_empty() || text == "..";
+    match text.split_once('/') {
+        None => moment(text),
+        Some((start, end)) => {
+            (moment(start) || open(start)) && (moment(end) || open(end)) && !(open(start) && open(end))
+        }
+    }
 }
 
 fn bbox(value: &Value) -> Result<Bbox, Problem> {

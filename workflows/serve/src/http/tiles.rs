@@ -3,7 +3,7 @@
 //! Tiles are drawn by the tool `raster.tile` of a plugin, which reads rasters; here they are asked for, kept and sent.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -50,18 +50,35 @@ fn find(api: &Api, call: &Call) -> Result<Found, Problem> {
     Ok(Found { item, path, asset })
 }
 
+/// Zoom, column and row of a tile that is asked for.
+pub(super) fn place(call: &Call) -> Result<[u32; 3], Problem> {
+    let number = |name: &str| call.part(name).trim_end_matches(".png").parse::<u32>().ok();
+    let place = number("z").zip(number("x")).zip(number("y")).map(|((z, x), y)| [z, x, y]);
+    let inside = place.filter(|[z, x, y]| *z <= DEEPEST && *x < 1 << z && *y < 1 << z);
+    inside.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no such tile"))
+}
+
+/// What tells the content of a file from another one.
+pub(super) fn version(path: &Path) -> Result<String, Problem> {
+    let known = std::fs::metadata(path).and_then(|known| Ok((known.len(), known.modified()?)));
+    let (length, changed) = known.map_err(|_| Problem::new(StatusCode::GONE, "the file is not there any more"))?;
+    Ok(format!("{length} {}", changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()))
+}
+
 /// `GET /tiles/{collection}/{item}/{asset}/{z}/{x}/{y}`
 pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
-    let number = |name: &str| call.part(name).trim_end_matches(".png").parse::<u32>().ok();
-    let place = number("z").zip(number("x")).zip(number("y")).map(|((z, x), y)| (z, x, y));
-    let inside = place.filter(|(z, x, y)| *z <= DEEPEST && *x < 1 << z && *y < 1 << z);
-    let (z, x, y) = inside.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no such tile"))?;
+    let place = place(call)?;
     let found = find(api, call)?;
-    let changed = std::fs::metadata(&found.path).and_then(|known| Ok((known.len(), known.modified()?)));
-    let changed = changed.map_err(|_| Problem::new(StatusCode::GONE, "the file is not there any more"))?;
-    let version = changed.1.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let path = found.path.display().to_string();
-    let name = ids::id(&["tile", &path, &changed.0.to_string(), &version.to_string(), &format!("{z}/{x}/{y}")]);
+    let arguments = json!({
+        "href": path, "classes": classes(&found.asset), "range": range(&found.asset), "title": call.part("asset"),
+    });
+    drawn(api, call, place, &[&path, &version(&found.path)?], arguments)
+}
+
+/// A tile that is kept already, or is drawn now. What it is made of names it.
+pub(super) fn drawn(api: &Api, call: &Call, [z, x, y]: [u32; 3], made_of: &[&str], mut arguments: Value) -> Answer {
+    let name = ids::id(&[&["tile", &format!("{z}/{x}/{y}")], made_of].concat());
     let tag = format!("\"{name}\"");
     // Its name says all that it is made of: who has it needs no drawing.
     if call.header("if-none-match").is_some_and(|known| has_tag(known, &tag)) {
@@ -72,16 +89,17 @@ pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
     let mut png = std::fs::read(&file).unwrap_or_default();
     if png.is_empty() {
         let number = api.counters.next();
-        if number % BETWEEN_LOOKS == 0 {
+        if number.is_multiple_of(BETWEEN_LOOKS) {
             make_room(kept, MOST_KEPT);
         }
         let part = kept.join(format!("{name}-{number}.part"));
-        let arguments = json!({
-            "href": path, "z": z, "x": x, "y": y, "size": SIDE, "out": part,
-            "classes": classes(&found.asset), "range": range(&found.asset), "title": call.part("asset"),
-        });
+        for (name, value) in [("z", z), ("x", x), ("y", y), ("size", SIDE)] {
+            arguments[name] = json!(value);
+        }
+        arguments["out"] = json!(part);
         let failed = |reason: String| {
-            tracing::warn!("a tile of {path} cannot be drawn: {reason}");
+            let href = skysense_address::redact_in_place(arguments["href"].as_str().unwrap_or_default());
+            tracing::warn!("a tile of {href} cannot be drawn: {reason}");
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the tile cannot be drawn; the log says why")
         };
         std::fs::create_dir_all(kept).map_err(|error| failed(error.to_string()))?;
@@ -126,7 +144,7 @@ fn range(asset: &Value) -> Value {
 }
 
 /// Keeps the folder of tiles from growing for ever.
-fn make_room(folder: &std::path::Path, most: usize) {
+fn make_room(folder: &Path, most: usize) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut files: Vec<(SystemTime, PathBuf)> = entries
         .filter_map(|entry| {
@@ -162,7 +180,7 @@ pub(crate) fn tilejson(api: &Api, call: &Call) -> Answer {
         "tilejson": "3.0.0", "name": call.part("asset"), "tiles": [format!("{}/{{z}}/{{x}}/{{y}}.png", base(call))],
         "minzoom": 0, "maxzoom": 18, "bounds": [west, south, east, north],
         "center": [(west + east) / 2.0, (south + north) / 2.0, 10],
-        "legend": classes(&found.asset),
+        "legend": classes(&found.asset), "range": range(&found.asset),
     }))
 }
 

@@ -234,6 +234,16 @@ impl Store {
         })
     }
 
+    /// How many items a query finds, wherever a page of them begins.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn count_items(&self, query: &ItemQuery) -> Result<u64> {
+        let (text, values) = statement(&ItemQuery { after: None, ..query.clone() });
+        let text = format!("SELECT count(*) FROM ({text})");
+        self.read(|state| state.prepare_cached(&text)?.query_row(params_from_iter(values), |row| row.get(0)))
+    }
+
     /// The collections of all items that stand.
     ///
     /// # Errors
@@ -394,6 +404,8 @@ mod tests {
         assert_eq!(["r1", "r3"].map(|run| store.has_results(run).unwrap()), [true, false]);
         let query = ItemQuery { ids: vec!["i3".into(), "twin".into(), "i12".into()], ..ItemQuery::default() };
         assert_eq!(ids(&store, &query), ["twin", "i3"]);
+        assert_eq!(store.count_items(&query).unwrap(), 2);
+        assert_eq!(store.count_items(&ItemQuery { after, ..ItemQuery::default() }).unwrap(), 12);
     }
 
     #[test]

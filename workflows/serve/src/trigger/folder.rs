@@ -10,7 +10,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use skysense_catalog::{Interval, Item};
+use skysense_catalog::{Interval, Item, Root};
 
 use super::{
     Found, Grouping, Kind, Look, Looking, Problem, RunRule, Seen, Source, Trigger, duration::Span, group::Group,
@@ -120,6 +120,10 @@ impl Source for Watch {
     fn look(&self, at: &Looking<'_>) -> Result<Look, String> {
         let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.scan(&known, MOST_FILES, at)
+    }
+
+    fn root(&self) -> Option<Root> {
+        Root::of(&self.path.display().to_string()).ok()
     }
 
     fn taken(&self, seen: Seen) {

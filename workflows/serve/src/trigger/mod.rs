@@ -34,7 +34,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use skysense_catalog::Interval;
+use skysense_catalog::{Interval, Root};
 use skysense_engine::{Fault, ParamType, Spec, TriggerSpec, TriggerType};
 
 use crate::Millis;
@@ -124,6 +124,11 @@ pub(crate) trait Source: Send + Sync {
     fn backfill(&self, period: &Interval, at: &Looking<'_>) -> Result<Look, String> {
         let _ = (period, at);
         Err("a trigger of this type cannot look back".to_owned())
+    }
+
+    /// Where items that it finds may name files of this machine; none if they may nowhere.
+    fn root(&self) -> Option<Root> {
+        None
     }
 
     /// The webhook that it is, if it is one.

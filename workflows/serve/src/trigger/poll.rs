@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use skysense_catalog::{
-    CatalogError, Http, Interval, Item, SearchOutcome, SearchRequest, format_datetime, parse_datetime, search,
+    CatalogError, Http, Interval, Item, Root, SearchOutcome, SearchRequest, format_datetime, parse_datetime, search,
 };
 
 use super::{
@@ -137,6 +137,10 @@ struct Poll {
 impl Source for Poll {
     fn next(&self, last: Option<Millis>, now: Millis) -> Option<Millis> {
         Some(last.map_or(now, |last| last.saturating_add(self.every)))
+    }
+
+    fn root(&self) -> Option<Root> {
+        Root::of(&self.href).ok()
     }
 
     fn look(&self, at: &Looking<'_>) -> Result<Look, String> {

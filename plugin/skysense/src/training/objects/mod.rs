@@ -5,6 +5,7 @@
 
 mod coco;
 mod dota;
+mod images;
 mod placed;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use skysense_grid::Crs;
 use super::labels::COLORS;
 use crate::chips::item;
 use crate::errors;
+use images::{Images, Named};
 pub(super) use placed::Placed;
 pub(crate) use placed::in_chip;
 
@@ -62,6 +64,17 @@ const ENDINGS: [(&str, Format); 7] = [
     ("txt", Format::Dota),
 ];
 
+/// How a file tells objects, by its ending.
+fn format(href: &str) -> Option<Format> {
+    let name = href.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    ENDINGS.iter().find(|(ending, _)| name.ends_with(&format!(".{ending}"))).map(|(_, format)| *format)
+}
+
+/// Whether a file is a vector layer, by its ending.
+pub(super) fn is_layer(href: &str) -> bool {
+    format(href) == Some(Format::Vector)
+}
+
 /// The files of objects of label items; `images` are the items that COCO and DOTA name.
 ///
 /// # Errors
@@ -76,8 +89,8 @@ pub(crate) fn object_sources(
     let mut faults = Vec::new();
     let readable =
         |row: &ItemRow| item(row).map_err(|reason| Fault::new("", "label.item", format!("item {}: {reason}", row.id)));
-    let images: Vec<Item> = match images.iter().map(readable).collect() {
-        Ok(images) => images,
+    let images: Images = match images.iter().map(readable).collect::<Result<Vec<Item>, Fault>>() {
+        Ok(images) => Images::new(&images, access),
         Err(fault) => return Err(Fault::into(fault)),
     };
     for row in rows {
@@ -95,11 +108,7 @@ pub(crate) fn object_sources(
     if faults.is_empty() { Ok(sources) } else { Err(faults) }
 }
 
-fn source(item: &Item, wanted: Option<&str>, images: &[Item], access: &Access) -> Result<ObjectSource, Fault> {
-    let format = |href: &str| {
-        let name = href.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
-        ENDINGS.iter().find(|(ending, _)| name.ends_with(&format!(".{ending}"))).map(|(_, format)| *format)
-    };
+fn source(item: &Item, wanted: Option<&str>, images: &Images, access: &Access) -> Result<ObjectSource, Fault> {
     let assets = item.assets();
     let keys: Vec<&str> = assets.iter().map(|asset| asset.key.as_str()).collect();
     let fault = |message: String| {
@@ -129,42 +138,16 @@ fn source(item: &Item, wanted: Option<&str>, images: &[Item], access: &Access) -
     };
     let mut source = ObjectSource { item: item.id().into(), path, format: kind, images: BTreeMap::new() };
     let told = source.told().map_err(|message| Fault::new("/label_asset", "label.objects", message))?;
+    let named = if kind == Format::Dota { Named::Stem } else { Named::File };
     for object in &told {
         if !source.images.contains_key(&object.image) {
-            let geobox = grid_of(&object.image, images, access).map_err(|message| {
-                Fault::new("", "label.image", format!("item {}: {message}", item.id()))
-                    .hint("connect the items of the images to the port `images`")
-            })?;
+            let geobox = images
+                .grid(&object.image, named)
+                .map_err(|fault| Fault { message: format!("item {}: {}", item.id(), fault.message), ..fault })?;
             source.images.insert(object.image.clone(), geobox);
         }
     }
     Ok(source)
-}
-
-/// The grid of an image that a file of objects names: of the asset whose href ends in that name, whatever its ending, or of
-/// the only raster of the item with that id.
-fn grid_of(name: &str, images: &[Item], access: &Access) -> Result<skysense_grid::GeoBox, String> {
-    let bare = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
-    let wanted = bare(name.trim_start_matches("./"));
-    for item in images {
-        let located = |asset: skysense_catalog::Asset| {
-            access.raster(item.root(), &asset.href).ok().map(|location| (location, asset.subdataset))
-        };
-        let rasters: Vec<_> = item.assets().into_iter().filter_map(located).collect();
-        let named = rasters.iter().find(|(location, _)| {
-            let href = bare(&location.raster_href().replace('\\', "/"));
-            href == wanted || href.ends_with(&format!("/{wanted}"))
-        });
-        let own = rasters.first().filter(|_| item.id() == wanted && rasters.len() == 1);
-        if let Some((location, subdataset)) = named.or(own) {
-            let source = skysense_raster::Source::new(item.id(), location.raster_href())
-                .in_any_format(access.names(location))
-                .with_subdataset(subdataset.clone());
-            let header = skysense_raster::header(&source).map_err(|error| error.to_string())?;
-            return header.geobox().cloned().ok_or_else(|| format!("image {name} has no grid of its own"));
-        }
-    }
-    Err(format!("it names the image {name}, which none of {} items has", images.len()))
 }
 
 impl ObjectSource {
@@ -192,7 +175,7 @@ impl ObjectSource {
             let found =
                 skysense_raster::outlines(&self.path, Some(field), target).map_err(|error| error.to_string())?;
             let placed = found.into_iter().enumerate().map(|(at, outline)| match outline.value {
-                Some(class) => Ok(Placed { ring: outline.ring, class, ignored: false }),
+                Some(class) => Ok(Placed::new(outline.ring, class, false)),
                 None => Err(format!("{}: feature {at} has no {field}", self.item)),
             });
             return placed.collect();
@@ -209,7 +192,7 @@ impl ObjectSource {
                     skysense_raster::transform_point(&geobox.crs, (x, y), target).map_err(|error| error.to_string())?;
                 ring.push([x, y]);
             }
-            placed.push(Placed { ring, class: object.class, ignored: object.ignored });
+            placed.push(Placed::new(ring, object.class, object.ignored));
         }
         Ok(placed)
     }
