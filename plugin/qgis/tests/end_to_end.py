@@ -198,11 +198,10 @@ def changed(bench: Bench) -> str:
 
 
 def objects(bench: Bench) -> tuple[str, str]:
-    """Objects on an orthophoto: outlines teach a detector, which is applied; gives catalog and model."""
+    """Objects on an orthophoto: outlines teach a detector, which is applied; gives image and model."""
     step("objects: train on outlines, find")
     size = ("--size", "64", "--dates", "1", "--radar-dates", "0", "--hr", "24", "--objects", "12", "--seed", "7")
     bench.command("simulate", "scene", "--out", "aerial", *size)
-    catalog = str(bench.work / "aerial" / "catalog.json")
     image = only(bench.work / "aerial" / "aerial-rgb", "*/*.tif")
     outlines = only(bench.work / "aerial" / "objects", "*/objects.geojson")
     layers = {"LAYERS": image, "SENSOR": 3, "BANDS": "red=1,green=2,blue=3", "DATES": "2021-06-01"}
@@ -222,7 +221,7 @@ def objects(bench: Bench) -> tuple[str, str]:
     (bench.work / "found-cli.yaml").write_text(json.dumps({"skysense": 1, "nodes": nodes}))
     bench.command("run", "found-cli.yaml")
     same(found["RESULT"], only(bench.work / "found-cli", "*/objects.gpkg"))
-    return catalog, model
+    return str(image), model
 
 
 def as_file(bench: Bench) -> None:

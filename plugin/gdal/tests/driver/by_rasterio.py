@@ -21,10 +21,13 @@ def drawn(width, height):
 
 
 with rasterio.open(WHOLE) as file:
-    whole, facts = file.read(1), (file.crs, file.transform, file.nodata, file.dtypes, file.colormap(1))
+    whole, facts, colours = file.read(1), (file.crs, file.transform, file.nodata, file.dtypes), file.colormap(1)
 with rasterio.open(LIVE) as live:
     assert live.driver == "SKYSENSE", live.driver
-    assert (live.crs, live.transform, live.nodata, live.dtypes, live.colormap(1)) == facts
+    assert (live.crs, live.transform, live.nodata, live.dtypes) == facts, live.profile
+    # A palette of TIFF has an entry for every value, and nothing is seen through it.
+    named = {value: colour[:3] for value, colour in live.colormap(1).items()}
+    assert named and named == {value: colours[value][:3] for value in named}, (named, colours)
     windows = [drawn(live.width, live.height) for _ in range(24)]
 
 

@@ -267,8 +267,8 @@ class Objects(unittest.TestCase):
 
     def test_outlines_are_loaded_with_the_colours_of_their_classes(self):
         context = bench.project_context()
-        given = {"CATALOG": os.environ["SKYSENSE_OBJECTS"], "COLLECTIONS": "aerial-rgb"}
-        given.update(MODEL=os.environ["SKYSENSE_DETECTOR"], OUTPUT=target("found"))
+        given = {"LAYERS": [os.environ["SKYSENSE_OBJECTS"]], "SENSOR": 3, "BANDS": "red=1,green=2,blue=3"}
+        given.update(DATES="2021-06-01", MODEL=os.environ["SKYSENSE_DETECTOR"], OUTPUT=target("found"))
         answer = run("skysense:detect", given, context=context)
         self.assertEqual(list(context.layersToLoadOnCompletion()), [answer["RESULT"]])
         layer = QgsVectorLayer(answer["RESULT"], "found")

@@ -149,8 +149,10 @@ fn layer(
     let all = item.assets();
     let labels = |asset: &&Asset| asset.roles.iter().any(|role| role == "labels" || role == "label");
     let classes = |asset: &Asset| classes_of(item.value().get("assets").map_or(&Value::Null, |all| &all[&asset.key]));
-    let layers: Vec<&Asset> = all.iter().filter(|asset| is_layer(&asset.href)).collect();
-    let raster = |asset: &&Asset| access.raster(item.root(), &asset.href).is_ok() && !is_layer(&asset.href);
+    // GeoPackages hold rasters too: what the item tells to be one is.
+    let is_layer = |asset: &Asset| is_layer(&asset.href) && asset.format.is_none();
+    let layers: Vec<&Asset> = all.iter().filter(|asset| is_layer(asset)).collect();
+    let raster = |asset: &&Asset| access.raster(item.root(), &asset.href).is_ok() && !is_layer(asset);
     let meant = |asset: &Asset| labels(&asset) || !classes(asset).is_empty();
     let chosen = match wanted.asset {
         Some(key) => layers.iter().find(|asset| asset.key == key),
