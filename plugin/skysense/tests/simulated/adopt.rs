@@ -132,5 +132,5 @@ fn what_cannot_be_adopted_is_told() {
     let items = found(&bench, &answer, &["levir-cd-after"], json!({"allow_paths": []}));
     let settings = json!({"size": 32, "sensors": sensors(&answer, &["levir-cd-after"])});
     let refused = bench.plan("raster.chips", settings, &[("items", &items)]).err().unwrap_or_default();
-    assert!(messages(&refused).contains("allow_paths"), "{}", messages(&refused));
+    assert!(messages(&refused).contains("outside of the catalog's folder"), "{}", messages(&refused));
 }
