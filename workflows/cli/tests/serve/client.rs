@@ -52,8 +52,7 @@ impl Client {
         text.push_str("\r\n");
         // A service that refuses a large body answers before it has read it.
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(body));
-        let mut raw = Vec::new();
-        let _ = stream.read_to_end(&mut raw);
+        let raw = received(&mut stream);
         let cut = raw.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer with a head");
         let head = String::from_utf8_lossy(&raw[..cut]).to_lowercase();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
@@ -75,6 +74,21 @@ impl Client {
     pub(crate) fn json(&self, path: &str) -> Value {
         self.get(path).is(200).json()
     }
+}
+
+/// All of an answer: to the length that it states, else until whoever answers is done.
+fn received(stream: &mut TcpStream) -> Vec<u8> {
+    let (mut raw, mut portion) = (Vec::new(), [0; 16_384]);
+    while let Ok(read @ 1..) = stream.read(&mut portion) {
+        raw.extend_from_slice(&portion[..read]);
+        let Some(cut) = raw.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&raw[..cut]).to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        if length.is_some_and(|length| raw.len() >= cut + 4 + length) {
+            break;
+        }
+    }
+    raw
 }
 
 fn unchunked(mut body: &[u8]) -> Vec<u8> {

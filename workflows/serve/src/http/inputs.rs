@@ -73,10 +73,14 @@ pub(crate) fn tile(api: &Api, call: &Call) -> Answer {
     tiles::drawn(api, call, place, &made_of, arguments)
 }
 
-/// The item of an event, if it is about one.
+/// The item of an event, if it is about one. Its hrefs lead from the folder of its catalog, if that is of this machine.
 fn item(event: &StoredEvent, root: &Root) -> Option<Item> {
     event.payload.get("assets")?;
-    Item::from_json(event.payload.clone(), "https://elsewhere.invalid/item.json", root.clone()).ok()
+    let base = match root {
+        Root::Local(folder) => folder.join("item.json").display().to_string(),
+        Root::Remote(address) => format!("{address}item.json"),
+    };
+    Item::from_json(event.payload.clone(), &base, root.clone()).ok()
 }
 
 /// What a scene looks like.
@@ -128,7 +132,15 @@ mod tests {
         let root = Root::Local(folder.canonicalize().unwrap());
         let value = json!({"type": "Feature", "id": "a", "stac_version": "1.1.0", "links": [], "geometry": null,
             "properties": {"datetime": "2021-03-01T00:00:00Z"}, "assets": assets});
-        (Item::from_json(value, "https://elsewhere.invalid/item.json", root.clone()).unwrap(), root)
+        let event = StoredEvent {
+            id: "e".into(),
+            subject: "a".into(),
+            part: String::new(),
+            interval: None,
+            payload: value,
+            received_at: 0,
+        };
+        (item(&event, &root).unwrap(), root)
     }
 
     #[test]
@@ -145,6 +157,7 @@ mod tests {
                 "B04": {"href": at("r.tif"), "bands": band("red")}}),
         );
         let shown = picture(&item, &root).unwrap();
+        assert!(shown.files.iter().all(|file| matches!(file, Location::File(_))), "{shown:?}");
         let names: Vec<String> = shown.files.iter().map(|file| file.raster_href()).collect();
         assert!(names[0].ends_with("r.tif") && names[1].ends_with("g.tif") && names[2].ends_with("b.tif"), "{names:?}");
         let [low, high] = shown.range.unwrap();

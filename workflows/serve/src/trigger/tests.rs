@@ -65,7 +65,7 @@ fn item(fields: Value) -> Item {
     });
     for (name, field) in fields.as_object().unwrap() {
         match name.as_str() {
-            "id" | "collection" | "geometry" | "assets" => value[name] = field.clone(),
+            "id" | "collection" | "geometry" | "bbox" | "assets" => value[name] = field.clone(),
             name => value["properties"][name] = field.clone(),
         }
     }
@@ -163,7 +163,11 @@ fn items_are_taken_by_collection_place_time_clouds_and_filter() {
         ("{bbox: [6.5, 45.5, 7, 47]}", json!({}), false),
         ("{area: \"POLYGON((0 0, 1 0, 1 1, 0 1, 0 0))\"}", json!({}), false),
         ("{area: {type: Point, coordinates: [5.5, 45.5]}}", json!({}), true),
-        ("{bbox: [170, 40, -170, 50]}", json!({"geometry": {"type": "Point", "coordinates": [-175, 45]}}), true),
+        (
+            "{bbox: [170, 40, -170, 50]}",
+            json!({"bbox": null, "geometry": {"type": "Point", "coordinates": [-175, 45]}}),
+            true,
+        ),
         ("{bbox: [170, 40, -170, 50]}", json!({}), false),
         ("{bbox: [5, 45, 6, 46]}", json!({"geometry": null}), true),
         ("{datetime: 2021-06}", json!({}), true),
