@@ -6,13 +6,14 @@
 #                         stac/catalog.json
 #   compare.sh simulated  or `real`, or `series`: one of them
 # SKYSENSE_STEPS are the steps of each training (150), SKYSENSE_PRETRAIN_STEPS those of the pretraining (300), SKYSENSE_SEEDS the seeds
-# ("0 1 2"), SKYSENSE_SHARES the shares of the labels ("0.01 0.1 1"), SKYSENSE_SIZE the side of the scenes in pixels of 10 m (256),
+# ("0 1 2"), SKYSENSE_PRETRAIN_SEEDS those of the pretraining (the same; or one, whose model then serves all), SKYSENSE_SHARES the shares of the labels ("0.01 0.1 1"), SKYSENSE_SIZE the side of the scenes in pixels of 10 m (256),
 # SKYSENSE_OUT the folder for everything, SKYSENSE_BIN the program. Scenes and models that are there are kept.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=${SKYSENSE_OUT:-out/compare}
 skysense=${SKYSENSE_BIN:-skysense}
 seeds=${SKYSENSE_SEEDS:-0 1 2}
+pretrained=${SKYSENSE_PRETRAIN_SEEDS:-$seeds}
 shares=${SKYSENSE_SHARES:-0.01 0.1 1}
 steps=${SKYSENSE_STEPS:-150}
 pretraining=${SKYSENSE_PRETRAIN_STEPS:-300}
@@ -22,10 +23,10 @@ out=$(cd "$out" && pwd)
 
 list() { printf '[%s]' "$(printf %s "$1" | tr ' ' ',')"; }
 
-# pretrain CATALOG: a model for each seed, from images alone; `models` names them.
+# pretrain CATALOG: a model for each of its seeds, from images alone; `models` names them.
 pretrain() {
     models=
-    for seed in $seeds; do
+    for seed in $pretrained; do
         package=$out/$ground/pretrained-$seed
         if [ ! -f "$package/model.yaml" ]; then
             "$skysense" run "$here/../$workflow" -p catalog="$1" -p package="$package" -p seed="$seed" \

@@ -77,14 +77,14 @@ fn numbers_over_all_dates_do_not_tell_a_season_and_a_network_that_sees_dates_lea
 }
 
 #[test]
-fn a_pretrained_start_is_ahead_with_few_steps_and_all_is_the_same_again() {
+fn a_trained_start_is_ahead_after_one_step_and_all_is_the_same_again() {
     let folder = tempfile::tempdir().unwrap();
     let package = folder.path().join("model");
     let trained = finetune(&samples(6), &offers(), &config(40), &mut NoHooks).unwrap();
     export(&trained, &package, &MlmContext::default()).unwrap();
     let rivals =
         vec![("pretrained", Rival::packages([package])), ("scratch", Rival::Model(vec![Start::Preset("tiny".into())]))];
-    let conditions = RivalsConfig { steps: 4, shares: vec![0.1, 1.0], ..conditions(rivals) };
+    let conditions = RivalsConfig { steps: 1, shares: vec![0.1, 1.0], ..conditions(rivals) };
     let found = run(&samples(10), &conditions, 3).unwrap();
     for share in 0..2 {
         let accuracy = |entry: usize| found.entries[entry].shares[share].scores[0].overall_accuracy;

@@ -227,7 +227,7 @@ async function run(id) {
   const results = el("ul");
   const act = (word) => async () => { await post(`/api/v1/runs/${id}/${word}`).catch(tell); route(); };
   const fill = (run) => {
-    const rows = [["State", state(run.state)], ["Workflow", el("a", { href: `#workflows/${run.workflow}` }, run.workflow)], ["Trigger", run.trigger ?? "by hand"], ["Group", run.key],
+    const rows = [["State", state(run.state)], ["Workflow", el("a", { href: `#workflows/${run.workflow}` }, run.workflow)], ["Trigger", run.trigger ?? "by hand"], ["Group", run.trigger ? run.key : "–"],
       ["Queued", time(run.queued)], ["Started", time(run.started)], ["Ended", time(run.ended)], ["Failures", `${run.attempts}`], ["Trouble", run.error ? [run.error.message, ...(run.error.causes ?? []), run.error.hint].filter(Boolean).join("; ") : "–"]];
     facts.replaceChildren(...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
     actions.replaceChildren(...[

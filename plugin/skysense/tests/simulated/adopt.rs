@@ -130,7 +130,7 @@ fn what_cannot_be_adopted_is_told() {
     copies::levir(&folder.path().join("data"));
     let answer = bench.call("data.adopt", &json!({"layout": "levir-cd", "folder": "data", "out": "catalog"})).unwrap();
     let items = found(&bench, &answer, &["levir-cd-after"], json!({"allow_paths": []}));
-    let settings = json!({"size": 32, "sensors": answer["sensors"]});
+    let settings = json!({"size": 32, "sensors": sensors(&answer, &["levir-cd-after"])});
     let refused = bench.plan("raster.chips", settings, &[("items", &items)]).err().unwrap_or_default();
     assert!(messages(&refused).contains("allow_paths"), "{}", messages(&refused));
 }

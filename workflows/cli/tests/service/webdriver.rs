@@ -38,7 +38,10 @@ impl Browser {
         let mut driver = driver.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut lines = BufReader::new(driver.stdout.take()?).lines().map_while(Result::ok);
         // "ChromeDriver was started successfully on port 12345."
-        let port = lines.find_map(|line| line.split("on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok())?;
+        let port = lines
+            .find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok())?;
+        // It goes on talking, and somebody has to listen.
+        std::thread::spawn(move || lines.count());
         let client = Client::new(&format!("127.0.0.1:{port}"));
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "goog:loggingPrefs": {"browser": "ALL"},

@@ -5,19 +5,15 @@ use std::collections::BTreeMap;
 use skysense_abi::Fault;
 use skysense_catalog::{Access, Asset, Item, Location};
 use skysense_grid::GeoBox;
+use skysense_raster::Source;
 
 use crate::errors;
 
 /// A raster of an item.
 struct Raster {
     item: String,
-    /// What a reader opens.
-    href: String,
-    /// Whether the user names the file, which may then be of any format, and which raster of it.
-    any_format: bool,
-    subdataset: Option<String>,
-    /// The grid that its item claims, which images without one of their own take.
-    claimed: Option<GeoBox>,
+    /// What a reader opens; an image without a grid of its own has the one that its item claims.
+    source: Source,
     /// Its path, for comparison.
     path: String,
     /// Whether the item has no other raster.
@@ -43,20 +39,20 @@ impl Images {
     pub(super) fn new(items: &[Item], access: &Access) -> Self {
         let of = |item: &Item| {
             let assets = item.assets();
-            let placed = |asset: Asset| {
-                let location = access.raster(item.root(), &asset.href).ok()?;
-                Some((access.names(&location), location, asset))
-            };
+            let placed = |asset: Asset| Some((access.raster(item.root(), &asset.href).ok()?, asset));
             let found: Vec<_> = assets.into_iter().filter_map(placed).collect();
             let (item, only) = (item.id().to_owned(), found.len() == 1);
-            let raster = move |(any_format, location, asset): (bool, Location, Asset)| {
+            let raster = move |(location, asset): (Location, Asset)| {
                 let href = location.raster_href();
                 let path = match &location {
                     Location::Http(url) => url.path().to_owned(),
                     _ => href.replace('\\', "/"),
                 };
-                let Asset { claimed, subdataset, .. } = asset;
-                Raster { item: item.clone(), href, any_format, subdataset, claimed, path, only }
+                let source = Source::new(&item, href)
+                    .with_claimed(asset.claimed)
+                    .in_any_format(access.names(&location))
+                    .with_subdataset(asset.subdataset);
+                Raster { item: item.clone(), source, path, only }
             };
             found.into_iter().map(raster).collect::<Vec<_>>()
         };
@@ -70,11 +66,7 @@ impl Images {
     /// No such raster, several, or one that cannot be read or has no grid of its own.
     pub(super) fn grid(&self, name: &str, named: Named) -> Result<GeoBox, Fault> {
         let raster = self.find(name.trim_start_matches("./"), named)?;
-        let source = skysense_raster::Source::new(&raster.item, raster.href.clone())
-            .with_claimed(raster.claimed.clone())
-            .in_any_format(raster.any_format)
-            .with_subdataset(raster.subdataset.clone());
-        let header = skysense_raster::header(&source)
+        let header = skysense_raster::header(&raster.source)
             .map_err(|error| Fault { code: CODE.into(), ..Fault::from(errors::raster(&error)) })?;
         let lacking = || {
             fault(format!("image {name} has no grid of its own")).hint("give it a reference system and a geotransform")
@@ -96,7 +88,7 @@ impl Images {
         };
         for way in ways {
             let found: BTreeMap<&str, &Raster> =
-                self.rasters.iter().filter(|raster| way(raster)).map(|raster| (raster.href.as_str(), raster)).collect();
+                self.rasters.iter().filter(|raster| way(raster)).map(|raster| (raster.source.href.as_str(), raster)).collect();
             match found.values().collect::<Vec<_>>()[..] {
                 [] => {}
                 [only] => return Ok(only),
@@ -136,8 +128,7 @@ mod tests {
         let only = |item: &str| all.iter().filter(|(other, _)| *other == item).count() == 1;
         let raster = |(item, href): &(&str, &str)| Raster {
             item: (*item).into(),
-            href: (*href).into(),
-            claimed: None,
+            source: Source::new(*item, *href),
             path: (*href).into(),
             only: only(item),
         };
@@ -154,7 +145,7 @@ mod tests {
             ("four", "/d.x/P0004"),
         ]);
         let found =
-            |name: &str, named| all.find(name, named).map(|raster| raster.href.as_str()).map_err(|fault| fault.message);
+            |name: &str, named| all.find(name, named).map(|raster| raster.source.href.as_str()).map_err(|fault| fault.message);
         // With its ending there is one, whatever item comes first; without, one of two.
         assert_eq!(found("P0001.tif", Named::File), Ok("/d/train/P0001.tif"));
         let several = found("P0001", Named::Stem).unwrap_err();
@@ -172,7 +163,7 @@ mod tests {
     #[test]
     fn folders_in_front_tell_copies_of_a_name_apart() {
         let all = images(&[("one", "/d/a/b.tif"), ("two", "/d/c/b.tif"), ("again", "/d/c/b.tif")]);
-        assert_eq!(all.find("c/b.tif", Named::File).unwrap().href, "/d/c/b.tif");
+        assert_eq!(all.find("c/b.tif", Named::File).unwrap().source.href, "/d/c/b.tif");
         assert!(all.find("b.tif", Named::File).is_err());
     }
 }
