@@ -87,8 +87,12 @@ impl Images {
             Named::Stem => &[&stem, &id],
         };
         for way in ways {
-            let found: BTreeMap<&str, &Raster> =
-                self.rasters.iter().filter(|raster| way(raster)).map(|raster| (raster.source.href.as_str(), raster)).collect();
+            let found: BTreeMap<&str, &Raster> = self
+                .rasters
+                .iter()
+                .filter(|raster| way(raster))
+                .map(|raster| (raster.source.href.as_str(), raster))
+                .collect();
             match found.values().collect::<Vec<_>>()[..] {
                 [] => {}
                 [only] => return Ok(only),
@@ -144,8 +148,9 @@ mod tests {
             ("P0003", "/d/other.tif"),
             ("four", "/d.x/P0004"),
         ]);
-        let found =
-            |name: &str, named| all.find(name, named).map(|raster| raster.source.href.as_str()).map_err(|fault| fault.message);
+        let found = |name: &str, named| {
+            all.find(name, named).map(|raster| raster.source.href.as_str()).map_err(|fault| fault.message)
+        };
         // With its ending there is one, whatever item comes first; without, one of two.
         assert_eq!(found("P0001.tif", Named::File), Ok("/d/train/P0001.tif"));
         let several = found("P0001", Named::Stem).unwrap_err();
