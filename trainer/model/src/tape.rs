@@ -176,8 +176,9 @@ fn sent_back<const D: usize>(
     let gradient = parts.reduce(|sum, part| sum + part)?;
     // The derivative of this sum with respect to the tensor is its gradient. What learns nothing, as a block of an encoder
     // that only has adapters further on, has no record to go back through: with something that has one there always is.
-    let root = Tensor::<1>::zeros([1], &output.device()).require_grad();
-    Some(((recorded() * gradient).sum() + root).backward())
+    let sum = (recorded() * gradient).sum();
+    let root = sum.clone().detach().require_grad();
+    Some((sum + root).backward())
 }
 
 /// Adds the gradients of one backward pass through a module to the sum of those before.

@@ -105,7 +105,7 @@ mod tests {
                 learning.adapted.iter().filter(has).count()
             };
             let (into, out) = (of(["qkv.weight", "in_proj.weight"]), of([".proj.weight", "out_proj.weight"]));
-            assert!(into > 1 && into == out, "{module}: {into} and {out} of {:?}", learning.adapted);
+            assert!(into > 0 && into == out, "{module}: {into} and {out} of {:?}", learning.adapted);
         }
     }
 

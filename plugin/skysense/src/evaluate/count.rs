@@ -304,7 +304,7 @@ mod tests {
         assert!(interval.lower < 0.75 && interval.upper > 0.75 && interval.blocks == 4, "{interval:?}");
         assert_eq!(found.blocks.iter().map(|block| block.error).collect::<Vec<_>>(), [0.0, 0.0, 0.0, 1.0]);
         let sure = found.reliability.iter().find(|bar| bar.count > 0).unwrap();
-        assert!((sure.accuracy.unwrap() - 0.75).abs() < 1e-9 && (sure.confidence.unwrap() - 0.8).abs() < 1e-9);
+        assert!((sure.accuracy.unwrap() - 0.75).abs() < 1e-6 && (sure.confidence.unwrap() - 0.8).abs() < 1e-6);
     }
 
     #[test]

@@ -110,6 +110,8 @@ impl Ground {
     /// Trains, applies and evaluates: the package, and the evaluation as data.
     fn judged(&self, settings: &Value, labels: &Planned, evaluation: &Value) -> (Package, Value) {
         let model = self.plan(settings, labels).unwrap();
+        // Each training is a run of its own, and goes on with no other's checkpoints.
+        let _ = std::fs::remove_dir_all(self.folder.path().join("scratch"));
         let inputs = [("chips", &self.chips, self.batches.clone()), ("labels", labels, Vec::new())];
         let trained = self.bench.run(&model, &inputs).unwrap();
         let ports = [("chips", &self.chips), ("model", &model)];
