@@ -106,7 +106,10 @@ impl Tree {
             match &self.0[at] {
                 Node::Leaf(shares) => return shares,
                 // What is not a number is not at most anything.
-                Node::Split { feature, threshold, places } => at = places[usize::from(!(row[*feature] <= *threshold))],
+                Node::Split { feature, threshold, places } => {
+                    let goes_left = row[*feature] <= *threshold;
+                    at = places[usize::from(!goes_left)];
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accumulator, Bootstrap, Interval, MetricError, check};
+use crate::{Accumulator, Bootstrap, Interval, MetricError, Score, check};
 
 /// One accumulator for each block of the map that was seen. Blocks are squares, counted from the origin of the
 /// coordinates, so that they are the same for every worker, chip and run.
@@ -107,7 +107,7 @@ impl<A: Accumulator> Blocks<A> {
     pub fn intervals(
         &self,
         bootstrap: Bootstrap,
-        scores: &[&dyn Fn(&A) -> Option<f64>],
+        scores: &[Score<'_, A>],
     ) -> Result<Vec<Option<Interval>>, MetricError> {
         let blocks: Vec<A> = self.blocks.values().cloned().collect();
         bootstrap.intervals(&blocks, scores)

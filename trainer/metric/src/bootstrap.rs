@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Accumulator, MetricError};
 
+/// A score of what was added up; `None` where there is none.
+pub type Score<'a, A> = &'a dyn Fn(&A) -> Option<f64>;
+
 /// How intervals are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
@@ -62,7 +65,7 @@ impl Bootstrap {
     pub fn intervals<A: Accumulator>(
         &self,
         blocks: &[A],
-        scores: &[&dyn Fn(&A) -> Option<f64>],
+        scores: &[Score<'_, A>],
     ) -> Result<Vec<Option<Interval>>, MetricError> {
         self.check()?;
         let Some(total) = sum(blocks.iter())? else { return Ok(vec![None; scores.len()]) };
@@ -162,8 +165,7 @@ mod tests {
         let bootstrap = Bootstrap { replicates: 200, ..Bootstrap::default() };
         let rare = |sum: &Confusion| sum.iou(2);
         let never = |_: &Confusion| None;
-        let scores: [&dyn Fn(&Confusion) -> Option<f64>; 4] =
-            [&Confusion::overall_accuracy, &rare, &never, &Confusion::kappa];
+        let scores: [Score<'_, Confusion>; 4] = [&Confusion::overall_accuracy, &rare, &never, &Confusion::kappa];
         let alone: Vec<_> = scores.iter().map(|score| bootstrap.interval(&blocks, score).unwrap()).collect();
         assert_eq!(bootstrap.intervals(&blocks, &scores).unwrap(), alone);
         assert!(alone[0].unwrap().replicates == 200 && alone[1].unwrap().replicates < 200 && alone[2].is_none());

@@ -43,7 +43,7 @@ pub use average_precision::{AveragePrecision, Ranking};
 pub use bias_plot::{BiasBin, BiasPlot};
 pub use binary::Binary;
 pub use blocks::Blocks;
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Interval, Score};
 pub use boxes::{ChipBox, Merge, Quad, Rect, Scored, Shape, Truth, merge_chips, nms};
 pub use calibration::{Reliability, ReliabilityBin, Temperature, entropy, relative_entropy};
 pub use coco::{AreaRange, Coco, CocoScores, CocoSettings, Recalls};

@@ -247,7 +247,7 @@ fn bias(pairs: &[[f64; 2]]) -> Result<Vec<skysense_metric::BiasBin>, MetricError
     let truths = || pairs.iter().map(|pair| pair[0]);
     let (least, most) = (truths().fold(f64::INFINITY, f64::min), truths().fold(f64::NEG_INFINITY, f64::max));
     // A truth that does not vary has no size to plot by.
-    if !(least < most) {
+    if least >= most {
         return Ok(Vec::new());
     }
     let mut plot = BiasPlot::new(least, most, BINS)?;

@@ -157,7 +157,7 @@ impl Node for SkysenseEvaluate {
         };
         let known = |class: &&Class| maps.classes.iter().any(|other| other.value == class.value);
         let classes: Vec<&Class> = sources.iter().flat_map(|source| &source.classes).collect();
-        if task != Task::Regression && !classes.iter().any(|class| known(class)) {
+        if task != Task::Regression && !classes.iter().any(known) {
             let names = |all: &mut dyn Iterator<Item = String>| all.collect::<Vec<_>>().join(", ");
             let message = format!(
                 "the labels have no class of the model: they have {}, the model {}",

@@ -90,11 +90,11 @@ mod tests {
             span,
             ..LabelSource::new("fields", "a", "a.tif", Root::Remote("https://a.example/".into()))
         };
-        let summer = Some((at("2021-06-01T00:00:00Z"), at("2021-06-01T00:00:00Z")));
+        let summer = (at("2021-06-01T00:00:00Z"), at("2021-06-01T00:00:00Z"));
         let span = |period| LabelDates::Match.span(&chips(), period).unwrap();
-        assert!(overlap(summer.unwrap(), span("2021")) && !overlap(summer.unwrap(), span("2020")));
+        assert!(overlap(summer, span("2021")) && !overlap(summer, span("2020")));
         assert_eq!(LabelDates::Any.span(&chips(), "2021"), None);
-        assert!(LabelDates::Match.faults(&[source(summer)], &chips()).is_empty());
+        assert!(LabelDates::Match.faults(&[source(Some(summer))], &chips()).is_empty());
         let told = |span| LabelDates::Match.faults(&[source(span)], &chips())[0].message.clone();
         assert!(told(None).contains("item fields has no datetime"));
         let other = Some((at("2015-01-01T00:00:00Z"), at("2015-12-31T00:00:00Z")));

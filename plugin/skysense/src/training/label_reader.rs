@@ -24,7 +24,7 @@ pub(crate) struct LabelReader {
 }
 
 enum Opened {
-    Raster(Source, Header),
+    Raster(Box<(Source, Header)>),
     Shapes(Shapes),
 }
 
@@ -71,7 +71,7 @@ impl LabelReader {
                         .with_subdataset(label.subdataset.clone());
                     let header =
                         signing.read(&label.root, &source, raster::header).map_err(|error| at(label, error))?;
-                    Opened::Raster(source, header)
+                    Opened::Raster(Box::new((source, header)))
                 }
             };
             open.push((label.clone(), opened));
@@ -92,7 +92,10 @@ impl LabelReader {
         let [west, south, east, north] = grid.bounds();
         let near = |b: [f64; 4]| b[0] < east && b[2] > west && b[1] < north && b[3] > south;
         self.open.iter().any(|(_, opened)| match opened {
-            Opened::Raster(_, header) => transform_bounds(header.crs(), header.bounds(), &grid.crs).is_ok_and(near),
+            Opened::Raster(raster) => {
+                let header = &raster.1;
+                transform_bounds(header.crs(), header.bounds(), &grid.crs).is_ok_and(near)
+            }
             Opened::Shapes(shapes) => shapes.bounds().is_some_and(near),
         })
     }
@@ -156,7 +159,8 @@ impl LabelReader {
             }
             lacking = false;
             match opened {
-                Opened::Raster(source, header) => {
+                Opened::Raster(raster) => {
+                    let (source, header) = &**raster;
                     let read = |signed: &Source| raster::read(signed, header, &dst, resampling);
                     let pixels = self.signing.read(&label.root, source, read).map_err(|error| at(label, error))?;
                     for (place, (&value, &valid)) in pixels.values.iter().zip(&pixels.valid).enumerate() {

@@ -87,7 +87,7 @@ fn samples_go_straight_from_a_catalog_to_the_trainer() {
     let batches = bench.run(&samples, &[("items", &scenes, rows(&scenes)), ("locations", &places, rows(&places))]);
     let written = bench.run(&model, &[("chips", &samples, batches.unwrap())]).unwrap();
     assert_eq!(written.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 1);
-    let written = Package::open(&folder.path().join("pretrained")).unwrap();
+    let written = Package::open(folder.path().join("pretrained")).unwrap();
     written.verify().unwrap();
     assert!(written.contract().notes["pretrained"]["places"].as_u64() > Some(3));
 }

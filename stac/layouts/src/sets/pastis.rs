@@ -94,7 +94,7 @@ pub(crate) fn adopt(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
         let array = patch_of(&truth, &format!("TARGET_{id}.npy"), 0, 3)?;
         let class = |value: &f32| match *value {
             VOID => Ok(0),
-            value if value >= 0.0 && value < VOID && value.fract() == 0.0 => Ok(value as u8 + 1),
+            value if (0.0..VOID).contains(&value) && value.fract() == 0.0 => Ok(value as u8 + 1),
             value => Err(content(&target, "classes from 0 to 19", value.to_string())),
         };
         let values = array.values[..SIDE * SIDE].iter().map(class).collect::<Result<Vec<u8>>>()?;

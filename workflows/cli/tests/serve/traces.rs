@@ -10,11 +10,14 @@ use serde_json::{Value, json};
 
 use crate::bench::{Field, item, workflow};
 
+/// Requests: the head in lower case, and the body.
+type Taken = Arc<Mutex<Vec<(String, Value)>>>;
+
 /// A collector that keeps what it gets: the head in lower case and the body of each request.
-fn collector() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
+fn collector() -> (String, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let taken: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let taken = Taken::default();
     let own = taken.clone();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
