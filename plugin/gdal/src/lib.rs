@@ -5,7 +5,7 @@
 //!                                                                             └► engine::pull: the workflow's own nodes
 //! ```
 //!
-//! GDAL calls `shim/driver.cpp`, which passes everything on to [`dataset`]. A window is made of the chips that touch it;
+//! GDAL calls `shim/driver.cpp`, which passes everything on to `dataset`. A window is made of the chips that touch it;
 //! chips that are not at hand are computed by the nodes of the workflow, which are started once and asked for more as
 //! windows are read. `stac.write` blends and encodes with the same code (`skysense-maps`), so a window holds the pixels of
 //! the whole run.

@@ -1,7 +1,7 @@
 //! ONNX Runtime inference over model packages: the only crate that knows ONNX Runtime.
 //!
 //! [`Model::open`] loads the graphs of a package on a device and holds the package's probe against them once
-//! per package, runtime and device. [`Model::features`] and [`Model::segment`] run any subset of modalities
+//! per package, runtime and device. [`Model::features`] and [`Model::predict`] run any subset of modalities
 //! and dates; pixels are borrowed ([`ChipInput`]), so the buffers of an Arrow array go in without a copy.
 //!
 //! On the CPU the result of a chip has the same bits whatever else is in its batch and however many threads

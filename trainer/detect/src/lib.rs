@@ -1,8 +1,8 @@
 //! The arithmetic of two-stage detectors, upright and rotated, on plain slices.
 //!
-//! What a detector does between and behind its networks: [`anchors`], the coding of boxes ([`decode`], [`Midpoint`]),
-//! [`proposals`], pooling of regions ([`pool`]), [`detections`]; and what training adds: [`assign`], [`sample`],
-//! [`cut`]. Training and inference call the same functions, so they find the same boxes.
+//! What a detector does between and behind its networks: [`anchors()`], the coding of boxes ([`decode()`], [`Midpoint`]),
+//! [`proposals()`], pooling of regions ([`pool()`]), [`detections()`]; and what training adds: [`assign()`], [`sample()`],
+//! [`cut()`]. Training and inference call the same functions, so they find the same boxes.
 //!
 //! A box is a [`RotatedBox`] in pixels of the image, whose first pixel reaches from 0 to 1; an upright box is one without
 //! an angle. Sources: Ren et al. 2015 (Faster R-CNN, arXiv:1506.01497), Lin et al. 2017 (FPN, arXiv:1612.03144), He et

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 
-/// Sizes of a [`Head`].
+/// Sizes of a projection head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadSizes {

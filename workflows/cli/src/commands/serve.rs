@@ -34,7 +34,7 @@ pub(crate) struct Serve {
     /// Let nobody change anything by the API
     #[arg(long)]
     read_only: bool,
-    /// How others name this service, behind a proxy, as https://maps.example.org
+    /// How others name this service, behind a proxy, such as `https://maps.example.org`
     #[arg(long, value_name = "URL", value_parser = parse_public)]
     public: Option<String>,
     /// Requests that one address may make in a minute
