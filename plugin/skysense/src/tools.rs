@@ -1,5 +1,6 @@
 //! The table of tools: one line each.
 
+mod answer;
 mod assets;
 mod data;
 mod doctor;

@@ -7,7 +7,7 @@ mod fields;
 
 use std::collections::BTreeMap;
 
-use fields::{SIZE, config, offers, samples};
+use fields::{SIZE, config, offers, samples, seasons};
 use skysense_contract::{MlmContext, Modality};
 use skysense_train::probe::{Probe, ProbeConfig, Rival, compare};
 use skysense_train::{NoHooks, Sample, Start, export, finetune};
@@ -19,23 +19,6 @@ fn probe(samples: Vec<Sample>, side: usize) -> Probe {
     offers.get_mut(&Modality::S2).unwrap().size = side;
     let settings = ProbeConfig { block: 8, ..ProbeConfig::default() };
     Probe::new(samples, offers, (config(1).classes, vec![0]), settings).unwrap()
-}
-
-/// Fields whose class is the date on which the second band is high, so that numbers over all dates without their order
-/// say nothing of it; the first band is noise.
-fn seasons(count: usize) -> Vec<Sample> {
-    let noise = |i: usize| ((i * 7919 + i * i % 8191) % 401) as f32 - 200.0;
-    let mut all = samples(count);
-    for (index, sample) in all.iter_mut().enumerate() {
-        let series = sample.series.get_mut(&Modality::S2).unwrap();
-        series.valid.fill(1);
-        for (at, pixel) in series.pixels.iter_mut().enumerate() {
-            let (date, band, place) = (at / (2 * SIZE * SIZE), at / (SIZE * SIZE) % 2, at % (SIZE * SIZE));
-            let high = band == 1 && usize::from(sample.labels.classes()[place]) == date + 1;
-            *pixel = if high { 2500.0 } else { 800.0 } + 3.0 * noise(index * 99_991 + at);
-        }
-    }
-    all
 }
 
 /// The four quarters of each sample: other chips of the same ground.

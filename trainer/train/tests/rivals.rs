@@ -7,26 +7,10 @@ mod fields;
 
 use std::cell::Cell;
 
-use fields::{SIZE, config, offers, samples};
-use skysense_contract::{MlmContext, Modality};
+use fields::{config, offers, samples, seasons};
+use skysense_contract::MlmContext;
 use skysense_train::rivals::{Outcome, Rival, RivalsConfig, contest};
 use skysense_train::{Augmentation, NoHooks, Sample, Start, TrainError, export, finetune};
-
-/// Fields whose class is the date on which the second band is high; the first band is noise.
-fn seasons(count: usize) -> Vec<Sample> {
-    let noise = |i: usize| ((i * 7919 + i * i % 8191) % 401) as f32 - 200.0;
-    let mut all = samples(count);
-    for (index, sample) in all.iter_mut().enumerate() {
-        let series = sample.series.get_mut(&Modality::S2).unwrap();
-        series.valid.fill(1);
-        for (at, pixel) in series.pixels.iter_mut().enumerate() {
-            let (date, band, place) = (at / (2 * SIZE * SIZE), at / (SIZE * SIZE) % 2, at % (SIZE * SIZE));
-            let high = band == 1 && usize::from(sample.labels.classes()[place]) == date + 1;
-            *pixel = if high { 2500.0 } else { 800.0 } + 3.0 * noise(index * 99_991 + at);
-        }
-    }
-    all
-}
 
 fn run(samples: &[Sample], config: &RivalsConfig, classes: usize) -> Result<Outcome, TrainError> {
     let classes = fields::config(1).classes[..classes].to_vec();

@@ -121,15 +121,10 @@ mod tests {
         let store = Store::open(&folder.path().join("state.db")).unwrap();
         let run = |trigger: Option<&str>| {
             let new = crate::NewRun {
-                id: format!("{trigger:?}"),
-                workflow: "map".into(),
                 trigger: trigger.map(str::to_owned),
                 key: "2021-W07".into(),
                 generation: 2,
-                params: serde_json::Map::new(),
-                priority: 0,
-                memory: 0,
-                attempts: 1,
+                ..crate::NewRun::asked(&format!("{trigger:?}"), "map")
             };
             store.submit(&new, 0).unwrap();
             store.run(&new.id).unwrap()

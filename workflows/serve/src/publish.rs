@@ -67,18 +67,7 @@ mod tests {
     fn an_item_that_cannot_be_read_keeps_the_run_from_being_done() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("state.db")).unwrap();
-        let new = NewRun {
-            id: "r".into(),
-            workflow: "map".into(),
-            trigger: None,
-            key: String::new(),
-            generation: 1,
-            params: serde_json::Map::new(),
-            priority: 0,
-            memory: 0,
-            attempts: 1,
-        };
-        store.submit(&new, 0).unwrap();
+        store.submit(&NewRun::asked("r", "map"), 0).unwrap();
         let run = store.run("r").unwrap();
         let path = folder.path().join("item.json");
         let outputs = [json!({"role": "item", "href": path}), json!({"role": "file", "href": "/nothing"})];

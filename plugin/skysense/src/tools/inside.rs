@@ -5,6 +5,7 @@ use skysense_abi::{Fault, Host, Node, NodeError, NodePlan, PlanInput, PlanInputs
 
 use crate::nodes::raster_chips::RasterChips;
 use crate::nodes::stac_search::StacSearch;
+use crate::training::PlannedProbe;
 
 /// What a search with these settings finds.
 ///
@@ -26,6 +27,21 @@ pub(crate) fn read_chips(search: &Value, chips: &Value, host: &Host) -> Result<(
     let batches = RasterChips::run(settings::<RasterChips>(chips)?, plan, RunInputs::default(), host.clone())?;
     let batches = RunInput::new("chip", planned.schema.clone(), batches);
     Ok((planned, batches))
+}
+
+/// Chips with their labels, both found by searches: settings of the search for images, of the chips, of the search for labels.
+///
+/// # Errors
+/// As [`read_chips`], and labels that do not fit.
+pub(crate) fn labelled_chips(
+    (search, chips, labels): (&Value, &Value, &Value),
+    label_asset: Option<&str>,
+    ignore: &[u8],
+    host: &Host,
+) -> Result<(PlannedProbe, RunInput), NodeError> {
+    let (chips, batches) = read_chips(search, chips, host)?;
+    let labels = found(labels, host)?;
+    Ok((PlannedProbe::of(&chips, &labels, label_asset, ignore).map_err(first)?, batches))
 }
 
 fn settings<N: Node>(value: &Value) -> Result<N::Settings, NodeError> {

@@ -10,9 +10,10 @@ use skysense_abi::{Host, NodeError, Tool};
 use skysense_train::Start;
 use skysense_train::rivals::{Outcome, Rival, RivalsConfig, contest};
 
-use super::inside::{first, found, read_chips};
+use super::answer::keep;
+use super::inside::labelled_chips;
 use crate::errors;
-use crate::training::{Holdout, LabelledChips, PlannedProbe};
+use crate::training::{Holdout, LabelledChips};
 
 /// Arguments of `model.compare`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -177,10 +178,9 @@ impl Tool for ModelCompare {
     fn call(arguments: Arguments, host: &Host) -> Result<Answer, NodeError> {
         let base = host.about().base;
         let config = arguments.config(&base)?;
-        let (chips, batches) = read_chips(&arguments.search, &arguments.chips, host)?;
-        let labels = found(&arguments.labels, host)?;
-        let planned = PlannedProbe::of(&chips, &labels, arguments.label_asset.as_deref(), &arguments.ignore);
-        let read = planned.map_err(first)?.labelled(batches, arguments.holdout.as_ref(), host)?;
+        let Arguments { search, chips, labels, label_asset, ignore, .. } = &arguments;
+        let (planned, batches) = labelled_chips((search, chips, labels), label_asset.as_deref(), ignore, host)?;
+        let read = planned.labelled(batches, arguments.holdout.as_ref(), host)?;
         let LabelledChips { samples, offers, classes, ignored } = read;
         let total = (config.rivals.len() * config.seeds.len() * config.shares.len()) as u64;
         let told = RefCell::new((0_u64, None));
@@ -199,7 +199,7 @@ impl Tool for ModelCompare {
         host.progress(total, Some(total), "trainings");
         let answer = Answer { text: outcome.table(), outcome };
         if let Some(out) = &arguments.out {
-            write(&base.join(out), &answer)?;
+            keep(&base.join(out), "comparison", &answer, &answer.text)?;
         }
         Ok(answer)
     }
@@ -242,14 +242,4 @@ impl Arguments {
             ..RivalsConfig::default()
         })
     }
-}
-
-fn write(folder: &Path, answer: &Answer) -> Result<(), NodeError> {
-    std::fs::create_dir_all(folder).map_err(|error| errors::written(folder, &error))?;
-    let json = serde_json::to_vec_pretty(answer).map_err(|error| NodeError::from_error("answer.invalid", &error))?;
-    for (name, bytes) in [("comparison.json", json.as_slice()), ("comparison.md", answer.text.as_bytes())] {
-        let path = folder.join(name);
-        std::fs::write(&path, bytes).map_err(|error| errors::written(&path, &error))?;
-    }
-    Ok(())
 }

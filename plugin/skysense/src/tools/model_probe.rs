@@ -1,6 +1,6 @@
 //! `model.probe`: what the features of models are worth, beside random weights and a pixel's own values.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,10 @@ use skysense_abi::{Host, NodeError, Tool};
 use skysense_train::Start;
 use skysense_train::probe::{Comparison, Linear, Nearest, Probe, ProbeConfig, Rival, compare};
 
-use super::inside::{first, found, read_chips};
+use super::answer::keep;
+use super::inside::labelled_chips;
 use crate::errors;
-use crate::training::{Holdout, PlannedProbe};
+use crate::training::Holdout;
 
 /// Arguments of `model.probe`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -167,7 +168,7 @@ impl Tool for ModelProbe {
         host.progress(total, Some(total), "probes");
         let answer = Answer { text: comparison.table(), comparison };
         if let Some(out) = &arguments.out {
-            write(&base.join(out), &answer)?;
+            keep(&base.join(out), "probe", &answer, &answer.text)?;
         }
         Ok(answer)
     }
@@ -189,9 +190,8 @@ fn groups(arguments: &Arguments) -> Result<Vec<(String, Vec<PathBuf>)>, NodeErro
 
 /// Reads chips and labels.
 fn labelled(arguments: &Arguments, host: &Host) -> Result<Probe, NodeError> {
-    let (chips, batches) = read_chips(&arguments.search, &arguments.chips, host)?;
-    let labels = found(&arguments.labels, host)?;
-    let planned = PlannedProbe::of(&chips, &labels, arguments.label_asset.as_deref(), &arguments.ignore);
+    let Arguments { search, chips, labels, label_asset, ignore, .. } = arguments;
+    let (planned, batches) = labelled_chips((search, chips, labels), label_asset.as_deref(), ignore, host)?;
     let config = ProbeConfig {
         nearest: Nearest { neighbours: arguments.neighbours, temperature: arguments.temperature },
         linear: Linear { decay: arguments.decay, ..Linear::default() },
@@ -200,15 +200,5 @@ fn labelled(arguments: &Arguments, host: &Host) -> Result<Probe, NodeError> {
         pixels: arguments.pixels,
         ..ProbeConfig::default()
     };
-    planned.map_err(first)?.read(batches, arguments.holdout.as_ref(), config, host)
-}
-
-fn write(folder: &Path, answer: &Answer) -> Result<(), NodeError> {
-    std::fs::create_dir_all(folder).map_err(|error| errors::written(folder, &error))?;
-    let json = serde_json::to_vec_pretty(answer).map_err(|error| NodeError::from_error("answer.invalid", &error))?;
-    for (name, bytes) in [("probe.json", json.as_slice()), ("probe.md", answer.text.as_bytes())] {
-        let path = folder.join(name);
-        std::fs::write(&path, bytes).map_err(|error| errors::written(&path, &error))?;
-    }
-    Ok(())
+    planned.read(batches, arguments.holdout.as_ref(), config, host)
 }

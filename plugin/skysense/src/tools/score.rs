@@ -19,6 +19,7 @@ use skysense_raster::{Resampling, read_typed, transform_bounds};
 use self::confusion::{Confusion, Scores};
 use self::samples::Stack;
 use self::workflow::Workflow;
+use super::answer::keep;
 use super::assets::{Found, Place};
 use crate::errors;
 use crate::training::Holdout;
@@ -184,7 +185,7 @@ impl Tool for MapScore {
         let text = table(&methods, &verdict, trained.len(), scored.len());
         let answer = Answer { pixels: scored.len(), trained_on: trained.len(), methods, verdict, text };
         if let Some(out) = &arguments.out {
-            write(&host.about().base.join(out), &answer)?;
+            keep(&host.about().base.join(out), "score", &answer, &answer.text)?;
         }
         Ok(answer)
     }
@@ -275,17 +276,6 @@ fn table(methods: &[Method], verdict: &str, trained: usize, scored: usize) -> St
     }
     let _ = writeln!(text, "\n{verdict}.");
     text
-}
-
-fn write(folder: &std::path::Path, answer: &Answer) -> Result<(), NodeError> {
-    let json = serde_json::to_string_pretty(answer).map_err(|error| NodeError::from_error("output.write", &error))?;
-    let io = |error: std::io::Error| NodeError::from_error("output.write", &error).at("file", folder.display());
-    std::fs::create_dir_all(folder).map_err(io)?;
-    for (name, text) in [("score.json", &json), ("score.md", &answer.text)] {
-        let part = folder.join(format!(".{name}.part"));
-        std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, folder.join(name))).map_err(io)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -122,6 +122,12 @@ impl RunFolder {
         &self.path
     }
 
+    /// Makes the folder of temporary files, before anything that writes into it begins.
+    pub(crate) fn make_scratch(&self) -> Result<(), EngineError> {
+        let scratch = self.scratch();
+        std::fs::create_dir_all(&scratch).map_err(|error| EngineError::file("create", &scratch, error))
+    }
+
     /// The folder of temporary files.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.path.join("scratch")

@@ -124,6 +124,7 @@ pub(crate) fn execute(
         return Err(EngineError::Alone { processes: options.part.processes });
     }
     let begun = Instant::now();
+    folder.make_scratch()?;
     let state = Arc::new(RunState::new(plan, options, folder, (finished, together), events));
     state
         .events

@@ -70,11 +70,6 @@ impl Spool {
         let mut state = self.lock();
         let write = |state: &mut State| {
             if state.file.is_none() {
-                // The folder of temporary files, which nothing else needs; where that of the run is gone, this fails.
-                match self.path.parent().map(std::fs::create_dir) {
-                    Some(Err(error)) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-                    _ => {}
-                }
                 state.file = Some(File::create(&self.path)?);
             }
             let Some(file) = state.file.as_mut() else { return Ok(()) };

@@ -123,7 +123,6 @@ impl<'a> Keeper<'a> {
         let folder = state.folder.scratch();
         let part = folder.join(format!("{}.part", file_name(position, &state.plan.nodes[position].name)));
         let failed = |e: io::Error| folder_error("create", &part, &e);
-        std::fs::create_dir_all(&folder).map_err(failed)?;
         let file = File::create(&part).map_err(failed)?;
         let writer = FileWriter::try_new(BufWriter::new(file), schema).map_err(|e| unwritten(&part, e))?;
         Ok(Self { state, position, writer, part })

@@ -323,18 +323,7 @@ mod tests {
     }
 
     fn publish(store: &Store, run: &str, results: &[NewResult]) {
-        let new = NewRun {
-            id: run.into(),
-            workflow: "w".into(),
-            trigger: None,
-            key: String::new(),
-            generation: 1,
-            params: serde_json::Map::new(),
-            priority: 0,
-            memory: 0,
-            attempts: 1,
-        };
-        store.submit(&new, 0).unwrap();
+        store.submit(&NewRun::asked(run, "w"), 0).unwrap();
         store.claim(Room { memory: 1, share: 1 }, 0).unwrap().unwrap();
         store.end(run, &Ended::Done { partial: false }, results, 7).unwrap();
     }

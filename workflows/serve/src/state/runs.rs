@@ -86,6 +86,24 @@ pub struct NewRun {
     pub attempts: u32,
 }
 
+#[cfg(test)]
+impl NewRun {
+    /// One without a trigger that has nothing of its own.
+    pub(crate) fn asked(id: &str, workflow: &str) -> Self {
+        Self {
+            id: id.into(),
+            workflow: workflow.into(),
+            trigger: None,
+            key: String::new(),
+            generation: 1,
+            params: Map::new(),
+            priority: 0,
+            memory: 0,
+            attempts: 1,
+        }
+    }
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
@@ -460,17 +478,7 @@ mod tests {
     use super::*;
 
     fn new(id: &str, workflow: &str, priority: i64, memory: u64) -> NewRun {
-        NewRun {
-            id: id.into(),
-            workflow: workflow.into(),
-            trigger: None,
-            key: String::new(),
-            generation: 1,
-            params: Map::new(),
-            priority,
-            memory,
-            attempts: 3,
-        }
+        NewRun { priority, memory, attempts: 3, ..NewRun::asked(id, workflow) }
     }
 
     const ROOM: Room = Room { memory: 100, share: 10 };
