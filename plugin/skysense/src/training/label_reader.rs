@@ -113,8 +113,7 @@ impl LabelReader {
     /// A file that cannot be read.
     pub(crate) fn values(&self, grid: &GeoBox, window: &Window, span: Option<Span>) -> Result<Read<f32>, NodeError> {
         let usable = |value: f64| value.is_finite().then_some(value as f32);
-        let read = self.gather((grid, window, span), (f32::NAN, f32::is_nan, true), Resampling::Average, usable)?;
-        Ok(read)
+        self.gather((grid, window, span), (f32::NAN, f32::is_nan, true), Resampling::Average, usable)
     }
 
     /// The class value of each pixel; [`LabelReader::ignored`] where there is no label. Of a raster the nearest pixel is
