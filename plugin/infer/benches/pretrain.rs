@@ -71,7 +71,7 @@ fn places(case: Case) -> HeldPlaces {
     };
     let offer = |bands: &[&str], unit, dtype, dates| {
         let bands = bands.iter().map(ToString::to_string).collect();
-        Offer { bands, unit, dtype, dates, size: case.size }
+        Offer { bands, unit, dtype, dates, size: case.size, scale: 1 }
     };
     let offers = BTreeMap::from([
         (Modality::S2, offer(&S2, Unit::ReflectanceE4, Dtype::I16, case.dates[0])),
