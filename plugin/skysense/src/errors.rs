@@ -170,6 +170,9 @@ pub(crate) fn train(error: &TrainError) -> NodeError {
         TrainError::Weights(CheckpointError::Global { .. }) => with_hint("weights.refused", error),
         TrainError::Weights(CheckpointError::Io { action: "write", path, source }) => written(path, source),
         TrainError::Weights(_) => with_hint("weights.invalid", error),
+        TrainError::Spool { action: "read", .. } => with_hint("disk.spool", error)
+            .hint("check the disk of the run's folder, and run again: training goes on from its last checkpoint"),
+        TrainError::Spool { folder, source, .. } => written(folder, source),
         TrainError::Incomplete { .. } => with_hint("weights.incomplete", error),
         TrainError::Device { .. } => with_hint("device.unavailable", error),
         TrainError::Record { .. } => with_hint("metrics.file", error),

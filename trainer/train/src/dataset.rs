@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use skysense_contract::{Checksum, Class, Dtype, GeoContext, Input, Layout, Modality, Value, day_index, fill};
 
+use crate::samples::Samples;
 use crate::split::Split;
 use crate::{Labels, Sample, SampleSeries, TrainError, Use};
 
@@ -273,13 +274,13 @@ fn rounded(value: f32, dtype: Dtype) -> f32 {
 /// # Errors
 /// A sample of which it is not known where it lies.
 pub(crate) fn locate(
-    samples: &[Sample],
+    samples: &dyn Samples,
     prepared: &mut [Prepared],
     context: Option<&GeoContext>,
 ) -> Result<(), TrainError> {
     let Some(context) = context else { return Ok(()) };
-    for (index, (sample, ready)) in samples.iter().zip(prepared).enumerate() {
-        let [longitude, latitude] = sample.centre.ok_or_else(|| TrainError::Sample {
+    for (index, ready) in prepared.iter_mut().enumerate() {
+        let [longitude, latitude] = samples.outline(index).centre.ok_or_else(|| TrainError::Sample {
             sample: index,
             fault: "it has no longitude and latitude, and the model has prototypes by region; leave these out, or \
                     give the centre of each sample"
@@ -291,33 +292,30 @@ pub(crate) fn locate(
 }
 
 /// Counts labelled pixels by block of the map, so that a split can be made of them.
-pub(crate) fn labelled_blocks(samples: &[Sample], prepared: &[Prepared], block: usize) -> BTreeMap<(i64, i64), usize> {
+pub(crate) fn labelled_blocks(
+    samples: &dyn Samples,
+    prepared: &[Prepared],
+    block: usize,
+) -> BTreeMap<(i64, i64), usize> {
     let mut blocks = BTreeMap::new();
-    for_each_place(samples, prepared, |(x, y), target| {
-        if target.class.is_some() {
+    for (index, ready) in prepared.iter().enumerate() {
+        let [x, y] = samples.outline(index).origin;
+        for (place, _) in ready.targets.iter().enumerate().filter(|(_, target)| target.class.is_some()) {
+            let (x, y) = (x + (place % ready.size) as i64, y + (place / ready.size) as i64);
             *blocks.entry(Split::block_of(block, x, y)).or_insert(0) += 1;
         }
-    });
-    blocks
-}
-
-fn for_each_place(samples: &[Sample], prepared: &[Prepared], mut visit: impl FnMut((i64, i64), &Target)) {
-    for (sample, ready) in samples.iter().zip(prepared) {
-        for (place, target) in ready.targets.iter().enumerate() {
-            let [x, y] = sample.origin;
-            visit((x + (place % ready.size) as i64, y + (place / ready.size) as i64), target);
-        }
     }
+    blocks
 }
 
 /// Marks the pixels that validate: those that are said to, or those of the blocks of a split.
 ///
 /// # Errors
 /// A sample that says it of another number of pixels.
-pub(crate) fn mark(samples: &[Sample], prepared: &mut [Prepared], split: &Split) -> Result<(), TrainError> {
-    for (index, (sample, ready)) in samples.iter().zip(prepared).enumerate() {
-        let size = ready.size;
-        if let Some(uses) = &sample.uses {
+pub(crate) fn mark(samples: &dyn Samples, prepared: &mut [Prepared], split: &Split) -> Result<(), TrainError> {
+    for (index, ready) in prepared.iter_mut().enumerate() {
+        let (sample, size) = (samples.outline(index), ready.size);
+        if let Some(uses) = sample.uses {
             if uses.len() != ready.targets.len() {
                 let fault = format!("{} uses, expected {size} × {size}", uses.len());
                 return Err(TrainError::Sample { sample: index, fault });
@@ -493,7 +491,7 @@ pub(crate) mod tests {
         // Nothing shows the last pixel.
         assert_eq!(found, [(Some(0), false), (Some(0), true), (None, false), (None, false)]);
         sample.uses = Some(vec![Use::Trains]);
-        let told = mark(&[sample], &mut ready, &Split::new(8, 0.0, &blocks, 1)).unwrap_err().to_string();
+        let told = mark(&vec![sample], &mut ready, &Split::new(8, 0.0, &blocks, 1)).unwrap_err().to_string();
         assert!(told.contains("1 uses, expected 2 × 2"), "{told}");
     }
 }

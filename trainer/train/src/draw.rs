@@ -1,9 +1,11 @@
 //! Which samples a step sees, and how they are varied.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use rand::seq::SliceRandom;
 
+use crate::TrainError;
 use crate::augment::{Augmentation, Drawn};
 use crate::dataset::Prepared;
 use crate::random::{Purpose, rng};
@@ -12,8 +14,7 @@ use crate::random::{Purpose, rng};
 /// of seed and step alone, for each sample by itself: processes that share a batch draw their own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draw<'a> {
-    pub(crate) ready: &'a [Prepared],
-    /// Places in `ready` of the samples that train.
+    /// Places of the samples that train.
     pub(crate) training: &'a [usize],
     pub(crate) batch: usize,
     pub(crate) seed: u64,
@@ -26,8 +27,16 @@ impl Draw<'_> {
         self.batch.min(self.training.len())
     }
 
-    /// Some of the samples of a step with their places and with what was done to them.
-    pub(crate) fn step(&self, step: usize, part: Range<usize>) -> Vec<(usize, Prepared, Drawn)> {
+    /// Some of the samples of a step with their places and with what was done to them; `sample` gives that of a place.
+    ///
+    /// # Errors
+    /// Those of `sample`.
+    pub(crate) fn step<'s>(
+        &self,
+        step: usize,
+        part: Range<usize>,
+        sample: impl Fn(usize) -> Result<Cow<'s, Prepared>, TrainError>,
+    ) -> Result<Vec<(usize, Prepared, Drawn)>, TrainError> {
         let (count, first) = (self.training.len(), step * self.count());
         let mut drawn = Vec::with_capacity(part.len());
         let mut order: Option<(usize, Vec<usize>)> = None;
@@ -39,11 +48,11 @@ impl Draw<'_> {
             if let Some((_, order)) = &order {
                 let place = self.training[order[at % count]];
                 let mut augment = rng(self.seed, Purpose::Augment, at);
-                let (sample, how) = self.augmentation.draw(&self.ready[place], &mut augment);
-                drawn.push((place, sample, how));
+                let (drawn_anew, how) = self.augmentation.draw(sample(place)?, &mut augment);
+                drawn.push((place, drawn_anew, how));
             }
         }
-        drawn
+        Ok(drawn)
     }
 }
 

@@ -73,6 +73,16 @@ pub enum TrainError {
         /// What is wrong with it.
         message: String,
     },
+    /// Samples that wait in a file cannot be written or read.
+    #[error("cannot {action} the file of samples in {folder}: {source}")]
+    Spool {
+        /// Where the file is.
+        folder: PathBuf,
+        /// `make`, `write` or `read`.
+        action: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The loss is not a number any more.
     #[error("the loss is not finite at step {step}; lower the learning rate ({rate:e})")]
     Diverged {

@@ -13,30 +13,43 @@ use skysense_model::{Checkpointing, Precision, Tape};
 
 use crate::batch::stack;
 use crate::compute::{Compute, Step};
-use crate::dataset::{Legend, Prepared, labelled_blocks, locate, mark, prepare};
+use crate::dataset::{Legend, Prepared, labelled_blocks, locate, mark};
 use crate::draw::Draw;
 use crate::loss_scale::LossScale;
 use crate::network::Network;
+use crate::normalise::measured;
 use crate::optimiser::layered;
 use crate::parts::Parts;
+use crate::pool::Pool;
+use crate::samples::Samples;
 use crate::score::score;
-use crate::setup::{Setup, setup};
+use crate::setup::{Setup, setup_measuring};
 use crate::split::Split;
 use crate::steps::{self, Learner};
 use crate::tasks::{self, Objective, Part, Tally};
-use crate::{Curve, FinetuneConfig, Hooks, Sample, TrainError, Trained, together};
+use crate::{Curve, FinetuneConfig, Hooks, TrainError, Trained, together};
 
 /// Trains a model on labelled chips.
 ///
 /// `offers` says what the samples hold, by modality: bands, unit, type, most dates, chip side. The result is the
 /// same for the same samples, settings and machine, whether or not the run was killed and went on from its
-/// checkpoint; a time budget is the exception.
+/// checkpoint, and whether they are held in memory or are [`crate::SpooledSamples`]; a time budget is the exception.
 ///
 /// # Errors
 /// [`TrainError`]: settings out of range, samples that do not fit, nothing labelled, a checkpoint of another run,
-/// a loss that is not finite, [`TrainError::Cancelled`] when `hooks` say so.
-pub fn finetune(
-    samples: &[Sample],
+/// a loss that is not finite, a file of samples that cannot be written or read, [`TrainError::Cancelled`] when `hooks` say
+/// so.
+pub fn finetune<S: Samples + ?Sized>(
+    samples: &S,
+    offers: &BTreeMap<Modality, Offer>,
+    config: &FinetuneConfig,
+    hooks: &mut dyn Hooks,
+) -> Result<Trained, TrainError> {
+    fine_tuned(&samples, offers, config, hooks)
+}
+
+fn fine_tuned(
+    samples: &dyn Samples,
     offers: &BTreeMap<Modality, Offer>,
     config: &FinetuneConfig,
     hooks: &mut dyn Hooks,
@@ -46,23 +59,24 @@ pub fn finetune(
     let device = config.compute.device.of_rank(group.local_rank(), group.size()).open(config.compute.precision)?;
     let setup = starting(samples, offers, config)?;
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
-    let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
-    locate(samples, &mut ready, setup.geo_context.as_ref())?;
+    let mut ready = Pool::prepare(samples, &setup, legend, &|| hooks.cancelled())?;
+    locate(samples, ready.known_mut(), setup.geo_context.as_ref())?;
     let block = setup.block(config.recipe.block);
-    let blocks = labelled_blocks(samples, &ready, block);
+    let blocks = labelled_blocks(samples, ready.known(), block);
     let share = if given(samples) { 0.0 } else { config.recipe.validation };
     let split = Split::new(block, share, &blocks, config.recipe.seed);
-    mark(samples, &mut ready, &split)?;
-    let validates = ready.iter().flat_map(|ready| &ready.targets).any(|t| t.validates && t.class.is_some());
-    let run = Run::new(samples, ready, setup, config, (device.autodiff(), group))?;
+    mark(samples, ready.known_mut(), &split)?;
+    let validates = ready.known().iter().flat_map(|ready| &ready.targets).any(|t| t.validates && t.class.is_some());
+    let run = Run::new(ready, setup, config, (device.autodiff(), group))?;
     let started = Instant::now();
     let (network, state) = steps::run(&config.recipe, &run, &run.identity, hooks)?;
     // Adapters are added to the weights beside which they learned.
     let network = network.valid().to_device(&Device::flex()).materialize();
-    let [training, validation] = run.score(&network, [false, true]);
+    let [training, validation] = run.score(&network, [false, true])?;
     let calibration = (config.calibrate && validates).then(|| validation.temperature()).flatten();
     let mut head = run.objective.record(config.head_record());
     head.temperature = calibration.map(|found| found.temperature);
+    let probe = run.ready.get(run.labelled[0])?.into_owned();
     Ok(Trained {
         training: training.scores(),
         calibration,
@@ -72,7 +86,7 @@ pub fn finetune(
         curve: Curve::new(&state.losses, (&state.watched, config.early_stopping.map_or(1, |stopping| stopping.every))),
         losses: state.losses,
         seconds: started.elapsed().as_secs_f64(),
-        probe: run.ready[run.labelled[0]].clone(),
+        probe,
         network,
         setup: run.setup,
         config: config.clone(),
@@ -81,8 +95,8 @@ pub fn finetune(
 }
 
 /// Whether samples say themselves what their pixels are for.
-fn given(samples: &[Sample]) -> bool {
-    samples.iter().any(|sample| sample.uses.is_some())
+fn given(samples: &dyn Samples) -> bool {
+    (0..samples.count()).any(|index| samples.outline(index).uses.is_some())
 }
 
 /// How blocks of the map are divided, in words.
@@ -92,11 +106,12 @@ fn drawn_split(block: usize, share: f64) -> String {
 
 /// What a run starts from, which must suit its task.
 pub(crate) fn starting(
-    samples: &[Sample],
+    samples: &dyn Samples,
     offers: &BTreeMap<Modality, Offer>,
     config: &FinetuneConfig,
 ) -> Result<Setup, TrainError> {
-    let setup = setup(samples, offers, &config.recipe)?.with_prototypes(config.prototypes);
+    let measure = || measured(samples, offers);
+    let setup = setup_measuring(offers, &config.recipe, &measure)?.with_prototypes(config.prototypes);
     let fault =
         |setting, value: String, expected: &str| Err(TrainError::Setting { setting, value, expected: expected.into() });
     match config.task {
@@ -117,7 +132,7 @@ pub(crate) fn starting(
 pub(crate) struct Run<'a> {
     config: &'a FinetuneConfig,
     setup: Setup,
-    ready: Vec<Prepared>,
+    ready: Pool<Prepared>,
     /// Samples that something is learned of.
     labelled: Vec<usize>,
     objective: Box<dyn Objective>,
@@ -129,31 +144,31 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(
-        samples: &[Sample],
-        ready: Vec<Prepared>,
+        ready: Pool<Prepared>,
         setup: Setup,
         config: &'a FinetuneConfig,
         (device, group): (Device, Arc<dyn Group>),
     ) -> Result<Self, TrainError> {
         let unlabelled = || {
-            let hint = format!("{} samples, ignored values {:?}", samples.len(), config.ignore);
+            let hint = format!("{} samples, ignored values {:?}", ready.known().len(), config.ignore);
             TrainError::NoLabels { hint }
         };
-        if !ready.iter().any(Prepared::trains) {
+        if !ready.known().iter().any(Prepared::trains) {
             return Err(unlabelled());
         }
-        let objective = tasks::objective(config, &ready)?;
-        let labelled: Vec<usize> = (0..ready.len()).filter(|index| objective.trains(&ready[*index])).collect();
+        let objective = tasks::objective(config, ready.known())?;
+        let trains = |index: &usize| objective.trains(&ready.known()[*index]);
+        let labelled: Vec<usize> = (0..ready.known().len()).filter(trains).collect();
         if labelled.is_empty() {
             return Err(unlabelled());
         }
-        let identity = identity(&ready, &setup, config);
+        let identity = identity(&ready, &setup, config)?;
         let parts = Parts::new(config.recipe.parts, &device)?;
         Ok(Self { config, setup, ready, labelled, objective, identity, device, parts, group })
     }
 
     /// What a network gives where it trains, and where it validates.
-    fn score<const N: usize>(&self, network: &Network, parts: [bool; N]) -> [Box<dyn Tally>; N] {
+    fn score<const N: usize>(&self, network: &Network, parts: [bool; N]) -> Result<[Box<dyn Tally>; N], TrainError> {
         let batch = (&self.setup.inputs, self.config.recipe.batch);
         score(network, &self.ready, batch, parts.map(|validates| (self.objective.tally(), validates)))
     }
@@ -170,12 +185,13 @@ impl Learner for Run<'_> {
         layered(network, recipe.weight_decay, recipe.clip, self.config.layer_decay)
     }
 
-    fn watch(&self, network: &Network, step: usize) -> Option<(f64, usize)> {
-        let stopping = self.config.early_stopping.filter(|stopping| step.is_multiple_of(stopping.every))?;
+    fn watch(&self, network: &Network, step: usize) -> Result<Option<(f64, usize)>, TrainError> {
+        let looks = self.config.early_stopping.filter(|stopping| step.is_multiple_of(stopping.every));
+        let Some(stopping) = looks else { return Ok(None) };
         let network = network.valid().to_device(&Device::flex());
-        let [validation] = self.score(&network, [true]);
+        let [validation] = self.score(&network, [true])?;
         // What cannot be said is no better than anything.
-        Some((validation.scores().main().unwrap_or(f64::NEG_INFINITY), stopping.patience))
+        Ok(Some((validation.scores().main().unwrap_or(f64::NEG_INFINITY), stopping.patience)))
     }
 
     fn precision(&self) -> Precision {
@@ -190,14 +206,13 @@ impl Learner for Run<'_> {
         (step, rate): (usize, f64),
     ) -> Result<(Network, f32), TrainError> {
         let draw = Draw {
-            ready: &self.ready,
             training: &self.labelled,
             batch: self.config.recipe.batch,
             seed: self.config.recipe.seed,
             augmentation: &self.config.recipe.augmentation,
         };
         let group = &*self.group;
-        let drawn = draw.step(step, together::share(group, draw.count()));
+        let drawn = draw.step(step, together::share(group, draw.count()), |place| self.ready.get(place))?;
         let samples: Vec<&Prepared> = drawn.iter().map(|(_, sample, _)| sample).collect();
         let total = together::sum(group, self.objective.weight(&samples))?.max(1e-12);
         let FinetuneConfig { compute, frozen, .. } = *self.config;
@@ -222,10 +237,12 @@ impl Learner for Run<'_> {
 }
 
 /// Checksum of all that decides the weights.
-fn identity(ready: &[Prepared], setup: &Setup, config: &FinetuneConfig) -> String {
+fn identity(ready: &Pool<Prepared>, setup: &Setup, config: &FinetuneConfig) -> Result<String, TrainError> {
     let mut sum = Checksum::default();
     sum.add(&serde_json::to_vec(config).unwrap_or_default());
     sum.add(format!("{} {:?} {}", setup.start(), setup.inputs, setup.chip_size).as_bytes());
-    ready.iter().for_each(|sample| sample.tell(&mut sum));
-    sum.finish()
+    for index in 0..ready.known().len() {
+        ready.get(index)?.tell(&mut sum);
+    }
+    Ok(sum.finish())
 }

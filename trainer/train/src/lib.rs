@@ -1,7 +1,7 @@
 //! Training: samples, losses, loops, export.
 //!
 //! [`finetune()`] trains a model for a task on labelled chips ([`Sample`]) and gives a [`Trained`] model with
-//! scores over blocks of the map that it did not learn from; [`export()`] writes that as a model package, which
+//! scores over blocks of the map that it did not learn from; [`SpooledSamples`] keep most of the chips on the disk. [`export()`] writes that as a model package, which
 //! inference reads. The same samples, settings and seed give the same weights, and a run that was killed goes on
 //! from its checkpoint to the same weights.
 //!
@@ -58,6 +58,7 @@ mod normalise;
 mod optimiser;
 mod parts;
 mod planned;
+mod pool;
 pub mod pretrain;
 pub mod probe;
 mod random;
@@ -66,10 +67,12 @@ mod record;
 mod reduce;
 pub mod rivals;
 mod sample;
+mod samples;
 mod schedule;
 mod score;
 mod setup;
 mod split;
+mod spool;
 mod steps;
 mod tasks;
 mod tensors;
@@ -84,8 +87,8 @@ pub use config::{EarlyStopping, FinetuneConfig};
 pub use cost::{ByModule, Cost, CostRequest, DatesRow, FlopsReport, GeoContextRequest, MemoryReport, cost};
 pub use curve::Curve;
 pub use detect::{
-    DetectConfig, DetectionSample, DetectionScores, Evaluation, TrainedDetector, export_detector, planned_detector,
-    train_detector,
+    DetectConfig, DetectionSample, DetectionSamples, DetectionScores, Evaluation, SpooledDetectionSamples,
+    TrainedDetector, export_detector, planned_detector, train_detector,
 };
 pub use device::TrainingDevice;
 pub use distill::{DistillConfig, Distilled, Likeness, PlannedStudent, distill, export_student, planned_student};
@@ -102,10 +105,12 @@ pub use recipe::{Recipe, Start};
 pub use record::{Recorder, read_measures};
 pub use reduce::{Precision, Ranges, Reduction};
 pub use sample::{Labels, Sample, SampleSeries, Use};
+pub use samples::{Outline, Samples};
 pub use skysense_collective::{Alone, Group, GroupError, Place, PlaceError, Tcp};
 pub use skysense_detect::{Found, Object as DetectionObject, RotatedBox};
 pub use skysense_model::checkpoint::{CheckpointError, ImportReport, Part, ShapeSettings};
 pub use skysense_model::{Calendar as EncodedCalendar, Checkpointing, Interpolation, Precision as TrainingPrecision};
+pub use spool::SpooledSamples;
 pub use tasks::{ChangeScores, ChipScores, TaskScores, ValueScores};
 pub use tensors::{TensorCheck, check_weights};
 pub use trained::Trained;

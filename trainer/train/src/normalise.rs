@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use skysense_contract::{Modality, Offer};
 
-use crate::{Sample, SampleSeries, TrainError};
+use crate::samples::Samples;
+use crate::{SampleSeries, TrainError};
 
 /// Where mean and standard deviation come from. Recorded in the package's notes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -83,10 +84,15 @@ pub(crate) fn published(offers: &BTreeMap<Modality, Offer>) -> Result<Statistics
 
 /// Mean and standard deviation of the valid pixels of all samples, band by band, summed in f64 in the order of
 /// the samples.
-pub(crate) fn measured(samples: &[Sample], offers: &BTreeMap<Modality, Offer>) -> Statistics {
+///
+/// # Errors
+/// Samples that cannot be read.
+pub(crate) fn measured(samples: &dyn Samples, offers: &BTreeMap<Modality, Offer>) -> Result<Statistics, TrainError> {
     let mut moments = Moments::new(offers);
-    samples.iter().for_each(|sample| moments.add(&sample.series));
-    moments.statistics()
+    for index in 0..samples.count() {
+        moments.add(&samples.sample(index)?.series);
+    }
+    Ok(moments.statistics())
 }
 
 /// Sums of what was looked at so far.
@@ -133,6 +139,7 @@ mod tests {
     use skysense_contract::{Dtype, Unit};
 
     use super::*;
+    use crate::Sample;
 
     fn offers(bands: &[&str]) -> BTreeMap<Modality, Offer> {
         let bands = bands.iter().map(ToString::to_string).collect();
@@ -156,7 +163,7 @@ mod tests {
         };
         let sample =
             Sample { series: BTreeMap::from([(Modality::S2, series)]), labels: vec![1].into(), ..Sample::default() };
-        let found = measured(&[sample], &offers(&["B02", "B03"]));
+        let found = measured(&[sample], &offers(&["B02", "B03"])).unwrap();
         assert_eq!(found[&Modality::S2], (vec![2.0, 10.0], vec![1.0, 1.0]));
     }
 }

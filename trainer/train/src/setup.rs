@@ -42,7 +42,7 @@ pub(crate) fn setup(
     offers: &BTreeMap<Modality, Offer>,
     recipe: &Recipe,
 ) -> Result<Setup, TrainError> {
-    setup_measuring(offers, recipe, &|| Ok(measured(samples, offers)))
+    setup_measuring(offers, recipe, &|| measured(&samples, offers))
 }
 
 /// The same where the samples are looked at by `measure`, and only if their statistics are asked for.

@@ -50,9 +50,9 @@ pub(crate) trait Learner: Sync {
 
     /// How good the network is after a step, the higher the better, and after how many such looks without a better one
     /// training ends; `None` where nobody looks now.
-    fn watch(&self, network: &Self::Network, step: usize) -> Option<(f64, usize)> {
+    fn watch(&self, network: &Self::Network, step: usize) -> Result<Option<(f64, usize)>, TrainError> {
         let _ = (network, step);
-        None
+        Ok(None)
     }
 
     /// What is computed in.
@@ -137,7 +137,7 @@ pub(crate) fn run<L: Learner>(
             let steps = group.broadcast(&steps.to_le_bytes())?;
             state.steps = steps.try_into().map_or(recipe.steps, |steps| u64::from_le_bytes(steps) as usize);
         }
-        if let Some((score, patience)) = learner.watch(&network, state.step) {
+        if let Some((score, patience)) = learner.watch(&network, state.step)? {
             // Rank 0 decides: another processor may round a score across another.
             let score = group.broadcast(&score.to_le_bytes())?;
             state.watched.push(score.try_into().map_or(f64::NAN, f64::from_le_bytes));

@@ -14,8 +14,8 @@ use skysense_contract::{Class, HeadKind, Quantity, Task};
 use skysense_edges::{ChipFacts, model_schema};
 use skysense_train::loss::ClassWeights;
 use skysense_train::{
-    DetectConfig, EarlyStopping, FinetuneConfig, Start, TrainError, Trained, export, export_detector, finetune,
-    planned_contract, planned_detector, train_detector,
+    DetectConfig, EarlyStopping, FinetuneConfig, Samples, SpooledSamples, Start, TrainError, Trained, export,
+    export_detector, finetune, planned_contract, planned_detector, train_detector,
 };
 
 use crate::allocator::Keeping;
@@ -27,7 +27,8 @@ use crate::training::{
     CalendarSetting, Checkpointing, Holdout, LabelDates, LabelReader, LabelSource, LoraSetting, ObjectSource,
     ObjectsSetting, Place, PlannedSplit, Precision, ShapesSetting, SplitSetting, Teller, Truth, Wanted, calendar,
     compute, cpu, detection_samples, hr_scale, labelled, object_classes, object_sources, of_no_use, placed,
-    sample_bytes, taken, task_classes, task_sources, tell_detector, train_together, training_chips, unused,
+    spool_folder, spooled_bytes, taken, task_classes, task_sources, tell_detector, train_together, training_chips,
+    unused,
 };
 
 const DOC: &str = "\
@@ -51,7 +52,8 @@ Under `skysense run --processes`, `torchrun` or Slurm each process takes its sha
 up: see DISTRIBUTED.md. Rank 0 writes the package.
 
 ## Limits
-All labelled chips are held in memory. `seconds` makes the weights depend on the speed of the machine; `steps` does \
+Labelled chips wait in a file in the run's folder, so that memory does not grow with them: held are the chips of a step and, of each chip, \
+what is known of its pixels (up to eight bytes for one of 10 m). The file has chips as they came and as they are fed, in the type of the pixels. `seconds` makes the weights depend on the speed of the machine; `steps` does \
 not. Chips that touch the `holdout` are not learned from, so a score there is honest.";
 
 const EXAMPLE: &str = "\
@@ -310,13 +312,14 @@ impl Node for SkysenseFinetune {
             return Err(fault.into());
         }
         let times = if before.is_some() { 2 } else { 1 };
-        let working = times * sample_bytes(&chips, samples, settings.batch);
+        let (working, spooled) = spooled_bytes(&chips, samples, settings.batch);
         let facts = json!({"contract": contract, "path": out, "holdout": held(&settings, &chips)});
         Ok(NodePlan::new(model_schema())
             .facts(facts)
             .cost("training_chips", samples as f64, "")
             .cost("training_steps", config.recipe.steps as f64, "")
-            .memory(working, 1 << 20)
+            .cost("scratch", (times * spooled) as f64, "bytes")
+            .memory(times * working, 1 << 20)
             .state(json!(State { chips, before, labels: sources, classes, split })))
     }
 
@@ -451,12 +454,13 @@ fn plan_detector(
     if let Some(fault) = taken(out.as_deref(), settings.exists) {
         return Err(fault.into());
     }
-    let working = sample_bytes(&chips, samples, settings.batch);
+    let (working, spooled) = spooled_bytes(&chips, samples, settings.batch);
     Ok(NodePlan::new(model_schema())
         .facts(json!({"contract": contract, "path": out, "holdout": held(settings, &chips)}))
         .cost("training_chips", samples as f64, "")
         .cost("training_objects", placed.len() as f64, "")
         .cost("training_steps", config.recipe.steps as f64, "")
+        .cost("scratch", spooled as f64, "bytes")
         .memory(working, 1 << 20)
         .state(json!(DetectionState { chips, labels: sources, classes, split })))
 }
@@ -493,8 +497,8 @@ fn detector(
         let labels = (&placed[..], &state.classes[..], rotated);
         let places = (settings.holdout.as_ref(), state.split.as_ref());
         let samples = detection_samples(chips, &state.chips, labels, places, host)?;
-        host.count("training_samples", samples.len() as u64);
-        let config = detect_config(settings, &state.classes, samples.len(), host);
+        host.count("training_samples", samples.count() as u64);
+        let config = detect_config(settings, &state.classes, samples.count(), host);
         let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
         config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
         let offers = planned_offers(&state.chips)?;
@@ -521,9 +525,12 @@ fn train(
         let crs = &state.chips.geobox.crs;
         let labels = LabelReader::open(&state.labels, &state.classes, crs)?.with_split(state.split.as_ref(), crs)?;
         let truth = Truth { task: settings.task, share: settings.chip_share };
-        let samples =
-            labelled(chips, &state.chips, (&labels, truth, settings.label_dates), settings.holdout.as_ref(), host)?;
-        host.count("training_samples", samples.len() as u64);
+        let mut samples = SpooledSamples::new(&spool_folder(host)).map_err(|error| errors::train(&error))?;
+        let known = (&labels, truth, settings.label_dates);
+        labelled(chips, &state.chips, known, settings.holdout.as_ref(), host, &mut |sample| {
+            samples.push(sample).map_err(|error| errors::train(&error))
+        })?;
+        host.count("training_samples", samples.count() as u64);
         if samples.is_empty() {
             return Err(NodeError::new("train.labels", "no chip has both pixels and labels outside of the holdout")
                 .hint(
@@ -531,7 +538,7 @@ fn train(
                        `label_dates: match` of the same time",
                 ));
         }
-        let config = config(settings, (&state.classes, &state.labels), samples.len(), host);
+        let config = config(settings, (&state.classes, &state.labels), samples.count(), host);
         let mut config = config.map_err(|faults| errors::joined("settings.invalid", &faults))?;
         config.recipe.checkpoint = host.scratch().map(|scratch| scratch.join("checkpoints"));
         let mut offers = planned_offers(&state.chips)?;

@@ -8,11 +8,14 @@ use serde_json::json;
 use skysense_abi::{Fault, Host, Level, NodeError, RunInput};
 use skysense_contract::{Class, Modality};
 use skysense_edges::{ChipBatch, ChipFacts};
-use skysense_train::{DetectionSample, DetectionScores, Sample, SampleSeries, TrainedDetector};
+use skysense_train::{
+    DetectionSample, DetectionScores, Sample, SampleSeries, SpooledDetectionSamples, TrainedDetector,
+};
 
 use super::Holdout;
 use super::given_split::{OpenSplit, Part, PlannedSplit, parts_of_places, whole};
 use super::objects::{ObjectSource, Placed, in_chip};
+use super::samples::spool_folder;
 use crate::errors;
 
 /// Which objects are learned.
@@ -59,7 +62,7 @@ pub(crate) fn hr_scale(chips: &ChipFacts) -> Result<usize, Fault> {
     })
 }
 
-/// Chips with their objects. Chips that touch the holdout, or that have no pixels, give no sample; such without an object
+/// Chips with their objects, spooled. Chips that touch the holdout, or that have no pixels, give no sample; such without an object
 /// do: of them it is learned that nothing is there.
 ///
 /// # Errors
@@ -70,12 +73,12 @@ pub(crate) fn detection_samples(
     (placed, classes, rotated): (&[Placed], &[Class], bool),
     (holdout, split): (Option<&Holdout>, Option<&PlannedSplit>),
     host: &Host,
-) -> Result<Vec<DetectionSample>, NodeError> {
+) -> Result<SpooledDetectionSamples, NodeError> {
     let scale = hr_scale(facts).map_err(|fault| NodeError::new(fault.code, fault.message))?;
     let grid = |error: skysense_grid::GridError| NodeError::from_error("chips.window", &error);
     let class = |name: &str| classes.iter().position(|class| class.name == name);
     let split = split.map(|split| split.open(&facts.geobox.crs)).transpose()?;
-    let mut samples = Vec::new();
+    let mut samples = SpooledDetectionSamples::new(&spool_folder(host)).map_err(|error| errors::train(&error))?;
     for batch in chips {
         host.check_cancelled()?;
         let chips = ChipBatch::try_new(&batch?).map_err(|error| errors::edge(&error))?;
@@ -112,7 +115,7 @@ pub(crate) fn detection_samples(
                 uses,
                 ..Sample::default()
             };
-            samples.push(DetectionSample { image, objects });
+            samples.push(DetectionSample { image, objects }).map_err(|error| errors::train(&error))?;
         }
     }
     Ok(samples)

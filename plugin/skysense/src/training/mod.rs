@@ -39,7 +39,7 @@ pub(crate) use pretrain_settings::{
 };
 pub(crate) use probe::{LabelledChips, PlannedProbe, ProbeSetting};
 pub(crate) use records::{Records, show};
-pub(crate) use samples::{labelled, sample_bytes, samples, unlabelled};
+pub(crate) use samples::{labelled, sample_bytes, samples, spool_folder, spooled_bytes, unlabelled};
 pub use shard_places::ShardPlaces;
 pub(crate) use suited::of_no_use;
 pub(crate) use together::{lost, train_together};

@@ -4,6 +4,7 @@ mod dates;
 mod dropout;
 mod turn;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
@@ -59,10 +60,10 @@ impl Augmentation {
     }
 
     /// One draw of a sample, and what was done to it.
-    pub(crate) fn draw(&self, sample: &Prepared, rng: &mut ChaCha8Rng) -> (Prepared, Drawn) {
+    pub(crate) fn draw(&self, sample: Cow<'_, Prepared>, rng: &mut ChaCha8Rng) -> (Prepared, Drawn) {
         // Always the same numbers are drawn in the same order, so that one setting does not shift another's.
         let turn = Turn::draw(rng);
-        let mut drawn = sample.clone();
+        let mut drawn = sample.into_owned();
         drop_modalities(&mut drawn, self.modality_dropout, rng);
         let dates = dates::keep_some(&mut drawn, self.dates, rng);
         let turn = self.turns.then_some(turn);

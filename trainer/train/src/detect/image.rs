@@ -6,19 +6,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use skysense_contract::{Checksum, Input, Modality};
 use skysense_detect::{Object, RotatedBox, cut};
 
+use super::samples::DetectionSamples;
 use crate::augment::Turn;
 use crate::dataset::{Bands, prepare_series};
+use crate::pool::{Pool, Ready};
+use crate::samples::Samples;
 use crate::split::Split;
 use crate::{Sample, TrainError, Use};
-
-/// A chip with the objects that are in it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DetectionSample {
-    /// The chip; of its modalities the high-resolution one is looked at, and of that the date that is left.
-    pub image: Sample,
-    /// Objects that it may show, in its pixels, whole: what the rim leaves of them is decided here.
-    pub objects: Vec<Object>,
-}
 
 /// A chip that is ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,32 +59,62 @@ impl Image {
     }
 }
 
-/// Brings samples to what the detector reads; one without a valid pixel gives none.
-pub(super) fn prepare(
-    samples: &[DetectionSample],
-    (input, bands): (&Input, &Bands),
-    size: usize,
-    (classes, rotated): (usize, bool),
-) -> Result<Vec<(usize, Image)>, TrainError> {
-    let mut images = Vec::new();
-    for (index, sample) in samples.iter().enumerate() {
-        let fault = |fault: String| TrainError::Sample { sample: index, fault };
-        let Some(series) = sample.image.series.get(&Modality::Hr) else { continue };
-        let side = size * input.scale;
-        let (prepared, _) = prepare_series(series, input, bands, side).map_err(fault)?;
-        let Some(last) = prepared.days.len().checked_sub(1) else { continue };
-        let length = input.bands.len() * side * side;
-        let pixels = prepared.pixels[last * length..].to_vec();
-        let mut objects = Vec::new();
-        for object in &sample.objects {
-            if object.class >= classes {
-                return Err(fault(format!("an object has the class {}, expected one below {classes}", object.class)));
-            }
-            objects.extend(cut(object, [side as f32; 2], rotated).map_err(|error| fault(error.to_string()))?);
-        }
-        images.push((index, Image { pixels, side, objects, part: Part::Trains }));
+impl Ready for Image {
+    fn pixels(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
+        std::iter::once(&mut self.pixels)
     }
-    Ok(images)
+}
+
+/// What a detector reads of a chip.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) input: &'a Input,
+    pub(super) bands: &'a Bands,
+    /// Side of a chip on the 10 m grid.
+    pub(super) size: usize,
+    pub(super) classes: usize,
+    pub(super) rotated: bool,
+}
+
+impl Reading<'_> {
+    /// Brings a chip to what the detector reads; one without a valid pixel gives nothing.
+    pub(super) fn image(&self, image: &Sample, objects: &[Object]) -> Result<Option<Image>, String> {
+        let Some(series) = image.series.get(&Modality::Hr) else { return Ok(None) };
+        let side = self.size * self.input.scale;
+        let (prepared, _) = prepare_series(series, self.input, self.bands, side)?;
+        let Some(last) = prepared.days.len().checked_sub(1) else { return Ok(None) };
+        let length = self.input.bands.len() * side * side;
+        let pixels = prepared.pixels[last * length..].to_vec();
+        let mut whole = Vec::new();
+        for object in objects {
+            if object.class >= self.classes {
+                return Err(format!("an object has the class {}, expected one below {}", object.class, self.classes));
+            }
+            whole.extend(cut(object, [side as f32; 2], self.rotated).map_err(|error| error.to_string())?);
+        }
+        Ok(Some(Image { pixels, side, objects: whole, part: Part::Trains }))
+    }
+
+    /// The same of all chips, one by one, with the place of each image among them. Pixels of spooled ones are spooled as
+    /// well.
+    pub(super) fn images(
+        &self,
+        samples: &dyn DetectionSamples,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(Vec<usize>, Pool<Image>), TrainError> {
+        let (mut places, mut images) = (Vec::new(), Pool::new(samples.spool())?);
+        for index in 0..samples.count() {
+            if cancelled() {
+                return Err(TrainError::Cancelled { step: 0 });
+            }
+            let image = self.image(&*samples.sample(index)?, samples.objects(index));
+            if let Some(image) = image.map_err(|fault| TrainError::Sample { sample: index, fault })? {
+                places.push(index);
+                images.push(image)?;
+            }
+        }
+        Ok((places, images))
+    }
 }
 
 /// Side of the blocks that validate, in pixels of the map. A chip that is larger than a block would touch several, of both
@@ -102,14 +126,15 @@ pub(super) fn block_side(chip_size: usize, block: usize) -> usize {
 /// Says which chips train and which validate: those whose pixels all do, where that is given, else those that lie in blocks
 /// of one kind alone.
 pub(super) fn divide(
-    samples: &[DetectionSample],
-    images: &mut [(usize, Image)],
+    samples: &dyn Samples,
+    (places, images): (&[usize], &mut [Image]),
     split: &Split,
     size: usize,
     block: usize,
 ) {
-    for (index, image) in images {
-        if let Some(uses) = &samples[*index].image.uses {
+    for (index, image) in places.iter().zip(images) {
+        let sample = samples.outline(*index);
+        if let Some(uses) = sample.uses {
             let all = |wanted: Use| !uses.is_empty() && uses.iter().all(|given| *given == wanted);
             image.part = match (all(Use::Trains), all(Use::Validates)) {
                 (true, _) => Part::Trains,
@@ -118,7 +143,7 @@ pub(super) fn divide(
             };
             continue;
         }
-        let [x, y] = samples[*index].image.origin;
+        let [x, y] = sample.origin;
         let step = block.min(size).max(1);
         let places = |from: i64| (0..size).step_by(step).chain([size - 1]).map(move |at| from + at as i64);
         let mut kinds = places(y).flat_map(|y| places(x).map(move |x| split.validates(x, y)));
@@ -133,14 +158,14 @@ pub(super) fn divide(
 
 /// Objects by block of the map, so that a split can be made of them; a chip without one counts as a little.
 pub(super) fn blocks(
-    samples: &[DetectionSample],
-    images: &[(usize, Image)],
+    samples: &dyn Samples,
+    (places, images): (&[usize], &[Image]),
     size: usize,
     block: usize,
 ) -> BTreeMap<(i64, i64), usize> {
     let mut blocks = BTreeMap::new();
-    for (index, image) in images {
-        let [x, y] = samples[*index].image.origin;
+    for (index, image) in places.iter().zip(images) {
+        let [x, y] = samples.outline(*index).origin;
         let middle = Split::block_of(block, x + size as i64 / 2, y + size as i64 / 2);
         *blocks.entry(middle).or_insert(0) += 1;
         for object in image.objects.iter().filter(|object| !object.ignored) {
@@ -195,18 +220,17 @@ mod tests {
         }
     }
 
+    fn image(side: usize) -> Image {
+        Image { pixels: Vec::new(), side, objects: Vec::new(), part: Part::Trains }
+    }
+
     #[test]
     fn a_chip_is_used_as_all_of_its_pixels_are() {
         let uses = [[Use::Trains; 2], [Use::Validates; 2], [Use::Trains, Use::Validates], [Use::Neither; 2]];
-        let sample = |uses: [Use; 2]| DetectionSample {
-            image: Sample { uses: Some(uses.to_vec()), ..Sample::default() },
-            objects: Vec::new(),
-        };
-        let samples = uses.map(sample);
-        let one = |at| (at, Image { pixels: Vec::new(), side: 2, objects: Vec::new(), part: Part::Trains });
-        let mut images: Vec<_> = (0..4).map(one).collect();
-        divide(&samples, &mut images, &Split::new(8, 0.0, &BTreeMap::new(), 1), 2, 8);
-        let parts: Vec<Part> = images.iter().map(|(_, image)| image.part).collect();
+        let samples = uses.map(|uses| Sample { uses: Some(uses.to_vec()), ..Sample::default() });
+        let mut images = vec![image(2); 4];
+        divide(&samples, (&[0, 1, 2, 3], &mut images), &Split::new(8, 0.0, &BTreeMap::new(), 1), 2, 8);
+        let parts: Vec<Part> = images.iter().map(|image| image.part).collect();
         assert_eq!(parts, [Part::Trains, Part::Validates, Part::Neither, Part::Neither]);
     }
 
@@ -218,14 +242,11 @@ mod tests {
             let place = |at: usize| [3 + (at % 16 * size) as i64, 5 + (at / 16 * size) as i64];
             let origin =
                 |at: usize| if size <= 16 { [at % 16, at / 16].map(|at| (at * size) as i64) } else { place(at) };
-            let image = |at: usize| Sample { origin: origin(at), ..Sample::default() };
-            let samples: Vec<DetectionSample> =
-                (0..256).map(|at| DetectionSample { image: image(at), objects: Vec::new() }).collect();
-            let one = |at| (at, Image { pixels: Vec::new(), side: size, objects: Vec::new(), part: Part::Trains });
-            let mut images: Vec<_> = (0..256).map(one).collect();
-            let split = Split::new(block, 0.25, &blocks(&samples, &images, size, block), 7);
-            divide(&samples, &mut images, &split, size, block);
-            let share = |part| images.iter().filter(|(_, image)| image.part == part).count() as f64 / 256.0;
+            let samples: Vec<Sample> = (0..256).map(|at| Sample { origin: origin(at), ..Sample::default() }).collect();
+            let (places, mut images) = ((0..256).collect::<Vec<_>>(), vec![image(size); 256]);
+            let split = Split::new(block, 0.25, &blocks(&samples, (&places, &images), size, block), 7);
+            divide(&samples, (&places, &mut images), &split, size, block);
+            let share = |part| images.iter().filter(|image| image.part == part).count() as f64 / 256.0;
             let (trains, validates) = (share(Part::Trains), share(Part::Validates));
             assert!(validates > 0.1 && trains + validates > least, "{size}: {trains} train, {validates} validate");
         }

@@ -7,6 +7,7 @@ mod loss;
 mod network;
 mod predict;
 mod run;
+mod samples;
 mod scores;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,8 @@ use skysense_model::DetectorConfig;
 
 pub use config::DetectConfig;
 pub use export::export_detector;
-pub use image::DetectionSample;
 pub use run::{TrainedDetector, train_detector};
+pub use samples::{DetectionSample, DetectionSamples, SpooledDetectionSamples};
 pub use scores::{DetectionScores, Evaluation};
 
 use crate::TrainError;
@@ -31,7 +32,7 @@ use crate::tensors::architecture;
 /// As [`crate::planned_contract`].
 pub fn planned_detector(offers: &BTreeMap<Modality, Offer>, config: &DetectConfig) -> Result<Contract, TrainError> {
     config.check()?;
-    contract(&network::setup(&[], offers, config)?, config)
+    contract(&network::setup(&Vec::<DetectionSample>::new(), offers, config)?, config)
 }
 
 /// Sizes of the network of a detector's package.

@@ -9,16 +9,16 @@ use skysense_contract::{Detector, Modality, Offer, ProposalRule};
 use skysense_model::{DetectorConfig, DetectorNetwork, checkpoint};
 
 use super::DetectConfig;
-use super::image::DetectionSample;
 use crate::TrainError;
 use crate::network::{drawn, encoder_config, seeded, stored_tensors};
-use crate::normalise::Moments;
+use crate::normalise::measured;
 use crate::random::{Purpose, rng};
+use crate::samples::Samples;
 use crate::setup::{Setup, setup_measuring};
 
 /// What a run starts from, of the high-resolution modality alone.
 pub(super) fn setup(
-    samples: &[DetectionSample],
+    samples: &dyn Samples,
     offers: &BTreeMap<Modality, Offer>,
     config: &DetectConfig,
 ) -> Result<Setup, TrainError> {
@@ -36,11 +36,7 @@ pub(super) fn setup(
         let (value, expected) = (format!("hr with up to {} dates a chip", offer.dates), "one date a chip".into());
         return Err(TrainError::Setting { setting: "offers", value, expected });
     }
-    let measure = || {
-        let mut moments = Moments::new(&offers);
-        samples.iter().for_each(|sample| moments.add(&sample.image.series));
-        Ok(moments.statistics())
-    };
+    let measure = || measured(samples, &offers);
     let mut setup = setup_measuring(&offers, &config.recipe, &measure)?.with_prototypes(false);
     setup.inputs.retain(|modality, _| *modality == Modality::Hr);
     if setup.inputs.is_empty() {

@@ -1,5 +1,6 @@
 //! The loop: draws chips, assigns boxes, goes down the losses.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,15 +15,16 @@ use skysense_detect::{Assigned, Found, Midpoint, Object, Region, RotatedBox, Thr
 use skysense_metric::{MetricError, Rect};
 use skysense_model::{Checkpointing, Dense, DetectorNetwork, Precision, Tape};
 
-use super::image::{DetectionSample, Image, Part, block_side, blocks, divide, prepare, stack};
+use super::image::{Image, Part, Reading, block_side, blocks, divide, stack};
 use super::loss::{ANCHOR_BETA, PROPOSAL_BETA, binary_cross_entropy, cross_entropy, smooth_l1};
 use super::predict::{all_anchors, detect, propose};
-use super::{DetectConfig, DetectionScores, Evaluation, network};
+use super::{DetectConfig, DetectionSample, DetectionSamples, DetectionScores, Evaluation, network};
 use crate::augment::Turn;
 use crate::compute::{Compute, Step};
 use crate::draw::shuffled;
 use crate::loss_scale::LossScale;
 use crate::parts::Parts;
+use crate::pool::Pool;
 use crate::random::{Purpose, rng};
 use crate::setup::Setup;
 use crate::split::Split;
@@ -61,8 +63,17 @@ pub struct TrainedDetector {
 ///
 /// # Errors
 /// As [`crate::finetune()`].
-pub fn train_detector(
-    samples: &[DetectionSample],
+pub fn train_detector<S: DetectionSamples + ?Sized>(
+    samples: &S,
+    offers: &BTreeMap<Modality, Offer>,
+    config: &DetectConfig,
+    hooks: &mut dyn Hooks,
+) -> Result<TrainedDetector, TrainError> {
+    trained(&samples, offers, config, hooks)
+}
+
+fn trained(
+    samples: &dyn DetectionSamples,
     offers: &BTreeMap<Modality, Offer>,
     config: &DetectConfig,
     hooks: &mut dyn Hooks,
@@ -71,21 +82,21 @@ pub fn train_detector(
     let group = hooks.group();
     let device = config.compute.device.of_rank(group.local_rank(), group.size()).open(config.compute.precision)?;
     let setup = network::setup(samples, offers, config)?;
-    let (input, bands) = (&setup.inputs[&Modality::Hr], &setup.bands[&Modality::Hr]);
-    let classes = (config.classes.len(), config.rotated);
-    let mut images = prepare(samples, (input, bands), setup.chip_size, classes)?;
+    let (places, mut images) = reading(&setup, config).images(samples, &|| hooks.cancelled())?;
     let block = block_side(setup.chip_size, config.recipe.block);
-    let counts = blocks(samples, &images, setup.chip_size, block);
-    let given = samples.iter().any(|sample| sample.image.uses.is_some());
+    let counts = blocks(samples, (&places, images.known()), setup.chip_size, block);
+    let given = (0..samples.count()).any(|index| samples.outline(index).uses.is_some());
     let share = if given { 0.0 } else { config.recipe.validation };
     let split = Split::new(block, share, &counts, config.recipe.seed);
-    divide(samples, &mut images, &split, setup.chip_size, block);
-    let images: Vec<Image> = images.into_iter().map(|(_, image)| image).collect();
+    divide(samples, (&places, images.known_mut()), &split, setup.chip_size, block);
     // Chips without an object are learned from, too: of them, that nothing is there.
-    let training: Vec<usize> = (0..images.len()).filter(|at| images[*at].part == Part::Trains).collect();
-    let asked = |at: &usize| images[*at].objects.iter().any(|object| !object.ignored);
+    let known = images.known();
+    let training: Vec<usize> = (0..known.len()).filter(|at| known[*at].part == Part::Trains).collect();
+    let asked = |at: &usize| known[*at].objects.iter().any(|object| !object.ignored);
     let Some(probe) = training.iter().copied().find(asked) else {
-        return Err(TrainError::NoLabels { hint: format!("{} chips, none that trains has an object", samples.len()) });
+        return Err(TrainError::NoLabels {
+            hint: format!("{} chips, none that trains has an object", samples.count()),
+        });
     };
     let run = Run::new(images, training, setup, config, (device.autodiff(), group))?;
     let started = Instant::now();
@@ -98,11 +109,17 @@ pub fn train_detector(
         steps: state.steps,
         losses: state.losses,
         seconds: started.elapsed().as_secs_f64(),
-        probe: run.images[probe].clone(),
+        probe: run.images.get(probe)?.into_owned(),
         network,
         setup: run.setup,
         config: config.clone(),
     })
+}
+
+/// What a run reads of its chips.
+fn reading<'a>(setup: &'a Setup, config: &DetectConfig) -> Reading<'a> {
+    let (input, bands) = (&setup.inputs[&Modality::Hr], &setup.bands[&Modality::Hr]);
+    Reading { input, bands, size: setup.chip_size, classes: config.classes.len(), rotated: config.rotated }
 }
 
 impl TrainedDetector {
@@ -111,13 +128,11 @@ impl TrainedDetector {
     /// # Errors
     /// A sample that does not fit.
     pub fn find(&self, sample: &DetectionSample) -> Result<Vec<Found>, TrainError> {
-        let Setup { inputs, bands, chip_size, .. } = &self.setup;
-        let input = &inputs[&Modality::Hr];
-        let bands = (input, &bands[&Modality::Hr]);
-        let classes = (self.config.classes.len(), self.config.rotated);
-        let images = prepare(std::slice::from_ref(sample), bands, *chip_size, classes)?;
-        let Some((_, image)) = images.first() else { return Ok(Vec::new()) };
-        let found = detect(&self.network, stack(&[image], input, &Device::flex()))?;
+        let reading = reading(&self.setup, &self.config);
+        let image = reading.image(&sample.image, &sample.objects);
+        let image = image.map_err(|fault| TrainError::Sample { sample: 0, fault })?;
+        let Some(image) = image else { return Ok(Vec::new()) };
+        let found = detect(&self.network, stack(&[&image], reading.input, &Device::flex()))?;
         Ok(found.into_iter().next().unwrap_or_default())
     }
 }
@@ -126,7 +141,7 @@ impl TrainedDetector {
 struct Run<'a> {
     config: &'a DetectConfig,
     setup: Setup,
-    images: Vec<Image>,
+    images: Pool<Image>,
     training: Vec<usize>,
     /// Of all levels, and their upright shapes.
     anchors: Vec<Vec<RotatedBox>>,
@@ -145,7 +160,7 @@ struct Drawn {
 
 impl<'a> Run<'a> {
     fn new(
-        images: Vec<Image>,
+        images: Pool<Image>,
         training: Vec<usize>,
         setup: Setup,
         config: &'a DetectConfig,
@@ -157,7 +172,9 @@ impl<'a> Run<'a> {
         let mut sum = Checksum::default();
         sum.add(&serde_json::to_vec(config).unwrap_or_default());
         sum.add(format!("{} {:?} {} {detector:?}", setup.start(), setup.inputs, setup.chip_size).as_bytes());
-        images.iter().for_each(|image| image.tell(&mut sum));
+        for index in 0..images.known().len() {
+            images.get(index)?.tell(&mut sum);
+        }
         let identity = sum.finish();
         let parts = Parts::new(config.recipe.parts, &device)?;
         Ok(Self { config, setup, images, training, anchors, shapes, identity, device, parts, group })
@@ -168,7 +185,7 @@ impl<'a> Run<'a> {
     }
 
     /// The chips of a step that fall to this process: every chip once an epoch, in an order of that epoch.
-    fn draw(&self, step: usize) -> Vec<Drawn> {
+    fn draw(&self, step: usize) -> Result<Vec<Drawn>, TrainError> {
         let (count, recipe) = (self.training.len(), &self.config.recipe);
         let all = recipe.batch.min(count);
         let share = together::share(&*self.group, all);
@@ -179,8 +196,8 @@ impl<'a> Run<'a> {
             }
             let mut rng = rng(recipe.seed, Purpose::Augment, at);
             let turn = Turn::draw(&mut rng);
-            let image = &self.images[self.training[order.1[at % count]]];
-            Drawn { image: if recipe.augmentation.turns { image.turned(turn) } else { image.clone() }, rng }
+            let image = self.images.get(self.training[order.1[at % count]])?;
+            Ok(Drawn { image: if recipe.augmentation.turns { image.turned(turn) } else { image.into_owned() }, rng })
         };
         (step * all + share.start..step * all + share.end).map(one).collect()
     }
@@ -247,9 +264,12 @@ impl<'a> Run<'a> {
 
     fn score(&self, network: &DetectorNetwork, part: Part) -> Result<DetectionScores, TrainError> {
         let mut evaluation = Evaluation::new(self.config.classes.len(), self.config.rotated)?;
-        let images: Vec<&Image> = self.images.iter().filter(|image| image.part == part).collect();
-        for images in images.chunks(self.config.recipe.batch) {
-            let found = detect(network, stack(images, self.input(), &Device::flex()))?;
+        let known = self.images.known();
+        let of_part: Vec<usize> = (0..known.len()).filter(|at| known[*at].part == part).collect();
+        for images in of_part.chunks(self.config.recipe.batch) {
+            let images = images.iter().map(|at| self.images.get(*at)).collect::<Result<Vec<_>, _>>()?;
+            let images: Vec<&Image> = images.iter().map(Cow::as_ref).collect();
+            let found = detect(network, stack(&images, self.input(), &Device::flex()))?;
             for (image, found) in images.iter().zip(found) {
                 evaluation.add(&image.objects, &found)?;
             }
@@ -381,7 +401,7 @@ impl Learner for Run<'_> {
         scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(DetectorNetwork, f32), TrainError> {
-        let (group, drawn) = (&*self.group, self.draw(step));
+        let (group, drawn) = (&*self.group, self.draw(step)?);
         let total = together::sum(group, drawn.len() as f64)?.max(1.0);
         let DetectConfig { compute, frozen, .. } = *self.config;
         let checkpointing = if frozen { Checkpointing::Off } else { compute.checkpointing };

@@ -13,6 +13,7 @@ mod student;
 mod target;
 mod teacher;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,9 +92,9 @@ pub fn distill(
     let device = config.compute.device.of_rank(group.local_rank(), group.size()).open(config.compute.precision)?;
     let ready = samples.iter().enumerate().map(|(index, sample)| prepared(sample, index, &plan.student));
     let mut ready = ready.collect::<Result<Vec<_>, _>>()?;
-    let blocks = labelled_blocks(samples, &ready, config.recipe.block);
+    let blocks = labelled_blocks(&samples, &ready, config.recipe.block);
     let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
-    mark(samples, &mut ready, &split)?;
+    mark(&samples, &mut ready, &split)?;
     let teacher = Teacher::new((samples, &device), &plan, (&mut ready, config.hold), hooks)?;
     let training: Vec<usize> = (0..ready.len()).filter(|index| ready[*index].trains()).collect();
     let Some(first) = training.first() else {
@@ -156,11 +157,12 @@ impl Learner for Run<'_> {
         scale: &mut LossScale,
         (step, rate): (usize, f64),
     ) -> Result<(Student, f32), TrainError> {
-        let Self { config, ready, training, .. } = self;
+        let Self { config, training, .. } = self;
         let (batch, seed, augmentation) = (config.recipe.batch, config.recipe.seed, &config.recipe.augmentation);
         let group = &*self.group;
-        let draw = Draw { ready, training, batch, seed, augmentation };
-        let drawn = draw.step(step, together::share(group, draw.count()));
+        let draw = Draw { training, batch, seed, augmentation };
+        let drawn =
+            draw.step(step, together::share(group, draw.count()), |place| Ok(Cow::Borrowed(&self.ready[place])))?;
         let parts = self.parts.share(drawn).into_iter().map(|drawn| self.part(drawn));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let weights = self.weights(&parts)?;

@@ -119,7 +119,7 @@ mod tests {
         let mut shorter = false;
         for step in 0..40 {
             let mut random: ChaCha8Rng = rng(3, Purpose::Augment, step);
-            let (input, drawn) = Augmentation::default().draw(&sample, &mut random);
+            let (input, drawn) = Augmentation::default().draw(std::borrow::Cow::Borrowed(&sample), &mut random);
             let lesson = Lesson { sample: &input, drawn: Some(&drawn), features: &features };
             let target = target(&[lesson], Level::Encoder(Modality::S2), 1, false).unwrap();
             let pixels = &input.series[&Modality::S2].pixels;

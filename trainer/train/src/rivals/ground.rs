@@ -25,7 +25,7 @@ impl Ground<'_> {
     pub(super) fn ready(&self, setup: &Setup) -> Result<Vec<Prepared>, TrainError> {
         let legend = Legend { classes: self.classes, ignore: self.ignore };
         let mut ready = prepare(self.samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
-        locate(self.samples, &mut ready, setup.geo_context.as_ref())?;
+        locate(&self.samples, &mut ready, setup.geo_context.as_ref())?;
         Ok(ready)
     }
 
@@ -40,7 +40,7 @@ impl Ground<'_> {
         (square, share): (usize, f64),
         seed: u64,
     ) -> Result<(), TrainError> {
-        let blocks = labelled_blocks(self.samples, ready, block);
+        let blocks = labelled_blocks(&self.samples, ready, block);
         if blocks.len() < 2 {
             let hint = format!(
                 "a comparison needs two regions at least: {} of {block} × {block} pixels are labelled",
@@ -48,7 +48,7 @@ impl Ground<'_> {
             );
             return Err(TrainError::NoLabels { hint });
         }
-        mark(self.samples, ready, &Split::new(block, validation, &blocks, seed))?;
+        mark(&self.samples, ready, &Split::new(block, validation, &blocks, seed))?;
         let kept = self.kept(ready, square, share, seed);
         let mut seen = BTreeSet::new();
         self.each(ready, |at, target| {

@@ -1,5 +1,6 @@
 //! A network of others in the loop of steps that trains the model.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
@@ -52,13 +53,12 @@ impl Learner for NetworkRun<'_> {
         (step, rate): (usize, f64),
     ) -> Result<(Network, f32), TrainError> {
         let draw = Draw {
-            ready: self.ready,
             training: self.labelled,
             batch: self.recipe.batch,
             seed: self.recipe.seed,
             augmentation: &self.recipe.augmentation,
         };
-        let drawn = draw.step(step, 0..draw.count());
+        let drawn = draw.step(step, 0..draw.count(), |place| Ok(Cow::Borrowed(&self.ready[place])))?;
         let samples: Vec<&Prepared> = drawn.iter().map(|(_, sample, _)| sample).collect();
         let total = pixel_weight(&samples, &self.weights).max(1e-12);
         // Told once, here: what a pass is given cannot fail again.

@@ -21,6 +21,7 @@ use crate::batch::stack;
 use crate::dataset::Prepared;
 use crate::finetune::Run;
 use crate::parts::Parts;
+use crate::pool::Pool;
 use crate::probe::Linear;
 use crate::setup::setup;
 use crate::steps;
@@ -110,7 +111,7 @@ fn one(
             let inputs = setup.inputs.clone();
             let device = Device::flex().autodiff();
             // What was shared out is looked at again to score it.
-            let run = Run::new(ground.samples, ready.clone(), setup, &tuning, (device, Arc::new(Alone)))?;
+            let run = Run::new(Pool::held(ready.clone()), setup, &tuning, (device, Arc::new(Alone)))?;
             let mut watch = Watch::new(more);
             let (network, _) = steps::run(&tuning.recipe, &run, "rival", &mut watch)?;
             let network = network.valid().to_device(&Device::flex());

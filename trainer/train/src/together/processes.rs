@@ -16,6 +16,7 @@ use crate::dataset::{Legend, labelled_blocks, mark, prepare};
 use crate::finetune::Run;
 use crate::loss::ClassWeights;
 use crate::loss_scale::LossScale;
+use crate::pool::Pool;
 use crate::pretrain::Targets;
 use crate::setup::setup;
 use crate::split::Split;
@@ -110,7 +111,7 @@ fn descend(group: Arc<dyn Group>) -> Found {
     let blocks = labelled_blocks(&samples, &ready, config.recipe.block);
     let split = Split::new(config.recipe.block, config.recipe.validation, &blocks, config.recipe.seed);
     mark(&samples, &mut ready, &split).unwrap();
-    let run = Run::new(&samples, ready, setup, &config, (Device::flex().autodiff(), group)).unwrap();
+    let run = Run::new(Pool::held(ready), setup, &config, (Device::flex().autodiff(), group)).unwrap();
     let mut network = run.network().unwrap();
     let first = Arc::new(Mutex::new(Vec::new()));
     let mut optimiser = ModuleOptimizer::from(Descent { first: first.clone(), most: weights(&network).1 });

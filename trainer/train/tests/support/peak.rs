@@ -1,5 +1,8 @@
 //! Peak resident memory of an import in a process of its own.
 
+#[path = "status.rs"]
+mod status;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -7,19 +10,12 @@ use burn::tensor::Device;
 use skysense_model::SkySenseConfig;
 use skysense_model::checkpoint::parameters;
 
+pub(crate) use status::own_peak;
+
 use crate::pth;
 
 /// Most that an import may take, of the size of its file.
 pub(crate) const RATIO: f64 = 1.2;
-
-/// Peak resident memory of this process in bytes, mapped files counted too: the system's high-water mark. `None` where
-/// the system does not tell it.
-pub(crate) fn own_peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(1024 * kibibytes)
-}
 
 /// Writes all weights of a model into one `.pth` file, one tensor at a time, and gives its size.
 pub(crate) fn write(path: &Path, config: &SkySenseConfig) -> u64 {
