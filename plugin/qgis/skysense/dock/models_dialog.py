@@ -118,7 +118,7 @@ class ModelsDialog(QDialog):
         self.about.setText(f"{model.summary}<br><b>{licence}</b><br><small>{size}</small>")
         try:
             self.card.setMarkdown(session.model("card", str(model.path)).get("card", ""))
-        except QgsProcessingException as error:
+        except (binary.Missing, QgsProcessingException) as error:
             self.card.setPlainText(str(error))
 
     def _add(self, *_) -> None:
@@ -135,7 +135,7 @@ class ModelsDialog(QDialog):
             text = tr("{name} is whole: files, weights and what it computes are those that it was made with.",
                       name=model.name)  # fmt: skip
             show = QMessageBox.information
-        except QgsProcessingException as error:
+        except (binary.Missing, QgsProcessingException) as error:
             text, show = str(error), QMessageBox.warning
         finally:
             QApplication.restoreOverrideCursor()
