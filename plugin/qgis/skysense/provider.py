@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from qgis.core import Qgis, QgsMessageLog, QgsProcessingProvider, QgsProject
+from qgis.core import Qgis, QgsMessageLog, QgsProcessingException, QgsProcessingProvider, QgsProject
 
 from . import icons, session, settings
 from .algorithms.add_model import AddModel
@@ -54,16 +54,14 @@ class SkySenseProvider(QgsProcessingProvider):
 
     def load(self) -> bool:
         settings.register(icons.icon())
-        # A project brings workflows and models of its own.
         project = QgsProject.instance()
-        project.readProject.connect(self._project_changed)
-        project.cleared.connect(self._project_changed)
+        for signal in _signals(project):
+            signal.connect(self._project_changed)
         self.refreshAlgorithms()
         return True
 
     def unload(self) -> None:
-        project = QgsProject.instance()
-        for signal in (project.readProject, project.cleared):
+        for signal in _signals(QgsProject.instance()):
             # Where QGIS itself is ending, it has cut it already.
             with contextlib.suppress(TypeError):
                 signal.disconnect(self._project_changed)
@@ -75,9 +73,9 @@ class SkySenseProvider(QgsProcessingProvider):
             self.addAlgorithm(algorithm)
         try:
             found, wrong = session.describe(settings.workflow_folders())
-        except binary.Missing as missing:
-            self._warning = str(missing)
-            QgsMessageLog.logMessage(str(missing), LOG, Qgis.MessageLevel.Warning)
+        except (binary.Missing, QgsProcessingException, OSError) as error:
+            self._warning = str(error)
+            QgsMessageLog.logMessage(str(error), LOG, Qgis.MessageLevel.Warning)
             return
         for workflow in found:
             self.addAlgorithm(WorkflowAlgorithm(workflow))
@@ -91,3 +89,8 @@ class SkySenseProvider(QgsProcessingProvider):
 
     def _project_changed(self, *_) -> None:
         self.refreshAlgorithms()
+
+
+def _signals(project: QgsProject):
+    """What tells that there may be other workflows: a project brings its own, and one that is saved has a folder."""
+    return project.readProject, project.cleared, project.homePathChanged

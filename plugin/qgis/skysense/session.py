@@ -126,9 +126,12 @@ def describe(folders: Sequence[workflows.Folder]) -> tuple[list[workflows.Workfl
     key = (_stamp(found), tuple((str(file), file.stat().st_mtime_ns) for file in files))
     with _lock:
         if key not in _described:
-            _described.clear()
+            outcome = call(command.check(found, files))
             # Files that are wrong make the exit differ from 0: each says so for itself.
-            _described[key] = call(command.check(found, files)).answer or {}
+            if outcome.answer is None:
+                raise QgsProcessingException(messages.explain(outcome))
+            _described.clear()
+            _described[key] = outcome.answer
         return workflows.read(_described[key], listed)
 
 
