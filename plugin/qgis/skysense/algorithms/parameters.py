@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePath
 from typing import Any
 
 from qgis.core import (
@@ -16,6 +17,7 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
@@ -65,11 +67,11 @@ def date_parameter(name: str, title: str, default: str = "", optional: bool = Tr
     )
 
 
-def parameters_of(form: list[Field]) -> list[QgsProcessingParameterDefinition]:
-    """The parameters of a workflow's form; two for an interval of dates."""
+def parameters_of(form: list[Field], home: Path) -> list[QgsProcessingParameterDefinition]:
+    """The parameters of the form of a workflow that lies in a folder; two for an interval of dates."""
     made = []
     for field in form:
-        made += _MAKERS[field.kind](field)
+        made += _href(field, home) if field.kind == fields.HREF else _MAKERS[field.kind](field)
     return made
 
 
@@ -153,10 +155,15 @@ def _area(field: Field):
     return [QgsProcessingParameterVectorLayer(field.param.name, field.label, kinds, None, field.optional)]
 
 
-def _href(field: Field):
-    default = _literal(field.param.default)
-    # Where the file stands says nothing about where this user keeps data.
-    shown = default if isinstance(default, str) and "://" in default else settings.text(settings.CATALOG)
+def _href(field: Field, home: Path):
+    shown = _literal(field.param.default)
+    if not isinstance(shown, str) or not shown:
+        shown = None
+    elif "://" not in shown:
+        # Relative paths start at the folder of the file.
+        shown = str(home / shown) if (home / shown).exists() else None
+    if shown is None and ("stac.search", "/href") in field.param.fills:
+        shown = settings.text(settings.CATALOG)
     return [QgsProcessingParameterString(field.param.name, field.label, shown, optional=field.optional)]
 
 
@@ -166,6 +173,11 @@ def _file(field: Field):
 
 def _folder_out(field: Field):
     return [QgsProcessingParameterFolderDestination(field.param.name, field.label)]
+
+
+def _file_out(field: Field):
+    ending = PurePath(str(_literal(field.param.default) or "")).suffix.lstrip(".") or "json"
+    return [QgsProcessingParameterFileDestination(field.param.name, field.label, f"{ending.upper()} (*.{ending})")]
 
 
 def _model(field: Field):
@@ -185,8 +197,8 @@ _MAKERS = {
     fields.RASTER: _raster,
     fields.BAND: _band,
     fields.AREA: _area,
-    fields.HREF: _href,
     fields.FILE: _file,
     fields.FOLDER_OUT: _folder_out,
+    fields.FILE_OUT: _file_out,
     fields.MODEL: _model,
 }

@@ -519,6 +519,44 @@ def use_results() -> None:
     assert parameters.date_parameter("DAY", "day", "2021-05-03").given[:2] == ("DAY", "day")
 
 
+def use_forms() -> None:
+    """A form with fields of every kind; catalogs are told by where they are."""
+    from skysense import settings
+    from skysense.algorithms import parameters, values
+    from skysense.algorithms.workflow import WorkflowAlgorithm
+    from skysense.core import fields
+    from skysense.core.workflows import Param, Workflow
+
+    home = Path(FOLDER.name)
+    (home / "mine.json").write_text("{}")
+    settings.text = lambda name: "https://public"
+    catalog, table = (("stac.search", "/href"),), (("join.table", "/href"),)
+    params = [
+        Param("search", "uri", "mine.json", fills=catalog), Param("gone", "uri", "data/gone.json", fills=catalog),
+        Param("url", "uri", "https://mine", fills=catalog), Param("set", "uri", "${env:CATALOG}", fills=catalog),
+        Param("table", "uri", "gone.json", fills=table), Param("none", "uri", "", fills=table),
+    ]  # fmt: skip
+    made = parameters.parameters_of(fields.fields(tuple(params)), home)
+    shown = [parameter.given[2] for parameter in made]
+    assert shown == [str(home / "mine.json"), "https://public", "https://mine", "https://public", None, None], shown
+    params += [Param(f"p{place}", kind) for place, kind in enumerate(
+        ("string", "path", "model", "number", "integer", "boolean", "datetime", "bbox", "enum"))]  # fmt: skip
+    file = (("raster.files", "/files/0/href"),)
+    params += [
+        Param("image", "path", fills=file), Param("red", "integer", fills=(("raster.files", "/files/0/bands/B04"),)),
+        Param("area", "path", fills=(("stac.search", "/area"),)),
+        Param("crs", "string", fills=(("raster.chips", "/crs"),)),
+        Param("when", "datetime", "2021-03-01/2021-10-31", fills=(("stac.search", "/datetime"),)),
+        Param("out", "path", fills=(("data.write", "/href"),)),
+        Param("page", "path", "evaluation.html", fills=(("skysense.evaluate", "/out"),)),
+    ]  # fmt: skip
+    algorithm = WorkflowAlgorithm(Workflow(home / "w.yaml", "user_w", "Yours", "all of them", "", tuple(params)))
+    algorithm.initAlgorithm()
+    # An interval has two fields, and whether results are loaded is one more.
+    assert len(algorithm.parameters) == len(params) + 2
+    assert {field.kind for field in algorithm.fields} == set(parameters._MAKERS) | {fields.HREF} == set(values._READERS)
+
+
 def main() -> None:
     """All of it."""
     count, wrong = resolved()
@@ -544,6 +582,7 @@ def main() -> None:
     use_compare(dock.compare)
     use_models(iface.window)
     use_results()
+    use_forms()
     dock._run(preview=True)
     ended = dock.job.feedback
     plugin.unload()
