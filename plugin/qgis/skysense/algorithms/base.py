@@ -101,7 +101,7 @@ def _told(error: Exception) -> str:
         return tr("{file} cannot be read or written: {why}. What to do: choose another folder, or mend what is wrong.",
                   file=error.filename or "", why=error.strerror or error)  # fmt: skip
     if isinstance(error, QgsCsException):
-        return tr("The area cannot be told in the reference system that is needed: {why} What to do: choose a smaller "
+        return tr("The area cannot be told in the reference system that is needed: {why}. What to do: choose a smaller "
                   "area, and look whether the layers have the reference system that they say.", why=error)  # fmt: skip
     return str(error)
 
