@@ -27,6 +27,7 @@ class SkySenseProvider(QgsProcessingProvider):
     def __init__(self) -> None:
         super().__init__()
         self._warning = ""
+        self._home = ""
 
     def id(self) -> str:
         return "skysense"
@@ -55,20 +56,21 @@ class SkySenseProvider(QgsProcessingProvider):
     def load(self) -> bool:
         settings.register(icons.icon())
         project = QgsProject.instance()
-        for signal in _signals(project):
-            signal.connect(self._project_changed)
+        for signal, act in self._signals(project):
+            signal.connect(act)
         self.refreshAlgorithms()
         return True
 
     def unload(self) -> None:
-        for signal in _signals(QgsProject.instance()):
+        for signal, act in self._signals(QgsProject.instance()):
             # Where QGIS itself is ending, it has cut it already.
             with contextlib.suppress(TypeError):
-                signal.disconnect(self._project_changed)
+                signal.disconnect(act)
         settings.unregister()
 
     def loadAlgorithms(self) -> None:
         self._warning = ""
+        self._home = QgsProject.instance().homePath()
         for algorithm in (Segment(), Embed(), Detect(), Change(), Finetune(), Search(), AddModel()):
             self.addAlgorithm(algorithm)
         try:
@@ -90,7 +92,15 @@ class SkySenseProvider(QgsProcessingProvider):
     def _project_changed(self, *_) -> None:
         self.refreshAlgorithms()
 
+    def _folder_changed(self, *_) -> None:
+        if QgsProject.instance().homePath() != self._home:
+            self.refreshAlgorithms()
 
-def _signals(project: QgsProject):
-    """What tells that there may be other workflows: a project brings its own, and one that is saved has a folder."""
-    return project.readProject, project.cleared, project.homePathChanged
+    def _signals(self, project: QgsProject):
+        """A project brings workflows and models of its own, and has a folder once it is saved."""
+        return (
+            (project.readProject, self._project_changed),
+            (project.cleared, self._project_changed),
+            (project.homePathChanged, self._folder_changed),
+            (project.projectSaved, self._folder_changed),
+        )
