@@ -71,12 +71,13 @@ def parameters_of(form: list[Field], home: Path) -> list[QgsProcessingParameterD
     """The parameters of the form of a workflow that lies in a folder; two for an interval of dates."""
     made = []
     for field in form:
-        made += _href(field, home) if field.kind == fields.HREF else _MAKERS[field.kind](field)
+        made += _AT_HOME[field.kind](field, home) if field.kind in _AT_HOME else _MAKERS[field.kind](field)
     return made
 
 
 def _text(field: Field):
-    return [QgsProcessingParameterString(field.param.name, field.label, field.param.default, optional=field.optional)]
+    default = _literal(field.param.default)
+    return [QgsProcessingParameterString(field.param.name, field.label, default, optional=field.optional)]
 
 
 def _number(kind):
@@ -155,13 +156,16 @@ def _area(field: Field):
     return [QgsProcessingParameterVectorLayer(field.param.name, field.label, kinds, None, field.optional)]
 
 
+def _beside(default: Any, home: Path) -> str | None:
+    """Where a default lies, if it does: relative paths start at the folder of the workflow."""
+    if not isinstance(default, str) or not default or not (home / default).exists():
+        return None
+    return str(home / default)
+
+
 def _href(field: Field, home: Path):
-    shown = _literal(field.param.default)
-    if not isinstance(shown, str) or not shown:
-        shown = None
-    elif "://" not in shown:
-        # Relative paths start at the folder of the file.
-        shown = str(home / shown) if (home / shown).exists() else None
+    default = _literal(field.param.default)
+    shown = default if isinstance(default, str) and "://" in default else _beside(default, home)
     if shown is None and ("stac.search", "/href") in field.param.fills:
         shown = settings.text(settings.CATALOG)
     return [QgsProcessingParameterString(field.param.name, field.label, shown, optional=field.optional)]
@@ -180,8 +184,9 @@ def _file_out(field: Field):
     return [QgsProcessingParameterFileDestination(field.param.name, field.label, f"{ending.upper()} (*.{ending})")]
 
 
-def _model(field: Field):
-    return [model_parameter(field.param.name, field.label, _literal(field.param.default), field.optional)]
+def _model(field: Field, home: Path):
+    default = _literal(field.param.default)
+    return [model_parameter(field.param.name, field.label, _beside(default, home) or default, field.optional)]
 
 
 _MAKERS = {
@@ -200,5 +205,5 @@ _MAKERS = {
     fields.FILE: _file,
     fields.FOLDER_OUT: _folder_out,
     fields.FILE_OUT: _file_out,
-    fields.MODEL: _model,
 }
+_AT_HOME = {fields.HREF: _href, fields.MODEL: _model}

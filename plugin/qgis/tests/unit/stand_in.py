@@ -153,7 +153,7 @@ class Layer(Thing):
 
 class Project(QtCore.QObject):
     layersAdded, layersRemoved = signal(list), signal(list)
-    readProject, cleared, homePathChanged = signal(), signal(), signal()
+    readProject, cleared, homePathChanged, projectSaved = signal(), signal(), signal(), signal()
     layers = {}
 
     @staticmethod
@@ -535,10 +535,12 @@ def use_forms() -> None:
         Param("search", "uri", "mine.json", fills=catalog), Param("gone", "uri", "data/gone.json", fills=catalog),
         Param("url", "uri", "https://mine", fills=catalog), Param("set", "uri", "${env:CATALOG}", fills=catalog),
         Param("table", "uri", "gone.json", fills=table), Param("none", "uri", "", fills=table),
+        Param("near", "model", "second"), Param("known", "model", "other"), Param("word", "string", "${env:WORD}"),
     ]  # fmt: skip
     made = parameters.parameters_of(fields.fields(tuple(params)), home)
     shown = [parameter.given[2] for parameter in made]
-    assert shown == [str(home / "mine.json"), "https://public", "https://mine", "https://public", None, None], shown
+    assert shown == [str(home / "mine.json"), "https://public", "https://mine", "https://public", None, None,
+                     str(home / "second"), "other", None], shown  # fmt: skip
     params += [Param(f"p{place}", kind) for place, kind in enumerate(
         ("string", "path", "model", "number", "integer", "boolean", "datetime", "bbox", "enum"))]  # fmt: skip
     file = (("raster.files", "/files/0/href"),)
@@ -554,7 +556,11 @@ def use_forms() -> None:
     algorithm.initAlgorithm()
     # An interval has two fields, and whether results are loaded is one more.
     assert len(algorithm.parameters) == len(params) + 2
-    assert {field.kind for field in algorithm.fields} == set(parameters._MAKERS) | {fields.HREF} == set(values._READERS)
+    assert (
+        {field.kind for field in algorithm.fields}
+        == {*parameters._MAKERS, *parameters._AT_HOME}
+        == set(values._READERS)
+    )
 
 
 def main() -> None:
