@@ -480,7 +480,11 @@ def use_models(window) -> None:
 
     dialog = ModelsDialog(window)
     dialog.show()
-    assert dialog.list.count() == 2 and "MIT" in dialog.about.text()
+    dialog.list.setCurrentRow(2)
+    assert "half" in dialog.list.item(2).text() and "&lt;early&gt;" in dialog.about.text()
+    assert not any(button.isEnabled() for button in dialog.actions)
+    dialog.list.setCurrentRow(0)
+    assert dialog.list.count() == 3 and "MIT" in dialog.about.text()
     assert "card of a model" in dialog.card.toPlainText()
     close()
     dialog._check()
@@ -574,6 +578,7 @@ def main() -> None:
     for name in ("first", "second"):
         Path(FOLDER.name, name).mkdir()
     session.models = lambda: models(Path(FOLDER.name))
+    session.broken_models = lambda: [("/m/half", "model.yaml ends <early>")]
     session.model = lambda *_: {"card": "# card of a model\n\n| a | b |\n|---|---|\n| 1 | 2 |"}
     session.describe = lambda folders: ([], {})
     iface = Iface()
