@@ -9,10 +9,10 @@ use arrow::array::RecordBatch;
 use serde_json::json;
 use skysense_abi::{BatchStream, NodeError};
 
-use crate::bench::{made_up_features, made_up_prediction, names, read, write, write_settings};
+use crate::bench::{made_up_features, made_up_prediction, names, read, scene, search, write, write_settings};
 use crate::harness::{Bench, good, messages};
 
-/// A disk of two MiB in memory, or a read-only one. Mounting needs root: elsewhere the test says so and ends.
+/// A small disk in memory, or a read-only one. Mounting needs root: elsewhere the test says so and ends.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -66,6 +66,51 @@ fn a_disk_that_fills_up_while_replacing_keeps_the_old_output() {
     assert_eq!(error.code, "output.full", "{error:?}");
     assert_eq!(names(&place), before);
     assert_eq!(std::fs::read(place.join("land-cover-all/class.tif")).unwrap(), bytes);
+}
+
+#[test]
+fn a_disk_too_small_for_the_chips_of_a_training_is_told_and_is_empty_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("small");
+    let Some(_disk) = Disk::mount(&place, "size=200k,mode=777") else { return };
+    // Scratch folders lie in that of the bench.
+    let bench = Bench::new(1, &place);
+    let scenes = good(bench.plan("stac.search", search(scene(), &["sentinel-2-l2a"]), &[]));
+    let truth = good(bench.plan("stac.search", search(scene(), &["labels"]), &[]));
+    let chips = good(bench.plan("raster.chips", json!({"size": 16, "overlap": 4}), &[("items", &scenes)]));
+    let batches = bench.run(&chips, &[("items", &scenes, Vec::new())]).unwrap();
+    let out = folder.path().join("model");
+    let ports = [("chips", &chips), ("labels", &truth)];
+    let model = good(bench.plan("skysense.finetune", json!({"steps": 1, "out": out}), &ports));
+    let inputs = [("chips", &chips, batches), ("labels", &truth, Vec::new())];
+    // 25 chips of 16 px square with three dates of ten bands in 16 bits take 375 KiB, and half of a disk is not enough.
+    let error = bench.run(&model, &inputs).expect_err("they do not fit");
+    assert_eq!(error.code, "output.full", "{error:?}");
+    assert!(error.to_string().contains("small/scratch"), "{error}");
+    assert!(error.hint.as_deref().unwrap().contains("free some space"), "{error:?}");
+    assert!(!out.exists());
+    assert_eq!(names(&place.join("scratch")), Vec::<String>::new());
+}
+
+#[test]
+fn memory_of_a_training_is_planned_without_the_pixels_of_its_chips() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(1, folder.path());
+    let scenes = good(bench.plan("stac.search", search(scene(), &["sentinel-2-l2a"]), &[]));
+    let truth = good(bench.plan("stac.search", search(scene(), &["labels"]), &[]));
+    let planned = |overlap: usize| {
+        let chips = good(bench.plan("raster.chips", json!({"size": 16, "overlap": overlap}), &[("items", &scenes)]));
+        let ports = [("chips", &chips), ("labels", &truth)];
+        let plan = good(bench.plan("skysense.finetune", json!({"out": "model"}), &ports)).plan;
+        let cost = |name: &str| plan.costs.iter().find(|cost| cost.name == name).unwrap().value;
+        (cost("training_chips"), cost("scratch"), plan.memory.working_bytes as f64)
+    };
+    let ((few, disk, memory), (many, more_disk, more_memory)) = (planned(0), planned(14));
+    // Three dates of ten bands in 16 bits, as they came and as they are fed.
+    let pixels = (16 * 16 * 3 * 10 * 2 * 2) as f64;
+    assert!(many > 20.0 * few, "{few} and {many} chips");
+    assert!((more_disk - disk) >= pixels * (many - few), "{disk} and {more_disk} bytes");
+    assert!((more_memory - memory) < pixels / 8.0 * (many - few), "{memory} and {more_memory} bytes");
 }
 
 #[test]
