@@ -29,7 +29,11 @@ use serde_json::{Value, json};
 fn skysense(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_skysense"));
     command.current_dir(folder).stdin(Stdio::null()).env("XDG_DATA_HOME", folder.join("data"));
-    command.env_remove("SKYSENSE_PLUGIN_PATH").env_remove("SKYSENSE_RUNS").env_remove("SKYSENSE_TOKEN");
+    command
+        .env_remove("SKYSENSE_PLUGIN_PATH")
+        .env_remove("SKYSENSE_RUNS")
+        .env_remove("SKYSENSE_TOKEN")
+        .env_remove("SKYSENSE_MAPLIBRE");
     command
 }
 
@@ -109,10 +113,15 @@ fn tile_at(longitude: f64, latitude: f64, zoom: u32) -> (u32, u32) {
 
 /// Serves the example, until the test ends.
 fn served(folder: &Path) -> (Serving, Client) {
+    served_with(folder, &[])
+}
+
+/// As [`served`], with more variables of the environment.
+fn served_with(folder: &Path, variables: &[(&str, &str)]) -> (Serving, Client) {
     let log = folder.join("serve.log");
     let mut command = skysense(folder);
     command.args(["serve", "flows", "--state", "state/service.db", "--listen", "127.0.0.1:0", "--concurrency", "2"]);
-    command.stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null());
+    command.stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null()).envs(variables.iter().copied());
     let serving = Serving(command.spawn().unwrap());
     let told = || std::fs::read_to_string(&log).unwrap_or_default();
     wait("the address", &log, || told().contains(" at http://"));

@@ -13,6 +13,7 @@
 //! | `json_file` | reads items from files |
 //! | `workflows` | the workflows of a folder, as they are now |
 //! | `http` | the API and the page |
+//! | `map_library` | the library that the page draws its map with |
 //! | `traces` | what took how long, for a collector of OpenTelemetry |
 //! | `service` | all of it together, until somebody ends it |
 
@@ -22,6 +23,7 @@ mod error;
 mod http;
 mod ids;
 mod json_file;
+mod map_library;
 mod material;
 mod outputs;
 mod publish;
@@ -36,6 +38,7 @@ mod workflows;
 pub use clock::{Millis, now};
 pub use error::{Result, ServeError};
 pub use http::{Listen, Server};
+pub use map_library::MapLibrary;
 pub use scheduler::Limits;
 pub use service::{Service, Setup};
 pub use state::{

@@ -10,7 +10,7 @@ use std::{
 use skysense_engine::Cancel;
 
 use crate::{
-    Limits, Result, ServiceLock, Store, clock,
+    Limits, MapLibrary, Result, ServiceLock, Store, clock,
     scheduler::{Places, Scheduler},
     traces::{Collector, Traces},
     watcher::Watcher,
@@ -39,6 +39,8 @@ pub struct Setup {
     pub keep: Duration,
     /// Where traces are sent, if anywhere.
     pub collector: Option<Collector>,
+    /// What the page draws its map with, if it is there.
+    pub map: Option<MapLibrary>,
 }
 
 /// A service.
@@ -55,6 +57,7 @@ pub struct Service {
     pub(crate) traces: Arc<Traces>,
     /// Where drawn map tiles are kept.
     pub(crate) tiles: PathBuf,
+    pub(crate) map: Option<MapLibrary>,
     _lock: ServiceLock,
 }
 
@@ -81,6 +84,7 @@ impl Service {
             cancel,
             traces,
             tiles: beside(&state, "tiles"),
+            map: setup.map,
             _lock: lock,
         })
     }
