@@ -6,7 +6,12 @@ use serde_json::json;
 
 use skysense_serve::MapLibrary;
 
-use crate::{client::Client, example, served, served_with, tile_at, wait, webdriver::Browser};
+use crate::{
+    client::Client,
+    example::{example, served, served_with, wait},
+    tile_at,
+    webdriver::Browser,
+};
 
 const RIGHT: &str = "\u{e014}";
 
@@ -120,7 +125,7 @@ fn without_its_library_the_page_says_so_and_does_all_else() {
     let here = folder.path();
     // Nothing lies in a cache that is not there.
     let cache = here.join("no-cache");
-    let (_serving, client) = served_with(here, &[("XDG_CACHE_HOME", cache.to_str().unwrap())]);
+    let (_serving, client) = served_with(here, &[], &[("XDG_CACHE_HOME", cache.to_str().unwrap())]);
     client.get("/maplibre/maplibre-gl-csp.js").is(404);
     wait("a map", &here.join("serve.log"), || client.json("/stac/search?limit=1")["features"][0].is_object());
     browser.open(&format!("http://{}/#map", client.address));
