@@ -1,6 +1,6 @@
 //! What `skysense serve` answers to many clients while runs work, and what it holds after many events.
 //!
-//! `cargo bench --workspace --bench service -- [load] [events] [--seconds=N] [--events=N] [--by=month]` prints one JSON
+//! `cargo bench --workspace --bench service -- [load] [events] [--seconds=N] [--events=N] [--by=month] [--scattered]` prints one JSON
 //! object for each measurement.
 //!
 //! `load`: 64 clients with open connections over the folder `examples/service`, whose workflow runs again and again
@@ -48,7 +48,11 @@ fn main() {
         load::measure(number("seconds", 20));
     }
     if wants("events") {
-        events::measure(number("events", 10_000), setting("by").unwrap_or("month"));
+        events::measure(
+            number("events", 10_000),
+            setting("by").unwrap_or("month"),
+            arguments.iter().any(|one| one == "--scattered"),
+        );
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `watcher` | lets triggers look when their time has come |
 //! | `scheduler`, `child`, `material`, `outputs`, `publish` | runs what is queued: room, process, params, files, results |
 //! | `json_file` | reads items from files |
+//! | `memory` | what the allocator keeps |
 //! | `workflows` | the workflows of a folder, as they are now |
 //! | `http` | the API and the page |
 //! | `map_library` | the library that the page draws its map with |
@@ -25,6 +26,7 @@ mod ids;
 mod json_file;
 mod map_library;
 mod material;
+mod memory;
 mod outputs;
 mod publish;
 mod scheduler;

@@ -14,7 +14,10 @@ use crate::{
 /// Events of one burst.
 const BURST: u32 = 500;
 
-pub(crate) fn measure(events: u32, by: &str) {
+/// The items come in the order of a year, or, where they are `scattered`, each burst from all over it: then every group
+/// grows with every burst, and runs again with all that it holds.
+pub(crate) fn measure(events: u32, by: &str, scattered: bool) {
+    let day = |at: u32| if scattered { at % 365 + 1 } else { at * 365 / events + 1 };
     // Posted and watched items gather apart from each other, and their results have names of their own.
     let text = workflow(&format!("      group: {{by: {by}, settle: 1s}}\n"), "");
     let start = text.find("triggers:").expect("triggers");
@@ -36,14 +39,14 @@ pub(crate) fn measure(events: u32, by: &str) {
                 scope.spawn(move || {
                     let mut line = Line::open(address);
                     for at in burst.filter(|at| at % 2 == 0 && at / 2 % CLIENTS == number) {
-                        let mut one = item(&format!("i{at:06}"), "s2", at % 365 + 1);
+                        let mut one = item(&format!("i{at:06}"), "s2", day(at));
                         one["properties"]["constellation"] = json!("posted");
                         assert_eq!(line.ask("POST", "/hooks/posted/posted", &one.to_string()).0, 200);
                     }
                 });
             }
             for at in burst.clone().filter(|at| at % 2 == 1) {
-                field.arrive(&format!("{at}.json"), &item(&format!("i{at:06}"), "s2", at % 365 + 1));
+                field.arrive(&format!("{at}.json"), &item(&format!("i{at:06}"), "s2", day(at)));
             }
         });
         while accepted(&field) < u64::from(burst.end) {
@@ -65,7 +68,7 @@ pub(crate) fn measure(events: u32, by: &str) {
     println!(
         "{}",
         json!({
-            "events": events, "grouped_by": by, "taken_in_seconds": taken_in.round(),
+            "events": events, "grouped_by": by, "scattered": scattered, "taken_in_seconds": taken_in.round(),
             "worked_off_seconds": begun.elapsed().as_secs_f64().round(), "runs": field.counts(),
             "results": field.results().len(), "memory": mebibytes, "resident_mib_at_the_end": resident(&client),
         })
