@@ -11,6 +11,8 @@
 mod allocator;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/sizes.rs"]
+mod sizes;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use skysense_train::{Augmentation, Hooks, SampleSeries};
 
 use allocator::Keeping;
 use peer::{argument, threads};
+use sizes::S2;
 
 const ROUNDS: usize = 2;
 /// Steps that are timed, after those that warm up.
@@ -50,8 +53,6 @@ fn cases() -> [Case; 7] {
     ]
 }
 
-const S2: [&str; 10] = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"];
-
 /// Places of which every pixel of every date counts.
 fn places(case: Case) -> HeldPlaces {
     let area = case.size * case.size;
@@ -71,7 +72,7 @@ fn places(case: Case) -> HeldPlaces {
     };
     let offer = |bands: &[&str], unit, dtype, dates| {
         let bands = bands.iter().map(ToString::to_string).collect();
-        Offer { bands, unit, dtype, dates, size: case.size }
+        Offer { bands, unit, dtype, dates, size: case.size, scale: 1 }
     };
     let offers = BTreeMap::from([
         (Modality::S2, offer(&S2, Unit::ReflectanceE4, Dtype::I16, case.dates[0])),
@@ -113,25 +114,13 @@ fn ours(case: Case) -> [f64; 2] {
 }
 
 /// What the peer is to build.
-fn asked(sizes: &SkySenseConfig, case: Case) -> Value {
+fn asked(preset: &SkySenseConfig, case: Case) -> Value {
     let config = config(case);
-    let series = |modality: &str| {
-        let found = if modality == "s2" { &sizes.s2 } else { &sizes.s1 };
-        let (vit, up) = found.clone().expect("a preset with both");
-        json!({
-            "bands": vit.bands, "channels": vit.channels, "heads": vit.heads, "layers": vit.layers,
-            "mlp_ratio": vit.mlp_ratio, "side": case.size, "out": up.channels_out,
-        })
-    };
-    let fusion = &sizes.fusion;
     let Prototypes { count, update, .. } = config.prototypes.expect("settings with prototypes");
     let objects = config.levels.objects;
     json!({
-        "s2": series("s2"), "s1": series("s1"),
-        "fusion": {
-            "in": fusion.channels_in, "channels": fusion.channels, "heads": fusion.heads, "layers": fusion.layers,
-            "mlp_ratio": fusion.mlp_ratio,
-        },
+        "s2": sizes::series(&preset.s2, case.size), "s1": sizes::series(&preset.s1, case.size),
+        "fusion": sizes::fusion(preset),
         "heads": config.heads, "alignment_outputs": config.alignment.outputs, "batch": case.batch, "dates": case.dates,
         "pixels": config.crops.pixels.unwrap_or(usize::MAX).min(case.size * case.size),
         "clusters": objects.clusters, "rounds": objects.rounds, "epsilon": objects.sinkhorn.epsilon,
@@ -148,7 +137,7 @@ fn main() {
         Some(path) => Some(path.into()),
         None => Some(peer::environment()),
     };
-    let sizes = preset("tiny").expect("a preset");
+    let tiny = preset("tiny").expect("a preset");
     let mut all = [0.0; 2];
     for case in cases() {
         let (mut our, mut their) = ([f64::MAX; 2], f64::MAX);
@@ -158,7 +147,7 @@ fn main() {
                 our = found;
             }
             if let Some(python) = &python {
-                let answer = peer::run(python, "pretrain.py", &asked(&sizes, case));
+                let answer = peer::run(python, "pretrain.py", &asked(&tiny, case));
                 their = their.min(answer["step_ms"].as_f64().expect("milliseconds"));
             }
         }

@@ -136,7 +136,7 @@ fn padding_to_the_plan_changes_no_bit() {
 fn missing_bands_are_left_out_by_the_rule_of_the_official_code() {
     let case = case();
     let bands: Vec<String> = ["B02", "B03", "B04", "B08"].map(String::from).to_vec();
-    let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 1, size: SIZE };
+    let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 1, size: SIZE, scale: 1 };
     let offers = BTreeMap::from([(Modality::S2, offer)]);
     let binding = case.package.contract().bind(&offers, BandRule::Subset).unwrap();
     let options = Options { binding: Some(binding), ..case.options.clone() };

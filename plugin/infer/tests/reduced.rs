@@ -102,7 +102,7 @@ fn missing_bands_are_left_out_of_a_small_model_too() {
     let case = case(&Tiny::new(1), &Chip::new(1, [DATES, 2]));
     let contract = case.package.contract();
     let bands: Vec<String> = contract.modalities[&Modality::S2].bands[..4].to_vec();
-    let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: DATES, size: SIZE };
+    let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: DATES, size: SIZE, scale: 1 };
     let binding = contract.bind(&[(Modality::S2, offer)].into(), BandRule::Subset).unwrap();
     let chip = Chip::new(3, [1, 0]);
     let pixels = skysense_infer::Pixels::I16(&chip.s2[..4 * SIZE * SIZE]);

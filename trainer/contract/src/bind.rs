@@ -18,6 +18,8 @@ pub struct Offer {
     pub dates: usize,
     /// Side of a chip in pixels of this modality's own grid.
     pub size: usize,
+    /// Pixels of that grid along a pixel of the grid that maps have.
+    pub scale: usize,
 }
 
 /// What to do when data lacks bands of the model.
@@ -112,6 +114,15 @@ pub enum Misfit {
         /// Side in pixels of the data.
         found: usize,
     },
+    /// Another grid of the maps.
+    Scale {
+        /// Of this modality.
+        modality: Modality,
+        /// Pixels of the modality along one of the model's maps.
+        expected: usize,
+        /// The same of the data.
+        found: usize,
+    },
     /// More dates than the model was trained with.
     Dates {
         /// Of this modality.
@@ -145,6 +156,11 @@ impl fmt::Display for Misfit {
             Self::Size { modality, expected, found } => {
                 write!(f, "{modality} chips are {found} pixels wide, the model takes {expected}; set the chip size")
             }
+            Self::Scale { modality, expected, found } => write!(
+                f,
+                "{modality} chips have {found} pixels along one of the grid, the model takes {expected}; set \
+                 `hr_scale: {expected}`"
+            ),
             Self::Dates { modality, most, found } => {
                 write!(
                     f,
@@ -201,7 +217,9 @@ impl Contract {
             misfits.push(Misfit::Unit { modality, expected: input.unit, found: offer.unit });
         }
         let expected = self.chip_size * input.scale;
-        if offer.size != expected {
+        if offer.scale != input.scale {
+            misfits.push(Misfit::Scale { modality, expected: input.scale, found: offer.scale });
+        } else if offer.size != expected {
             misfits.push(Misfit::Size { modality, expected, found: offer.size });
         }
         if offer.dates > input.dates {
@@ -223,7 +241,7 @@ mod tests {
 
     fn offer(bands: &[&str]) -> BTreeMap<Modality, Offer> {
         let bands = bands.iter().map(ToString::to_string).collect();
-        let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 2, size: 16 };
+        let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 2, size: 16, scale: 1 };
         BTreeMap::from([(Modality::S2, offer)])
     }
 

@@ -107,7 +107,8 @@ pub struct Input {
     pub std: Vec<f64>,
     /// Most dates the model was trained with; a longer series is refused, a shorter one is padded and masked.
     pub dates: usize,
-    /// Pixels per pixel of the 10 m grid along one side: 1 for S2 and S1, 32 for HR.
+    /// Pixels per pixel of the grid of the maps along one side: 1 for S2 and S1; 32 for HR, or 1 where maps have the image's own
+    /// pixels.
     pub scale: usize,
 }
 

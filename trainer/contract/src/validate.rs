@@ -26,6 +26,11 @@ const MOST_CHANNELS: usize = 1 << 20;
 const MOST_PROTOTYPES: usize = 1 << 20;
 
 impl Contract {
+    /// Whether maps have the own pixels of a high-resolution image.
+    pub fn of_pixels(&self) -> bool {
+        self.modalities.get(&Modality::Hr).is_some_and(|input| input.scale == 1)
+    }
+
     /// Every contradiction in this contract; empty when it is sound.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
@@ -49,6 +54,10 @@ impl Contract {
         }
         if let Some((modality, channels)) = self.encoders.iter().find(|(_, c)| !(1..=MOST_CHANNELS).contains(*c)) {
             faults.add(format!("encoders.{modality}"), format!("is {channels}, expected 1 to {MOST_CHANNELS}"));
+        }
+        if self.of_pixels() && (self.modalities.len() > 1 || self.graphs.contains_key(&Module::Fusion)) {
+            faults
+                .add("graphs", "has several modalities or a fusion, and maps of an image's own pixels are of it alone");
         }
         self.head_faults(&mut faults);
         if self.head.is_some() && !self.graphs.contains_key(&Module::Head) {
@@ -103,9 +112,9 @@ impl Contract {
         if input.dates == 0 {
             faults.add(at("dates"), "is 0");
         }
-        let scale = if modality == Modality::Hr { 32 } else { 1 };
-        if input.scale != scale {
-            faults.add(at("scale"), format!("is {}, {modality} has {scale}", input.scale));
+        let scales: &[usize] = if modality == Modality::Hr { &[32, 1] } else { &[1] };
+        if !scales.contains(&input.scale) {
+            faults.add(at("scale"), format!("is {}, {modality} has {scales:?}", input.scale));
         }
         if modality != Modality::S1 && input.unit == Unit::Decibel {
             faults.add(at("unit"), "is decibel, which only s1 has");

@@ -8,6 +8,7 @@ use crate::geo_context::GeoContext;
 use crate::heads::Head;
 use crate::normalise::Normalisation;
 use crate::onnx::{ElementType, Graph, Side, Value};
+use crate::pixel_encoder::PixelEncoder;
 use crate::swin::SwinV2;
 use crate::up_head::UpHead;
 use crate::vit::Vit;
@@ -63,6 +64,47 @@ fn hr(graph: &mut Graph, backbone: &SwinV2, normalisation: &Normalisation, pixel
     let last = config.depths.len().saturating_sub(1);
     let [height, width] = config.stage_sizes(size)[last];
     map_output(graph, "features", &features, [config.stage_channels(last), height, width]);
+}
+
+/// `pixels` `[batch, band, height, width]` → `features` `[batch, channel, height, width]` of the image's own pixels.
+pub fn export_pixels(
+    encoder: &PixelEncoder,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+) -> Vec<u8> {
+    let mut graph = Graph::new("hr_pixels");
+    of_pixels(&mut graph, encoder, normalisation, pixels, size);
+    graph.into_bytes()
+}
+
+/// As [`export_pixels`], with the weights in the file `data`, which must come to lie beside the graph.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn export_pixels_beside(
+    encoder: &PixelEncoder,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    size: [usize; 2],
+    data: &Path,
+) -> Result<Vec<u8>> {
+    let mut graph = Graph::beside("hr_pixels", data)?;
+    of_pixels(&mut graph, encoder, normalisation, pixels, size);
+    graph.finish()
+}
+
+fn of_pixels(
+    graph: &mut Graph,
+    encoder: &PixelEncoder,
+    normalisation: &Normalisation,
+    pixels: PixelType,
+    [height, width]: [usize; 2],
+) {
+    let bands = encoder.backbone_hr.config().bands;
+    let input = normalised(graph, normalisation, pixels, [bands, height, width]);
+    let features = encoder.onnx(graph, &input, [height, width]);
+    map_output(graph, "features", &features, [encoder.channels(), height, width]);
 }
 
 /// `pixels` `[batch, band, height, width]` → `features` `[batch, channel, height, width]`; batch counts dates.

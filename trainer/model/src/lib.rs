@@ -29,10 +29,13 @@ mod normalise;
 pub mod official;
 mod onnx;
 mod patch_embed;
+mod pixel_encoder;
 mod position;
 mod precision;
 mod preset;
+mod pyramid;
 pub mod reduce;
+mod resample;
 mod sizes;
 mod swin;
 mod tape;
@@ -46,16 +49,18 @@ pub use encoder::{Encoders, Inputs, Series, SkySense, SkySenseConfig};
 pub use error::{ModelError, Result};
 pub use export::{
     PixelType, export_fusion, export_fusion_beside, export_geo_context, export_geo_context_beside, export_head,
-    export_hr, export_hr_beside, export_series, export_series_beside, export_vit, export_vit_beside,
+    export_hr, export_hr_beside, export_pixels, export_pixels_beside, export_series, export_series_beside, export_vit,
+    export_vit_beside,
 };
 pub use fusion::{Fusion, FusionConfig, Tokens};
 pub use geo_context::{GeoContext, GeoContextConfig};
 pub use heads::{
-    ChangeHead, ChangeHeadConfig, Head, HeadConfig, SceneHead, SceneHeadConfig, SegmentationHead,
-    SegmentationHeadConfig, UperHead, UperHeadConfig,
+    ChangeHead, ChangeHeadConfig, Head, HeadConfig, PixelHead, PixelHeadConfig, SceneHead, SceneHeadConfig,
+    SegmentationHead, SegmentationHeadConfig, UperHead, UperHeadConfig,
 };
 pub use levels::{export_fusion_levels, export_hr_levels, export_series_levels, export_up_head};
 pub use normalise::Normalisation;
+pub use pixel_encoder::{PixelEncoder, PixelEncoderConfig};
 pub use position::Interpolation;
 pub use precision::Precision;
 pub use preset::{PRESETS, preset};

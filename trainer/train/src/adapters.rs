@@ -8,7 +8,6 @@ use burn::module::{Lora as Adapter, Module, ParamGroup};
 use burn::tensor::Device;
 use rand::RngExt;
 use serde::Serialize;
-use skysense_model::SkySense;
 
 use crate::TrainError;
 use crate::network::seeded;
@@ -36,7 +35,7 @@ impl Lora {
 
     /// An encoder of which nothing learns but adapters of all its attention projections: packed queries, keys and values,
     /// and outputs, of the encoders and of the fusion.
-    pub(crate) fn attached(self, encoder: SkySense, seed: u64, device: &Device) -> SkySense {
+    pub(crate) fn attached<M: Module>(self, encoder: M, seed: u64, device: &Device) -> M {
         let of_attention = ["in_proj", "out_proj", "qkv", "proj"].map(|name| format!(".attn.{name}.weight"));
         let adapter =
             Adapter::new(self.rank, self.alpha).set_param_group(ParamGroup::from_any_predicates(of_attention.to_vec()));

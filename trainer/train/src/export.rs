@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::Module;
+use burn::module::Module as BurnModule;
 use burn::tensor::{Device, Tensor};
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::{Value as Json, json};
@@ -13,6 +13,7 @@ use skysense_model::{Head, SkySense, export_head};
 
 use crate::batch::stack;
 use crate::dataset::Prepared;
+use crate::encoder::Encoder;
 use crate::graphs::{Graphs, INSIDE, SHARD};
 use crate::network::HEAD;
 use crate::setup::Setup;
@@ -30,8 +31,14 @@ pub(crate) const TOLERANCE: f64 = 1e-4;
 pub fn export(trained: &Trained, folder: &Path, context: &MlmContext) -> Result<Package, TrainError> {
     let Trained { network, setup, config, .. } = trained;
     let mut writer = PackageWriter::new(folder)?;
-    encoder_graphs(&network.encoder, setup, &mut writer)?;
-    let channels = network.encoder.config().channels();
+    match &network.encoder {
+        Encoder::Fused(encoder) => encoder_graphs(encoder, setup, &mut writer)?,
+        Encoder::Pixels(encoder) => {
+            let mut graphs = Graphs { writer: &mut writer, inside: INSIDE, chip_size: setup.chip_size };
+            graphs.pixels(encoder, &setup.inputs[&Modality::Hr])?;
+        }
+    }
+    let channels = network.encoder.channels();
     let channels = if config.task.compares() { 2 * channels } else { channels };
     writer.graph(Part::Head, &export_head(&network.head, channels, [setup.chip_size; 2]), None)?;
     let files = weights(&network.encoder, Some(&network.head), writer.folder(), SHARD)?;
@@ -64,8 +71,8 @@ pub(crate) fn encoder_graphs(encoder: &SkySense, setup: &Setup, writer: &mut Pac
 }
 
 /// Encoder under the published names, head under its own prefix, tensor by tensor; gives the names of the files.
-pub(crate) fn weights(
-    encoder: &SkySense,
+pub(crate) fn weights<M: BurnModule>(
+    encoder: &M,
     head: Option<&Head>,
     folder: &Path,
     limit: u64,
@@ -172,7 +179,7 @@ mod tests {
     #[test]
     fn weights_in_shards_hold_what_one_file_holds() {
         let bands = vec!["B02".to_owned(), "B03".to_owned()];
-        let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 1, size: 16 };
+        let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 1, size: 16, scale: 1 };
         let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
         let config = FinetuneConfig::new("shards", vec![class(1), class(2)]);
         let setup = setup(&[], &BTreeMap::from([(Modality::S2, offer)]), &config.recipe).unwrap();

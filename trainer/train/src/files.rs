@@ -191,7 +191,7 @@ fn graph(
         }
         Module::Head => {
             let Some(record) = &contract.head else { return Ok(()) };
-            let head = tasks::head(record, sizes.channels());
+            let head = tasks::head(record, sizes.channels(), false);
             let head = filled(head.init(&device), HEAD, tensors)?;
             let channels = if record.task.compares() { 2 * sizes.channels() } else { sizes.channels() };
             let graph = export_head(&head, channels, [chip_size; 2]);

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use skysense_collective::Group;
-use skysense_contract::{Checksum, Modality, Offer};
+use skysense_contract::{Checksum, HeadKind, Modality, Offer, Task};
 use skysense_model::{Checkpointing, Precision, Tape};
 
 use crate::batch::stack;
@@ -44,13 +44,14 @@ pub fn finetune(
     config.check()?;
     let group = hooks.group();
     let device = config.compute.device.of_rank(group.local_rank(), group.size()).open(config.compute.precision)?;
-    let setup = setup(samples, offers, &config.recipe)?.with_prototypes(config.prototypes);
+    let setup = starting(samples, offers, config)?;
     let legend = Legend { classes: &config.classes, ignore: &config.ignore };
     let mut ready = prepare(samples, &setup.inputs, &setup.bands, setup.chip_size, legend)?;
     locate(samples, &mut ready, setup.geo_context.as_ref())?;
-    let blocks = labelled_blocks(samples, &ready, config.recipe.block);
+    let block = setup.block(config.recipe.block);
+    let blocks = labelled_blocks(samples, &ready, block);
     let share = if given(samples) { 0.0 } else { config.recipe.validation };
-    let split = Split::new(config.recipe.block, share, &blocks, config.recipe.seed);
+    let split = Split::new(block, share, &blocks, config.recipe.seed);
     mark(samples, &mut ready, &split)?;
     let validates = ready.iter().flat_map(|ready| &ready.targets).any(|t| t.validates && t.class.is_some());
     let run = Run::new(samples, ready, setup, config, (device.autodiff(), group))?;
@@ -66,7 +67,7 @@ pub fn finetune(
         training: training.scores(),
         calibration,
         validation: validates.then(|| validation.scores()),
-        split: if given(samples) { "given".into() } else { drawn_split(&config.recipe) },
+        split: if given(samples) { "given".into() } else { drawn_split(block, config.recipe.validation) },
         steps: state.steps,
         curve: Curve::new(&state.losses, (&state.watched, config.early_stopping.map_or(1, |stopping| stopping.every))),
         losses: state.losses,
@@ -85,8 +86,31 @@ fn given(samples: &[Sample]) -> bool {
 }
 
 /// How blocks of the map are divided, in words.
-fn drawn_split(recipe: &crate::Recipe) -> String {
-    format!("blocks of {} pixels, share {}", recipe.block, recipe.validation)
+fn drawn_split(block: usize, share: f64) -> String {
+    format!("blocks of {block} pixels, share {share}")
+}
+
+/// What a run starts from, which must suit its task.
+pub(crate) fn starting(
+    samples: &[Sample],
+    offers: &BTreeMap<Modality, Offer>,
+    config: &FinetuneConfig,
+) -> Result<Setup, TrainError> {
+    let setup = setup(samples, offers, &config.recipe)?.with_prototypes(config.prototypes);
+    let fault =
+        |setting, value: String, expected: &str| Err(TrainError::Setting { setting, value, expected: expected.into() });
+    match config.task {
+        _ if !setup.of_pixels() => Ok(setup),
+        Task::Classification | Task::MultiLabel => {
+            let expected = "chips with `hr_scale: 32`, for it looks at a chip as a whole";
+            fault("task", format!("{}, of an image's own pixels", config.task), expected)
+        }
+        Task::Segmentation | Task::Regression if config.head == HeadKind::Light => {
+            let expected = "uper, which decodes all stages of the encoder at an image's own pixels (`hr_scale: 1`)";
+            fault("head", "light".into(), expected)
+        }
+        _ => Ok(setup),
+    }
 }
 
 /// What does not change while a run goes on.

@@ -3,9 +3,10 @@
 use burn::module::Module;
 use skysense_contract::{Dtype, Input, Modality, Module as Part, PackageWriter};
 use skysense_model::{
-    DetectorNetwork, Fusion, GeoContext, Normalisation, PixelType, SwinV2, UpHead, Vit, export_dense,
+    DetectorNetwork, Fusion, GeoContext, Normalisation, PixelEncoder, PixelType, SwinV2, UpHead, Vit, export_dense,
     export_dense_beside, export_fusion, export_fusion_beside, export_geo_context, export_geo_context_beside, export_hr,
-    export_hr_beside, export_regions, export_series, export_series_beside, export_vit, export_vit_beside,
+    export_hr_beside, export_pixels, export_pixels_beside, export_regions, export_series, export_series_beside,
+    export_vit, export_vit_beside,
 };
 
 use crate::TrainError;
@@ -35,6 +36,18 @@ impl Graphs<'_> {
         }
         let data = self.writer.data_path(Part::Hr);
         let graph = export_hr_beside(backbone, &normalisation, pixels, size, &data)?;
+        Ok(self.writer.graph_beside(Part::Hr, &graph)?)
+    }
+
+    /// The graph of the high-resolution encoder with the pyramid that brings its stages to the image's own pixels.
+    pub(crate) fn pixels(&mut self, encoder: &PixelEncoder, input: &Input) -> Result<(), TrainError> {
+        let (normalisation, pixels, size) = self.input(input);
+        if self.fits(encoder.num_params()) {
+            let graph = export_pixels(encoder, &normalisation, pixels, size);
+            return Ok(self.writer.graph(Part::Hr, &graph, None)?);
+        }
+        let data = self.writer.data_path(Part::Hr);
+        let graph = export_pixels_beside(encoder, &normalisation, pixels, size, &data)?;
         Ok(self.writer.graph_beside(Part::Hr, &graph)?)
     }
 

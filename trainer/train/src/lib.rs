@@ -42,6 +42,7 @@ mod device;
 mod distill;
 mod draw;
 mod encoded;
+mod encoder;
 mod error;
 mod export;
 mod files;

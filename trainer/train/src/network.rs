@@ -12,10 +12,11 @@ use skysense_model::{
     Tokens, checkpoint,
 };
 
+use crate::TrainError;
 use crate::batch::Batch;
+use crate::encoder::{Encoder, EncoderConfig};
 use crate::random::{Purpose, rng};
 use crate::setup::Setup;
-use crate::{TrainError, tasks};
 
 /// Prefix of the head's parameters in `weights.safetensors`.
 pub(crate) const HEAD: &str = "head";
@@ -26,7 +27,7 @@ const GEO_CONTEXT: &str = "geo_context.";
 /// Encoder and head.
 #[derive(Module, Debug)]
 pub(crate) struct Network {
-    pub(crate) encoder: SkySense,
+    pub(crate) encoder: Encoder,
     pub(crate) head: Head,
 }
 
@@ -68,8 +69,15 @@ impl From<ModelError> for TrainError {
     }
 }
 
-/// Sizes of the encoder for the inputs of a run.
+/// Sizes of the whole model for the inputs of a run.
+///
+/// # Errors
+/// Inputs of an image's own pixels, which have no fusion.
 pub(crate) fn encoder_config(setup: &Setup) -> Result<SkySenseConfig, TrainError> {
+    if setup.of_pixels() {
+        let (value, expected) = ("chips with `hr_scale: 1`".into(), "`hr_scale: 32` for this task or node".into());
+        return Err(TrainError::Setting { setting: "offers", value, expected });
+    }
     let mut config = setup.architecture()?;
     fit(&mut config, (&setup.inputs, setup.calendar, setup.geo_context.as_ref()));
     config.check()?;
@@ -115,12 +123,17 @@ pub(crate) fn random_encoder(setup: &Setup, seed: u64, device: &Device) -> Resul
 }
 
 /// Tensors of a package, by name.
-type Tensors = BTreeMap<String, checkpoint::Stored>;
+pub(crate) type Tensors = BTreeMap<String, checkpoint::Stored>;
+
+/// All that the weights of a package hold.
+pub(crate) fn stored_tensors(package: &Package) -> Result<Tensors, TrainError> {
+    let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
+    Ok(file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect())
+}
 
 /// The encoder's weights of a package, and all that the package holds.
 pub(crate) fn load_encoder(encoder: SkySense, package: &Package) -> Result<(SkySense, Tensors), TrainError> {
-    let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
-    let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
+    let tensors = stored_tensors(package)?;
     let (encoder, mut report) = checkpoint::load_stored(encoder, "", &tensors)?;
     // Prototypes are optional: a model may leave those of the package out, or start with others.
     let stated = package.contract().geo_context.as_ref().map(|c| (c.regions(), c.prototypes, c.width));
@@ -138,8 +151,8 @@ pub(crate) fn load_encoder(encoder: SkySense, package: &Package) -> Result<(SkyS
 impl Network {
     /// A network with random weights for the inputs of a run.
     pub(crate) fn random(setup: &Setup, head: &HeadRecord, seed: u64, device: &Device) -> Result<Self, TrainError> {
-        let config = encoder_config(setup)?;
-        let head = tasks::head(head, config.channels());
+        let config = EncoderConfig::of(setup)?;
+        let head = config.head(head);
         seeded(device, rng(seed, Purpose::Weights, 0).random(), || {
             Ok(drawn(Self { encoder: config.init(device)?, head: head.init(device) }))
         })
@@ -147,7 +160,7 @@ impl Network {
 
     /// The weights of a package; its head's too where the classes are the same.
     pub(crate) fn load(self, package: &Package, head: &HeadRecord) -> Result<Self, TrainError> {
-        let (encoder, tensors) = load_encoder(self.encoder, package)?;
+        let (encoder, tensors) = self.encoder.load(package)?;
         let same = package
             .contract()
             .head
@@ -173,8 +186,8 @@ impl Network {
     /// it, and nothing of it is kept. Where a batch has an earlier time, its features come first along the channels.
     pub(crate) fn features_on(&self, tape: &Tape, batch: &Batch, precision: Precision, frozen: bool) -> Tensor<4> {
         let of = |batch: &Batch| match frozen {
-            true => features(&self.encoder.clone().no_grad(), tape, batch, precision).detach(),
-            false => features(&self.encoder, tape, batch, precision),
+            true => self.encoder.clone().no_grad().features(tape, batch, precision).detach(),
+            false => self.encoder.features(tape, batch, precision),
         };
         let now = of(batch);
         if batch.before.is_empty() {

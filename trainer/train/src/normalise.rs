@@ -136,7 +136,7 @@ mod tests {
 
     fn offers(bands: &[&str]) -> BTreeMap<Modality, Offer> {
         let bands = bands.iter().map(ToString::to_string).collect();
-        let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 2, size: 1 };
+        let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 2, size: 1, scale: 1 };
         BTreeMap::from([(Modality::S2, offer)])
     }
 

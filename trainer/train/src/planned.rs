@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use skysense_contract::{Contract, Modality, Offer};
 
-use crate::setup::setup;
+use crate::finetune::starting;
 use crate::{FinetuneConfig, TrainError};
 
 /// The contract of the model that [`crate::finetune()`] will give for samples like `offers`: bands, chip size,
@@ -14,6 +14,6 @@ use crate::{FinetuneConfig, TrainError};
 /// [`TrainError`]: settings out of range, an unknown preset, a package that cannot be read or does not fit.
 pub fn planned_contract(offers: &BTreeMap<Modality, Offer>, config: &FinetuneConfig) -> Result<Contract, TrainError> {
     config.check()?;
-    let setup = setup(&[], offers, &config.recipe)?.with_prototypes(config.prototypes);
+    let setup = starting(&[], offers, config)?;
     setup.contract(&config.name, &config.licence, Some(config.head_record()))
 }

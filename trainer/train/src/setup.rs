@@ -11,9 +11,10 @@ use skysense_contract::{
 use skysense_model::{SkySense, SkySenseConfig, preset};
 
 use crate::dataset::Bands;
+use crate::encoder::EncoderConfig;
 use crate::network::{Network, load_encoder, preset_names, random_encoder};
 use crate::normalise::{Normalisation, Statistics, measured, published};
-use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
+use crate::tensors::{architecture, holds_checkpoint, lacks_weights, stated};
 use crate::{FinetuneConfig, Recipe, Sample, Start, TrainError};
 
 /// What a run starts from.
@@ -79,7 +80,7 @@ fn from_preset(
             mean,
             std,
             dates: offer.dates.max(1),
-            scale: scale(*modality),
+            scale: offer.scale,
         };
         (*modality, input)
     };
@@ -91,7 +92,7 @@ fn from_preset(
         inputs: offers.iter().map(input).collect(),
         bands: offers.iter().map(bands).collect(),
         chip_size,
-        calendar: recipe.calendar,
+        calendar: if of_pixels(offers) { Calendar::None } else { recipe.calendar },
         geo_context: None,
         preset: preset.into(),
         package: None,
@@ -101,22 +102,43 @@ fn from_preset(
 
 /// That of a package, for samples like `offers`.
 pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>) -> Result<Setup, TrainError> {
-    let contract: &Contract = package.contract();
     // Told while planning, and not after all samples were read.
-    architecture(&package)?;
-    if !holds_checkpoint(contract) {
+    let _sizes = if of_pixels(offers) { stated(&package)? } else { architecture(&package)? };
+    if !holds_checkpoint(package.contract()) {
         return Err(lacks_weights(&package));
     }
+    let contract = if of_pixels(offers) { at_pixels(package.contract(), offers) } else { package.contract().clone() };
     Ok(Setup {
-        inputs: contract.modalities.clone(),
-        bands: bands(contract, offers)?,
+        bands: bands(&contract, offers)?,
+        inputs: contract.modalities,
         chip_size: contract.chip_size,
         calendar: contract.calendar,
-        geo_context: contract.geo_context.clone(),
-        preset: contract.preset.clone(),
+        geo_context: contract.geo_context,
+        preset: contract.preset,
         normalisation: format!("of model {}", contract.name),
         package: Some(package),
     })
+}
+
+/// Whether samples are to be mapped at the own pixels of a high-resolution image.
+fn of_pixels(offers: &BTreeMap<Modality, Offer>) -> bool {
+    offers.get(&Modality::Hr).is_some_and(|offer| offer.scale == 1)
+}
+
+/// What remains of a model's contract where its high-resolution encoder alone maps an image's own pixels: chips may have
+/// another side then.
+fn at_pixels(contract: &Contract, offers: &BTreeMap<Modality, Offer>) -> Contract {
+    let mut contract = contract.clone();
+    if contract.of_pixels() {
+        return contract;
+    }
+    contract.modalities.retain(|modality, _| *modality == Modality::Hr);
+    for input in contract.modalities.values_mut() {
+        (input.scale, input.dates) = (1, 1);
+    }
+    contract.chip_size = offers[&Modality::Hr].size;
+    (contract.calendar, contract.geo_context) = (Calendar::None, None);
+    contract
 }
 
 /// Where the bands of a model lie in samples like `offers`.
@@ -141,6 +163,25 @@ impl Setup {
         }
     }
 
+    /// As [`Self::architecture`], of which a package may have the high-resolution encoder alone.
+    pub(crate) fn sizes(&self) -> Result<SkySenseConfig, TrainError> {
+        match &self.package {
+            Some(package) => stated(package),
+            None => Ok(preset(&self.preset)?),
+        }
+    }
+
+    /// Whether maps have the own pixels of a high-resolution image.
+    pub(crate) fn of_pixels(&self) -> bool {
+        self.inputs.get(&Modality::Hr).is_some_and(|input| input.scale == 1)
+    }
+
+    /// Side of the blocks of the map that train or validate as a whole, of which `block` is wanted: where the map has an
+    /// image's own pixels a chip at least, for a few of those show much the same.
+    pub(crate) fn block(&self, block: usize) -> usize {
+        if self.of_pixels() { block.max(self.chip_size) } else { block }
+    }
+
     /// Without the prototypes of the package, unless they are wanted.
     pub(crate) fn with_prototypes(mut self, wanted: bool) -> Self {
         self.geo_context = self.geo_context.filter(|_| wanted);
@@ -162,9 +203,14 @@ impl Setup {
     /// checksums, notes.
     pub(crate) fn contract(&self, name: &str, licence: &str, head: Option<Head>) -> Result<Contract, TrainError> {
         check_licence(licence)?;
-        let sizes = self.architecture()?;
-        let (fused, tokens) = (sizes.fusion.channels, sizes.fusion.channels_in);
-        let channels = if self.geo_context.is_some() { 2 * fused } else { fused };
+        let (channels, tokens) = if self.of_pixels() {
+            let channels = EncoderConfig::of(self)?.channels();
+            (channels, channels)
+        } else {
+            let fusion = self.architecture()?.fusion;
+            let twice = if self.geo_context.is_some() { 2 } else { 1 };
+            (twice * fusion.channels, fusion.channels_in)
+        };
         Ok(Contract {
             contract: CONTRACT_VERSION,
             name: name.into(),
@@ -227,22 +273,26 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), TrainError> {
     })
 }
 
-/// Pixels per pixel of the 10 m grid.
-fn scale(modality: Modality) -> usize {
-    if modality == Modality::Hr { 32 } else { 1 }
-}
-
-/// Chip side on the 10 m grid, the same for all modalities.
+/// Chip side on the grid of the map, the same for all modalities.
 fn chip_size(offers: &BTreeMap<Modality, Offer>) -> Result<usize, TrainError> {
     let fault =
         |value: String, expected: &str| TrainError::Setting { setting: "offers", value, expected: expected.into() };
     let mut sizes: Vec<usize> = Vec::new();
     for (modality, offer) in offers {
-        if offer.size == 0 || offer.size % scale(*modality) != 0 || offer.bands.is_empty() {
-            let value = format!("{modality} with {} pixels and {} bands", offer.size, offer.bands.len());
-            return Err(fault(value, "bands, and a side that the 10 m grid divides"));
+        let scales: &[usize] = if *modality == Modality::Hr { &[32, 1] } else { &[1] };
+        if !scales.contains(&offer.scale) {
+            let value = format!("{modality} with {} pixels along one of the grid", offer.scale);
+            return Err(fault(value, &format!("one of {scales:?}")));
         }
-        sizes.push(offer.size / scale(*modality));
+        if offer.size == 0 || offer.size % offer.scale != 0 || offer.bands.is_empty() {
+            let value = format!("{modality} with {} pixels and {} bands", offer.size, offer.bands.len());
+            return Err(fault(value, "bands, and a side that the grid divides"));
+        }
+        if of_pixels(offers) && (offers.len() > 1 || offer.dates > 1) {
+            let value = format!("hr_scale: 1, and {modality} with {} dates", offer.dates);
+            return Err(fault(value, "one high-resolution image a chip, for nothing brings more together there"));
+        }
+        sizes.push(offer.size / offer.scale);
     }
     sizes.dedup();
     match sizes[..] {
@@ -257,17 +307,23 @@ mod tests {
 
     use super::*;
 
-    fn offer(size: usize) -> Offer {
-        Offer { bands: vec!["a".into()], unit: Unit::Byte, dtype: Dtype::U8, dates: 1, size }
+    fn offer(size: usize, scale: usize) -> Offer {
+        Offer { bands: vec!["a".into()], unit: Unit::Byte, dtype: Dtype::U8, dates: 1, size, scale }
     }
 
     #[test]
     fn all_modalities_lie_on_one_footprint() {
-        let offers = BTreeMap::from([(Modality::Hr, offer(512)), (Modality::S2, offer(16))]);
+        let offers = BTreeMap::from([(Modality::Hr, offer(512, 32)), (Modality::S2, offer(16, 1))]);
         assert_eq!(chip_size(&offers).unwrap(), 16);
-        let offers = BTreeMap::from([(Modality::Hr, offer(512)), (Modality::S2, offer(32))]);
+        let offers = BTreeMap::from([(Modality::Hr, offer(512, 32)), (Modality::S2, offer(32, 1))]);
         assert!(chip_size(&offers).unwrap_err().to_string().contains("[16, 32]"));
-        assert!(chip_size(&BTreeMap::from([(Modality::Hr, offer(500))])).is_err());
+        assert!(chip_size(&BTreeMap::from([(Modality::Hr, offer(500, 32))])).is_err());
         assert!(chip_size(&BTreeMap::new()).is_err());
+        // At an image's own pixels nothing is beside it.
+        assert_eq!(chip_size(&BTreeMap::from([(Modality::Hr, offer(250, 1))])).unwrap(), 250);
+        let both = BTreeMap::from([(Modality::Hr, offer(16, 1)), (Modality::S2, offer(16, 1))]);
+        assert!(chip_size(&both).unwrap_err().to_string().contains("hr_scale: 1"));
+        let two = BTreeMap::from([(Modality::Hr, Offer { dates: 2, ..offer(16, 1) })]);
+        assert!(chip_size(&two).is_err());
     }
 }

@@ -30,7 +30,8 @@ fn with_radar(mut samples: Vec<Sample>) -> Vec<Sample> {
 }
 
 fn with_radar_offered() -> BTreeMap<Modality, Offer> {
-    let offer = Offer { bands: vec!["VV".into()], unit: Unit::Decibel, dtype: Dtype::F32, dates: 2, size: SIZE };
+    let offer =
+        Offer { bands: vec!["VV".into()], unit: Unit::Decibel, dtype: Dtype::F32, dates: 2, size: SIZE, scale: 1 };
     let mut offers = offers();
     offers.insert(Modality::S1, offer);
     offers
@@ -214,7 +215,8 @@ fn what_does_not_fit_is_named() {
     let wide = told(&change(&|offer| offer.size = 32), &lesson(1));
     assert!(wide.contains("32 pixels wide"), "{wide}");
     let mut offers_hr = offers();
-    let hr = Offer { bands: vec!["red".into()], unit: Unit::Byte, dtype: Dtype::U8, dates: 1, size: 32 * SIZE };
+    let hr =
+        Offer { bands: vec!["red".into()], unit: Unit::Byte, dtype: Dtype::U8, dates: 1, size: 32 * SIZE, scale: 32 };
     offers_hr.insert(Modality::Hr, hr);
     let unknown = told(&offers_hr, &lesson(1));
     assert!(unknown.contains("it takes no hr, only s2, s1"), "{unknown}");

@@ -136,7 +136,7 @@ fn offers() -> BTreeMap<Modality, Offer> {
     let bands = vec!["B04".to_string(), "B08".to_string()];
     BTreeMap::from([(
         Modality::S2,
-        Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 2, size: SIZE },
+        Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 2, size: SIZE, scale: 1 },
     )])
 }
 

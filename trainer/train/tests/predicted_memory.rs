@@ -36,8 +36,9 @@ fn predictions_hold_at_tiny() {
         eprintln!("{case:?}: predicted {predicted}, measured {measured}, ratio {ratio:.2}");
         assert!((0.5..2.0).contains(&ratio), "{case:?}: predicted {predicted} bytes, measured {measured}");
     }
-    let [_, plain, blocks, half, both] = peaks[..] else { panic!("as many peaks as cases") };
-    // At `tiny` much of what is left is weights, moments and the gradients of both parts.
+    let [_, plain, blocks, _, both] = peaks[..] else { panic!("as many peaks as cases") };
+    // At `tiny` much of what is left is weights, moments and the gradients of both parts. What 16 bits save alone, 4 %, is less
+    // than what it matters whether the parts have their peaks at one moment.
     assert!(10 * blocks < 9 * plain, "blocks that are computed again: {blocks} of {plain}");
-    assert!(half < plain && both < plain, "16 bits: {half} and {both} of {plain}");
+    assert!(10 * both < 9 * plain, "blocks and 16 bits: {both} of {plain}");
 }

@@ -65,7 +65,7 @@ fn place(index: usize) -> Place {
 fn offers() -> BTreeMap<Modality, Offer> {
     let offer = |bands: &[&str], unit, dtype, dates| {
         let bands = bands.iter().map(ToString::to_string).collect();
-        Offer { bands, unit, dtype, dates, size: SIZE }
+        Offer { bands, unit, dtype, dates, size: SIZE, scale: 1 }
     };
     BTreeMap::from([
         (Modality::S2, offer(&["B04", "B08"], Unit::ReflectanceE4, Dtype::I16, 3)),
@@ -481,11 +481,18 @@ fn the_papers_run_is_counted() {
         dtype: Dtype::U8,
         dates: 1,
         size: 2048,
+        scale: 32,
     };
     let s2 = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"].map(String::from).to_vec();
-    let s2 = Offer { bands: s2, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 65, size: 64 };
-    let s1 =
-        Offer { bands: vec!["VV".into(), "VH".into()], unit: Unit::Decibel, dtype: Dtype::F32, dates: 13, size: 64 };
+    let s2 = Offer { bands: s2, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 65, size: 64, scale: 1 };
+    let s1 = Offer {
+        bands: vec!["VV".into(), "VH".into()],
+        unit: Unit::Decibel,
+        dtype: Dtype::F32,
+        dates: 13,
+        size: 64,
+        scale: 1,
+    };
     let offers = BTreeMap::from([(Modality::Hr, hr), (Modality::S2, s2), (Modality::S1, s1)]);
     let assumed = Assumed { tflops: 120.0, devices: 80 };
     let cost = pretrain_cost(&offers, 64, &PretrainConfig::paper("paper"), assumed).unwrap();

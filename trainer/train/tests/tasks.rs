@@ -5,6 +5,11 @@
 
 #[path = "support/fields.rs"]
 mod fields;
+#[path = "tasks/pixels.rs"]
+mod pixels;
+#[path = "support/rectangles.rs"]
+#[allow(dead_code, reason = "objects are learned elsewhere")]
+mod rectangles;
 
 use fields::{SIZE, config, offers, samples, with};
 use skysense_contract::{Class, HeadKind, MlmContext, Modality, Quantity, Task};

@@ -313,8 +313,10 @@ fn every_workflow_of_a_document_is_right() {
 fn what_init_writes_is_a_workflow_of_the_library() {
     let folder = tempfile::tempdir().expect("a folder");
     let library = ["map", "features"].map(|task| (task, format!("workflows/library/{task}.yaml")));
-    let tasks = ["segmentation", "regression", "classification", "multi-label", "change"];
-    let examples = tasks.map(|task| (task, format!("examples/finetune-{task}/workflow.yaml")));
+    let pixels = ["segmentation", "segmentation-hr", "regression", "change"];
+    let others = ["classification", "multi-label", "detection", "oriented-detection"];
+    let examples =
+        [pixels, others].concat().into_iter().map(|task| (task, format!("examples/finetune-{task}/workflow.yaml")));
     for (task, source) in library.into_iter().chain(examples) {
         let file = folder.path().join(format!("{task}.yaml")).display().to_string();
         assert!(skysense(&["init", task, "--output", &file]).status.success());

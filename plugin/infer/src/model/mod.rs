@@ -183,6 +183,8 @@ impl Model {
             if fused {
                 let opened = fusion.map_or_else(|| open(&package, &build, Module::Fusion), Ok)?;
                 graphs.insert(Module::Fusion, opened);
+            }
+            if options.encoder.is_none() {
                 let rest = [Module::GeoContext, Module::Head];
                 for module in rest.into_iter().filter(|module| contract.graphs.contains_key(module)) {
                     graphs.insert(module, open(&package, &build, module)?);

@@ -225,8 +225,8 @@ pub(crate) fn modality_offers(
             skysense_edges::Dtype::F32 => Dtype::F32,
             skysense_edges::Dtype::U16 => return Err(vec![word("type", "u16")]),
         };
-        let size = side * facts.scale;
-        offers.insert(modality, Offer { bands: facts.bands.clone(), unit, dtype, dates: facts.dates, size });
+        let (bands, dates, scale) = (facts.bands.clone(), facts.dates, facts.scale);
+        offers.insert(modality, Offer { bands, unit, dtype, dates, size: side * scale, scale });
     }
     Ok(offers)
 }
@@ -288,8 +288,10 @@ impl Fit {
     pub(crate) fn working_bytes(&self, batch: usize) -> u64 {
         let area = (self.contract.chip_size * self.contract.chip_size) as u64;
         let dates: usize = self.chips.modalities.values().map(|facts| facts.dates).sum();
-        // Tokens of all dates, and a few times as much inside the layers.
-        let activations = batch as u64 * (dates as u64 + 1) * area * self.contract.channels as u64 * 4 * 12;
+        // Tokens of all dates, and a few times as much inside the layers. At an image's own pixels the layers are coarser than the
+        // features, and one chip is looked at at a time.
+        let times = if self.contract.of_pixels() { 8 } else { 12 * batch as u64 };
+        let activations = times * (dates as u64 + 1) * area * self.contract.channels as u64 * 4;
         3 * self.bytes + activations + (96 << 20)
     }
 }

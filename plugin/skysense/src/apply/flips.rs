@@ -48,10 +48,10 @@ enum Values {
     F32(Vec<f32>),
 }
 
-fn flipped(chip: &ChipInput<'_>, flip: Flip, size: usize) -> Vec<Flipped> {
+fn flipped(chip: &ChipInput<'_>, flip: Flip, side: &dyn Fn(Modality) -> usize) -> Vec<Flipped> {
     let one = |modality: Modality| {
         let series = chip.series(modality)?;
-        let side = if modality == Modality::Hr { 32 * size } else { size };
+        let side = side(modality);
         let pixels = match series.pixels {
             Pixels::U8(values) => Values::U8(flip.planes(values, side)),
             Pixels::I16(values) => Values::I16(flip.planes(values, side)),
@@ -82,20 +82,21 @@ fn input<'a>(flipped: &'a [Flipped], region: Option<i64>) -> ChipInput<'a> {
 }
 
 /// The mean over a batch of chips and its three flips. `chips` are lists that are flipped alike: of one time, or of two;
-/// `say` is the model.
+/// `side` gives the pixels
+/// along a chip of a modality, and `say` is the model.
 ///
 /// # Errors
 /// What the model refuses.
 pub(super) fn mean(
     chips: &[&[ChipInput<'_>]],
-    size: usize,
+    side: &dyn Fn(Modality) -> usize,
     say: impl Fn(&[Vec<ChipInput<'_>>]) -> Result<Maps, InferError>,
 ) -> Result<Maps, NodeError> {
     let all: Vec<Vec<ChipInput<'_>>> = chips.iter().map(|chips| chips.to_vec()).collect();
     let mut maps = say(&all).map_err(|error| errors::infer(&error))?;
     for flip in FLIPS {
         let turned: Vec<Vec<Vec<Flipped>>> =
-            chips.iter().map(|chips| chips.iter().map(|chip| flipped(chip, flip, size)).collect()).collect();
+            chips.iter().map(|chips| chips.iter().map(|chip| flipped(chip, flip, side)).collect()).collect();
         let lists: Vec<Vec<ChipInput<'_>>> = turned
             .iter()
             .zip(chips)
@@ -135,7 +136,7 @@ mod tests {
             let values = vec![0.0, f32::from(values[0]), 0.0, f32::from(values[2])];
             Ok(Maps { chips: 1, channels: 1, size: 2, values, valid: vec![1; 4] })
         };
-        let maps = mean(&[&chip], 2, say).unwrap();
+        let maps = mean(&[&chip], &|_| 2, say).unwrap();
         assert_eq!(maps.values, [10.0, 5.0, 20.0, 15.0]);
     }
 }

@@ -213,7 +213,9 @@ impl Applied {
                 .iter()
                 .map(|(chips, row)| chip_input(chips, *row, &self.grid, context))
                 .collect::<Result<_, _>>()?;
-            let size = self.model.package().contract().chip_size;
+            let contract = self.model.package().contract();
+            let side =
+                |modality| contract.modalities.get(&modality).map_or(0, |input| contract.chip_size * input.scale);
             let maps = match (self.task, self.before.is_some(), self.flips) {
                 (Task::Features(_), ..) => self.model.features(&inputs).map_err(|error| errors::infer(&error)),
                 (Task::Answers, true, false) => {
@@ -221,9 +223,9 @@ impl Applied {
                 }
                 (Task::Answers, false, false) => self.model.predict(&inputs).map_err(|error| errors::infer(&error)),
                 (Task::Answers, true, true) => {
-                    flips::mean(&[&before, &inputs], size, |lists| self.model.compare(&lists[0], &lists[1]))
+                    flips::mean(&[&before, &inputs], &side, |lists| self.model.compare(&lists[0], &lists[1]))
                 }
-                (Task::Answers, false, true) => flips::mean(&[&inputs], size, |lists| self.model.predict(&lists[0])),
+                (Task::Answers, false, true) => flips::mean(&[&inputs], &side, |lists| self.model.predict(&lists[0])),
             };
             let maps = maps.map_err(|error| error.at("chip", chips.chip(from)).at("period", chips.period(from)))?;
             self.ready.push_back(self.rows(&chips, from, &maps)?);

@@ -10,9 +10,6 @@ use skysense_grid::{ChipGrid, GeoBox, GridError};
 use crate::nodes::raster_chips::{MaskSetting, ResamplingName};
 use crate::settings::OnError;
 
-/// Pixels of high resolution along a pixel of the target grid.
-pub(crate) const HR_SCALE: usize = 32;
-
 /// Everything that a run needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ChipPlan {

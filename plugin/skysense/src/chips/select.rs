@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use skysense_abi::{Fault, Host, Level, PlanInputs};
 use skysense_catalog::{Area, Bbox, Modality, Scene, by_solar_day, deduplicate};
 
-use super::chip_plan::{ChipPlan, HR_SCALE, PlannedDate, PlannedModality, PlannedPeriod};
+use super::chip_plan::{ChipPlan, PlannedDate, PlannedModality, PlannedPeriod};
 use super::cost::{Costs, columns, costs, unit};
 use super::dates::{Candidate, choose};
 use super::gather::{Gathered, gather};
@@ -43,7 +43,7 @@ pub(crate) fn plan(settings: &Settings, inputs: &PlanInputs, host: &Host) -> Res
         geobox,
         size: settings.size,
         overlap: settings.shared_pixels(),
-        modalities: modalities(&gathered.bands, &used)?,
+        modalities: modalities(&gathered.bands, &used, settings.hr_scale)?,
         periods,
         hrefs: gathered.hrefs,
         columns: 1,
@@ -75,6 +75,9 @@ fn check(settings: &Settings, host: &Host) -> Result<(Length, Option<Area>), Vec
     let mut wrong = |field: &str, message: String| faults.push(Fault::new(field, "settings.invalid", message));
     if !(settings.resolution.is_finite() && settings.resolution > 0.0) {
         wrong("/resolution", format!("resolution is {}, expected a positive number", settings.resolution));
+    }
+    if ![1, 32].contains(&settings.hr_scale) {
+        wrong("/hr_scale", format!("hr_scale is {}, expected 1 or 32", settings.hr_scale));
     }
     if settings.size < 4 || settings.size > 4096 {
         wrong("/size", format!("size is {} px, expected 4 to 4096", settings.size));
@@ -322,6 +325,7 @@ pub(crate) fn uses(periods: &[PlannedPeriod], item: &str) -> bool {
 pub(crate) fn modalities(
     bands: &BTreeMap<ModalityName, Vec<String>>,
     used: &[&Inspected],
+    hr_scale: usize,
 ) -> Result<Vec<PlannedModality>, Vec<Fault>> {
     let mut all = Vec::new();
     for (setting, modality) in
@@ -337,7 +341,7 @@ pub(crate) fn modalities(
             bands: bands.clone(),
             dtype,
             unit: unit.into(),
-            scale: if modality == Modality::Hr { HR_SCALE } else { 1 },
+            scale: if modality == Modality::Hr { hr_scale } else { 1 },
             stretch: stretch(bands, &of)?,
         });
     }

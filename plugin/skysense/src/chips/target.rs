@@ -17,6 +17,9 @@ const MOST_PIXELS: usize = 1 << 40;
 /// How many times the size of the items' pixels those of a grid in degrees may have.
 const COARSEST: f64 = 1000.0;
 
+/// How many times coarser or finer than images a grid of their own pixels may be.
+const OWN: f64 = 4.0;
+
 /// Chips that nobody minds, empty or not.
 const FEW_CHIPS: usize = 10_000;
 
@@ -56,6 +59,7 @@ pub(crate) fn target(settings: &Settings, area: Option<&Area>, scenes: &[&Inspec
         }
     };
     pixels_of_items(settings, &crs, &reference)?;
+    own_pixels(settings, &crs, scenes)?;
     let anchor = settings.anchor.map_or_else(|| pixel_edges(&reference, &crs, settings.resolution), |[x, y]| (x, y));
     let geobox = GeoBox::covering(crs, bounds, settings.resolution, anchor).map_err(|error| {
         let hint = "name a `bbox` or an `area`; the items cover more than one grid can hold";
@@ -90,6 +94,27 @@ fn pixels_of_items(settings: &Settings, crs: &Crs, reference: &[&Header]) -> Res
     );
     let hint = format!("set `resolution: {finest:.6}`, or name a `crs` that counts in metres, such as `auto`");
     Err(Fault::new("/resolution", "target.invalid", message).hint(hint).into())
+}
+
+/// Refuses a grid that is to have the own pixels of images, and is far coarser or finer than they.
+fn own_pixels(settings: &Settings, crs: &Crs, scenes: &[&Inspected]) -> Result<(), Vec<Fault>> {
+    if settings.hr_scale != 1 {
+        return Ok(());
+    }
+    let images = scenes.iter().filter(|scene| scene.scene.modality == Modality::Hr);
+    let headers = images.flat_map(|scene| scene.headers.values()).filter(|header| header.crs() == crs);
+    let Some(finest) = headers.map(pixel).min_by(f64::total_cmp).filter(|finest| finest.is_finite()) else {
+        return Ok(());
+    };
+    let resolution = settings.resolution;
+    if (finest / OWN..=finest * OWN).contains(&resolution) {
+        return Ok(());
+    }
+    let message = format!(
+        "the grid has pixels of {resolution}, those of the high-resolution images have {finest}, and `hr_scale: 1` reads one for \
+         one"
+    );
+    Err(Fault::new("/resolution", "target.invalid", message).hint(format!("set `resolution: {finest}`")).into())
 }
 
 /// Refuses a grid nearly all of which no item touches: an area that was named too large, or for other items.

@@ -15,7 +15,7 @@ use crate::settings::{AreaSetting, OnError};
 const DOC: &str = "\
 Brings items of any zone and resolution onto one grid, and cuts it into chips: windows of `size` pixels that \
 share `overlap` pixels, in row-major order, for each period. High-resolution pixels lie on the same footprint, \
-32 to one of the 10 m grid. Bands are bound by name. Reflectance becomes reflectance × 10000 without offset, \
+32 to one of the 10 m grid; or the grid is that of a high-resolution image itself, for maps of its own pixels (`hr_scale: 1`). Bands are bound by name. Reflectance becomes reflectance × 10000 without offset, \
 radar is warped and averaged as linear power and then becomes dB; how each item was read is decided once, \
 checked on pixels where metadata is doubtful, and written into the facts and the output's provenance. \
 A Sentinel-1 GRD item is refused unless `radiometry` states its calibration; then its ground control points place it.
@@ -60,11 +60,15 @@ pub(crate) struct Settings {
     pub(crate) crs: String,
     /// A point that a corner of a pixel falls on; left out, pixels fall on those of the items.
     pub(crate) anchor: Option<[f64; 2]>,
-    /// Pixels along a side of a chip, on the target grid; with high-resolution items 16 or 32.
+    /// Pixels along a side of a chip, on the target grid; with high-resolution items 16 or 32, or with `hr_scale: 1` some 256.
     #[schemars(range(min = 4, max = 4096))]
     pub(crate) size: usize,
     /// Pixels that neighbours share; less than half of `size`, and a quarter of it when left out.
     pub(crate) overlap: Option<usize>,
+    /// High-resolution pixels along a pixel of the target grid: 32, or 1 where `resolution` is that of the images and maps are to
+    /// have their own pixels.
+    #[schemars(extend("enum" = [1, 32]))]
+    pub(crate) hr_scale: usize,
     /// `[west, south, east, north]` in degrees that the grid covers; left out, what the items cover.
     pub(crate) bbox: Option<[f64; 4]>,
     /// Area that the grid covers: a file, WKT or a GeoJSON geometry.
@@ -102,6 +106,7 @@ impl Default for Settings {
             anchor: None,
             size: 128,
             overlap: None,
+            hr_scale: 32,
             bbox: None,
             area: None,
             modalities: Vec::new(),

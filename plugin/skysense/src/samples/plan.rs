@@ -93,7 +93,7 @@ pub(crate) fn plan(
         geobox: grid,
         size: facts.size,
         overlap: 0,
-        modalities: modalities(&gathered.bands, &used)?,
+        modalities: modalities(&gathered.bands, &used, reading.hr_scale)?,
         periods,
         hrefs: gathered.hrefs,
         columns: 1,

@@ -1,7 +1,7 @@
 //! What is put on the features: a file for each kind of head, and one table.
 
 mod change;
-mod resample;
+mod pixel;
 mod scene;
 mod segmentation;
 mod uper;
@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use crate::onnx::{Graph, Value};
 
 pub use change::{ChangeHead, ChangeHeadConfig};
+pub use pixel::{PixelHead, PixelHeadConfig};
 pub use scene::{SceneHead, SceneHeadConfig};
 pub use segmentation::{SegmentationHead, SegmentationHeadConfig};
 pub use uper::{UperHead, UperHeadConfig};
@@ -27,6 +28,8 @@ pub enum HeadConfig {
     Scene(SceneHeadConfig),
     /// See [`ChangeHead`].
     Change(ChangeHeadConfig),
+    /// See [`PixelHead`].
+    Pixel(PixelHeadConfig),
 }
 
 /// A head of any kind. Its parameters have the names of the module inside.
@@ -41,6 +44,8 @@ pub enum Head {
     Scene(SceneHead),
     /// See [`ChangeHead`].
     Change(ChangeHead),
+    /// See [`PixelHead`].
+    Pixel(PixelHead),
 }
 
 impl HeadConfig {
@@ -51,6 +56,7 @@ impl HeadConfig {
             Self::Uper(config) => Head::Uper(config.init(device)),
             Self::Scene(config) => Head::Scene(config.init(device)),
             Self::Change(config) => Head::Change(config.init(device)),
+            Self::Pixel(config) => Head::Pixel(config.init(device)),
         }
     }
 }
@@ -63,6 +69,7 @@ impl Head {
             Self::Uper(head) => head.forward(features),
             Self::Scene(head) => head.forward(features),
             Self::Change(head) => head.forward(features),
+            Self::Pixel(head) => head.forward(features),
         }
     }
 
@@ -73,6 +80,7 @@ impl Head {
             Self::Uper(head) => head.onnx(graph, features, size),
             Self::Scene(head) => head.onnx(graph, features, size),
             Self::Change(head) => head.onnx(graph, features),
+            Self::Pixel(head) => head.onnx(graph, features),
         }
     }
 
@@ -83,6 +91,7 @@ impl Head {
             Self::Uper(head) => head.classes(),
             Self::Scene(head) => head.classes(),
             Self::Change(head) => head.classes(),
+            Self::Pixel(head) => head.classes(),
         }
     }
 }

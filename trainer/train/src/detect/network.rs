@@ -6,12 +6,12 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rand::RngExt;
 use skysense_contract::{Detector, Modality, Offer, ProposalRule};
-use skysense_model::{DetectorConfig, DetectorNetwork, ModelError, checkpoint};
+use skysense_model::{DetectorConfig, DetectorNetwork, checkpoint};
 
 use super::DetectConfig;
 use super::image::DetectionSample;
 use crate::TrainError;
-use crate::network::{drawn, encoder_config, seeded};
+use crate::network::{drawn, encoder_config, seeded, stored_tensors};
 use crate::normalise::Moments;
 use crate::random::{Purpose, rng};
 use crate::setup::{Setup, setup_measuring};
@@ -75,9 +75,7 @@ pub(super) fn start(setup: &Setup, config: &DetectConfig, device: &Device) -> Re
     let network = seeded(&cpu, seed, || Ok::<_, TrainError>(drawn(sizes.init(&cpu)?)))?;
     let network = match &setup.package {
         Some(package) => {
-            let file = checkpoint::WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
-            let tensors = file.tensors().map(|(name, stored)| (name.to_string(), stored.clone())).collect();
-            let (network, mut report) = checkpoint::load_stored(network, "", &tensors)?;
+            let (network, mut report) = checkpoint::load_stored(network, "", &stored_tensors(package)?)?;
             report.unexpected.clear();
             // The encoder must come from the package, but for the norms of stages that no model before has given; what
             // stands on it may be new.

@@ -30,7 +30,7 @@ pub(super) fn inputs(
         if dates == 0 {
             return Err(TrainError::Setting { setting: "dates", value: "0".into(), expected: "1 or more".into() });
         }
-        let offer = Offer { bands: bands.clone(), unit, dtype, dates, size: config.chip_size * scale };
+        let offer = Offer { bands: bands.clone(), unit, dtype, dates, size: config.chip_size * scale, scale };
         let statistics = published(&BTreeMap::from([(modality, offer)]))?;
         let (mean, std) = statistics[&modality].clone();
         let _new = inputs.insert(modality, Input { bands, unit, dtype, mean, std, dates, scale });

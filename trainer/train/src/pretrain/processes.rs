@@ -50,7 +50,7 @@ fn places() -> HeldPlaces {
     };
     let offer = |bands: &[&str], unit, dtype, dates| {
         let bands = bands.iter().map(ToString::to_string).collect();
-        Offer { bands, unit, dtype, dates, size: SIZE }
+        Offer { bands, unit, dtype, dates, size: SIZE, scale: 1 }
     };
     let offers = BTreeMap::from([
         (Modality::S2, offer(&["B04", "B08"], Unit::ReflectanceE4, Dtype::I16, 3)),

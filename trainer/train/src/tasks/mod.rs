@@ -14,7 +14,8 @@ use burn::tensor::{Device, Tensor};
 use skysense_contract::{Head as HeadRecord, HeadKind, Quantity, Task};
 use skysense_metric::Temperature;
 use skysense_model::{
-    ChangeHeadConfig, Head, HeadConfig, SceneHeadConfig, SegmentationHeadConfig, SkySenseConfig, UperHeadConfig,
+    ChangeHeadConfig, Head, HeadConfig, PixelHeadConfig, SceneHeadConfig, SegmentationHeadConfig, SkySenseConfig,
+    UperHeadConfig,
 };
 
 use crate::dataset::Prepared;
@@ -75,12 +76,13 @@ pub(crate) fn segmentation_head(encoder: &SkySenseConfig, classes: usize) -> Seg
     SegmentationHeadConfig { channels: encoder.channels(), hidden: HIDDEN, classes }
 }
 
-/// The head of a task on an encoder's features of so many channels.
-pub(crate) fn head(record: &HeadRecord, channels: usize) -> HeadConfig {
+/// The head of a task on features of so many channels; `decoded` ones are those of UPerNet's pyramid already.
+pub(crate) fn head(record: &HeadRecord, channels: usize, decoded: bool) -> HeadConfig {
     let classes = record.channels();
     match (record.task, record.kind) {
         (Task::Classification | Task::MultiLabel, _) => HeadConfig::Scene(SceneHeadConfig { channels, classes }),
         (Task::Change, _) => HeadConfig::Change(ChangeHeadConfig { channels, hidden: HIDDEN, classes }),
+        (_, HeadKind::Uper) if decoded => HeadConfig::Pixel(PixelHeadConfig { channels, classes }),
         (_, HeadKind::Uper) => HeadConfig::Uper(UperHeadConfig { channels, hidden: HIDDEN, classes }),
         (_, HeadKind::Light) => HeadConfig::Light(SegmentationHeadConfig { channels, hidden: HIDDEN, classes }),
     }

@@ -111,7 +111,8 @@ fn training_goes_on_with_prototypes_or_without() {
     let config = with(folder.path(), prototypes(folder.path(), 16, Some(24)), all(Division::EqualArea(16)));
     let package = import(&config, &folder.path().join("model")).unwrap().package;
     let input = &package.contract().modalities[&Modality::S2];
-    let offer = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 1, size: 16 };
+    let offer =
+        Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 1, size: 16, scale: 1 };
     let offers = BTreeMap::from([(Modality::S2, offer)]);
     let sample = |centre: Option<[f64; 2]>| {
         let pixels = (0..10 * 256).map(|place| (800 + place * 37 % 2000) as f32).collect();

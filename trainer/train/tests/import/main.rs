@@ -206,7 +206,7 @@ fn data_that_does_not_fit_the_package_is_named() {
     let config = ImportConfig { allow_missing: true, ..config };
     let package = import(&config, &folder.path().join("model")).unwrap().package;
     let input = package.contract().modalities[&Modality::S2].clone();
-    let good = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16 };
+    let good = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16, scale: 1 };
     let class = |value: u8| Class { value, name: format!("class {value}"), color: "00ff00".into() };
     let mut tuning = FinetuneConfig::new("tuned", vec![class(1), class(2)]);
     tuning.recipe.start = Start::Package(package.folder().to_path_buf());
@@ -245,7 +245,8 @@ fn an_imported_model_of_its_own_sizes_learns() {
     let package = import(&config, &folder.path().join("model")).unwrap().package;
     assert_eq!(package.contract().preset, "custom");
     let input = &package.contract().modalities[&Modality::S2];
-    let offer = Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16 };
+    let offer =
+        Offer { bands: input.bands.clone(), unit: input.unit, dtype: input.dtype, dates: 2, size: 16, scale: 1 };
     let pixels = (0..2 * 10 * 256).map(|place| (800 + place * 37 % 2000) as f32).collect();
     let series = SampleSeries { pixels, valid: vec![1; 512], datetimes: vec![86_400_000; 2] };
     let labels = (0..256).map(|place| 1 + (place / 128) as u8).collect::<Vec<u8>>().into();

@@ -157,6 +157,7 @@ fn train(case: Case, mode: memory::Mode, samples: &[Sample]) -> f64 {
         dtype,
         dates,
         size,
+        scale: size / CHIP.size,
     };
     let s2 = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"];
     let offers = BTreeMap::from([

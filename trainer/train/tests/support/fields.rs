@@ -44,7 +44,7 @@ pub(crate) fn samples(count: usize) -> Vec<Sample> {
 /// What they hold.
 pub(crate) fn offers() -> BTreeMap<Modality, Offer> {
     let bands = vec!["B04".to_string(), "B08".to_string()];
-    let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 3, size: SIZE };
+    let offer = Offer { bands, unit: Unit::ReflectanceE4, dtype: Dtype::I16, dates: 3, size: SIZE, scale: 1 };
     BTreeMap::from([(Modality::S2, offer)])
 }
 

@@ -11,7 +11,10 @@ pub(crate) const SIDE: usize = 128;
 /// What the chips hold.
 pub(crate) fn offers() -> BTreeMap<Modality, Offer> {
     let bands = ["red", "green", "blue"].map(String::from).to_vec();
-    BTreeMap::from([(Modality::Hr, Offer { bands, unit: Unit::Byte, dtype: Dtype::U8, dates: 1, size: SIDE })])
+    BTreeMap::from([(
+        Modality::Hr,
+        Offer { bands, unit: Unit::Byte, dtype: Dtype::U8, dates: 1, size: SIDE, scale: 32 },
+    )])
 }
 
 /// Settings for so many steps on chips of one class that is blue and one that is white.

@@ -35,6 +35,8 @@ enum Task {
     Features,
     /// Learn a class for each pixel, and map it
     Segmentation,
+    /// Learn a class for each pixel of a high-resolution image, and map it
+    SegmentationHr,
     /// Learn a number for each pixel, and map it
     Regression,
     /// Learn one class for each chip
@@ -43,6 +45,10 @@ enum Task {
     MultiLabel,
     /// Learn what changed between two times, and map it
     Change,
+    /// Learn to find objects as upright boxes
+    Detection,
+    /// Learn to find objects as rotated boxes
+    OrientedDetection,
 }
 
 /// The workflow of an example, which the tests of the project run.
@@ -58,10 +64,13 @@ impl Task {
             Task::Map => include_str!("../../../library/map.yaml"),
             Task::Features => include_str!("../../../library/features.yaml"),
             Task::Segmentation => example!("segmentation"),
+            Task::SegmentationHr => example!("segmentation-hr"),
             Task::Regression => example!("regression"),
             Task::Classification => example!("classification"),
             Task::MultiLabel => example!("multi-label"),
             Task::Change => example!("change"),
+            Task::Detection => example!("detection"),
+            Task::OrientedDetection => example!("oriented-detection"),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::precision::like;
 
 /// How the values of a line become those of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// Means over equal parts, as PyTorch's adaptive average pooling takes them.
     Mean,
     /// Linear between centres, as PyTorch's bilinear interpolation without aligned corners.
@@ -41,7 +41,7 @@ fn matrix(rule: Rule, from: usize, to: usize, device: &Device) -> Tensor<2> {
 }
 
 /// `[batch, channel, height, width]` → `[batch, channel, to, to]`.
-pub(super) fn resample(rule: Rule, x: Tensor<4>, to: [usize; 2]) -> Tensor<4> {
+pub(crate) fn resample(rule: Rule, x: Tensor<4>, to: [usize; 2]) -> Tensor<4> {
     let [batch, channel, height, width] = x.dims();
     if [height, width] == to {
         return x;
@@ -57,7 +57,7 @@ pub(super) fn resample(rule: Rule, x: Tensor<4>, to: [usize; 2]) -> Tensor<4> {
 }
 
 /// The nodes of [`resample`].
-pub(super) fn onnx(rule: Rule, graph: &mut Graph, x: &Value, from: [usize; 2], to: [usize; 2]) -> Value {
+pub(crate) fn onnx(rule: Rule, graph: &mut Graph, x: &Value, from: [usize; 2], to: [usize; 2]) -> Value {
     if from == to {
         return x.clone();
     }
