@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from qgis.core import Qgis, QgsMessageLog, QgsProcessingProvider, QgsProject
+from qgis.core import Qgis, QgsMessageLog, QgsProcessingException, QgsProcessingProvider, QgsProject
 
 from . import icons, session, settings
 from .algorithms.add_model import AddModel
@@ -27,6 +27,7 @@ class SkySenseProvider(QgsProcessingProvider):
     def __init__(self) -> None:
         super().__init__()
         self._warning = ""
+        self._home = ""
 
     def id(self) -> str:
         return "skysense"
@@ -54,30 +55,29 @@ class SkySenseProvider(QgsProcessingProvider):
 
     def load(self) -> bool:
         settings.register(icons.icon())
-        # A project brings workflows and models of its own.
         project = QgsProject.instance()
-        project.readProject.connect(self._project_changed)
-        project.cleared.connect(self._project_changed)
+        for signal, act in self._signals(project):
+            signal.connect(act)
         self.refreshAlgorithms()
         return True
 
     def unload(self) -> None:
-        project = QgsProject.instance()
-        for signal in (project.readProject, project.cleared):
+        for signal, act in self._signals(QgsProject.instance()):
             # Where QGIS itself is ending, it has cut it already.
             with contextlib.suppress(TypeError):
-                signal.disconnect(self._project_changed)
+                signal.disconnect(act)
         settings.unregister()
 
     def loadAlgorithms(self) -> None:
         self._warning = ""
+        self._home = QgsProject.instance().homePath()
         for algorithm in (Segment(), Embed(), Detect(), Change(), Finetune(), Search(), AddModel()):
             self.addAlgorithm(algorithm)
         try:
             found, wrong = session.describe(settings.workflow_folders())
-        except binary.Missing as missing:
-            self._warning = str(missing)
-            QgsMessageLog.logMessage(str(missing), LOG, Qgis.MessageLevel.Warning)
+        except (binary.Missing, QgsProcessingException, OSError) as error:
+            self._warning = str(error)
+            QgsMessageLog.logMessage(str(error), LOG, Qgis.MessageLevel.Warning)
             return
         for workflow in found:
             self.addAlgorithm(WorkflowAlgorithm(workflow))
@@ -91,3 +91,16 @@ class SkySenseProvider(QgsProcessingProvider):
 
     def _project_changed(self, *_) -> None:
         self.refreshAlgorithms()
+
+    def _folder_changed(self, *_) -> None:
+        if QgsProject.instance().homePath() != self._home:
+            self.refreshAlgorithms()
+
+    def _signals(self, project: QgsProject):
+        """A project brings workflows and models of its own, and has a folder once it is saved."""
+        return (
+            (project.readProject, self._project_changed),
+            (project.cleared, self._project_changed),
+            (project.homePathChanged, self._folder_changed),
+            (project.projectSaved, self._folder_changed),
+        )

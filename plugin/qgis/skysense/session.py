@@ -21,7 +21,7 @@ PLUGIN = Path(__file__).parent
 _lock = threading.RLock()
 _checked: dict[tuple[str, float], str] = {}
 _described: dict[tuple, dict[str, Any]] = {}
-_models: dict[tuple, list[Model]] = {}
+_models: dict[tuple, dict[str, Any]] = {}
 _sensors: dict[tuple[str, float], list[dict[str, Any]]] = {}
 
 
@@ -88,16 +88,26 @@ def model(verb: str, *arguments: str, **options) -> dict[str, Any]:
 
 
 def models() -> list[Model]:
-    """The models of the user and the project, read anew when one came, went or changed."""
+    """The models of the user and the project."""
+    return read_models(_listed())
+
+
+def broken_models() -> list[tuple[str, str]]:
+    """Folders among them that hold no sound model, and why not."""
+    return [(str(one.get("path", "")), str(one.get("reason", ""))) for one in _listed().get("broken") or []]
+
+
+def _listed() -> dict[str, Any]:
+    """What the command says of the folders of models, asked anew when one came, went or changed."""
     folders = settings.model_folders()
     if not folders:
-        return []
+        return {}
     records = sorted(record for folder in folders for record in folder.glob("*/model.yaml"))
     key = (_stamp(find()), tuple(_stamp(one) for one in [*folders, *records]))
     with _lock:
         if key not in _models:
             _models.clear()
-            _models[key] = read_models(model("list", *map(str, folders)))
+            _models[key] = model("list", *map(str, folders))
         return _models[key]
 
 
@@ -126,9 +136,12 @@ def describe(folders: Sequence[workflows.Folder]) -> tuple[list[workflows.Workfl
     key = (_stamp(found), tuple((str(file), file.stat().st_mtime_ns) for file in files))
     with _lock:
         if key not in _described:
-            _described.clear()
+            outcome = call(command.check(found, files))
             # Files that are wrong make the exit differ from 0: each says so for itself.
-            _described[key] = call(command.check(found, files)).answer or {}
+            if outcome.answer is None:
+                raise QgsProcessingException(messages.explain(outcome))
+            _described.clear()
+            _described[key] = outcome.answer
         return workflows.read(_described[key], listed)
 
 

@@ -6,13 +6,17 @@ import html
 from pathlib import Path
 from typing import Any, Mapping
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsCsException, QgsProcessingAlgorithm, QgsProcessingException, QgsProcessingFeedback
 
 from .. import icons, session, settings
 from ..core import binary, command, events, messages
 from ..core.words import tr
 
 HELP = "https://github.com/skysense-workflows/skysense/blob/main/docs/QGIS.md"
+
+
+# What QGIS would tell as a trace of Python.
+TROUBLE = (binary.Missing, OSError, QgsCsException)
 
 
 class SkySenseAlgorithm(QgsProcessingAlgorithm):
@@ -69,8 +73,10 @@ class SkySenseAlgorithm(QgsProcessingAlgorithm):
         self.trouble = ""
         try:
             self.look(parameters, context, feedback)
-        except (QgsProcessingException, binary.Missing) as error:
+        except QgsProcessingException as error:
             self.trouble = str(error)
+        except TROUBLE as error:
+            self.trouble = _told(error)
         return True
 
     def processAlgorithm(self, parameters, context, feedback) -> dict[str, Any]:
@@ -78,8 +84,8 @@ class SkySenseAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(self.trouble)
         try:
             return self.work(parameters, context, feedback)
-        except binary.Missing as missing:
-            raise QgsProcessingException(str(missing)) from missing
+        except TROUBLE as error:
+            raise QgsProcessingException(_told(error)) from error
 
     def canExecute(self):
         try:
@@ -87,6 +93,17 @@ class SkySenseAlgorithm(QgsProcessingAlgorithm):
         except binary.Missing as missing:
             return False, str(missing)
         return True, ""
+
+
+def _told(error: Exception) -> str:
+    """What happened, in words."""
+    if isinstance(error, OSError):
+        return tr("{file} cannot be read or written: {why}. What to do: choose another folder, or mend what is wrong.",
+                  file=error.filename or "", why=error.strerror or error)  # fmt: skip
+    if isinstance(error, QgsCsException):
+        return tr("The area cannot be told in the reference system that is needed: {why}. What to do: choose a smaller "
+                  "area, and look whether the layers have the reference system that they say.", why=error)  # fmt: skip
+    return str(error)
 
 
 def run_workflow(

@@ -101,6 +101,10 @@ class Finetune(SkySenseAlgorithm):
         name = self.parameterAsString(parameters, NAME, context).strip() or "my-model"
         out = self.parameterAsString(parameters, OUTPUT, context)
         self.out = os.path.abspath(out) if out else str(layers.new_model(name))
+        if (Path(self.out) / "model.yaml").exists():
+            raise QgsProcessingException(
+                tr("{target} is there already. What to do: choose another name.", target=self.out)
+            )
         training = ready.Training(
             out=self.out,
             name=name,

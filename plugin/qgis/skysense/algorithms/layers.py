@@ -131,7 +131,7 @@ def degrees(
 
 def box_in_degrees(layer: QgsMapLayer, context: QgsProcessingContext) -> tuple[float, float, float, float]:
     """West, south, east and north of a layer."""
-    box = _transform(layer.crs(), context.transformContext()).transformBoundingBox(layer.extent())
+    box = to_degrees(layer, context.transformContext()).transformBoundingBox(layer.extent())
     return (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
 
 
@@ -155,7 +155,7 @@ def outlines_file(layer: QgsVectorLayer, file: str, context: QgsProcessingContex
     # A rotated box stays one to the millimetre.
     options.layerOptions = ["COORDINATE_PRECISION=9"]
     transform = context.transformContext() or QgsCoordinateTransformContext()
-    options.ct = _transform(layer.crs(), transform)
+    options.ct = to_degrees(layer, transform)
     written = QgsVectorFileWriter.writeAsVectorFormatV3(layer, file, transform, options)
     if written[0] != QgsVectorFileWriter.WriterError.NoError:
         raise QgsProcessingException(tr("The layer “{name}” cannot be written as GeoJSON: {why}.",
@@ -194,7 +194,7 @@ def model_facts(folder: str) -> models.Model:
     """What a model takes and gives."""
     answer = session.model("list", folder)
     # A folder that holds packages is none itself.
-    found = [model for model in models.read(answer) if model.path == Path(folder)]
+    found = [model for model in models.read(answer) if model.path.resolve() == Path(folder).resolve()]
     if not found:
         broken = "; ".join(one["reason"] for one in answer.get("broken", []) if one.get("path") == folder)
         why = f" {broken}." if broken else ""
@@ -204,5 +204,10 @@ def model_facts(folder: str) -> models.Model:
     return found[0]
 
 
-def _transform(crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext):
-    return QgsCoordinateTransform(crs, QgsCoordinateReferenceSystem(DEGREES), context)
+def to_degrees(layer: QgsMapLayer, context: QgsCoordinateTransformContext) -> QgsCoordinateTransform:
+    """From the reference system of a layer; without one nobody knows where it is."""
+    if not layer.crs().isValid():
+        text = tr("The layer “{name}” has no reference system. What to do: choose it in the properties of the layer.",
+                  name=layer.name())  # fmt: skip
+        raise QgsProcessingException(text)
+    return QgsCoordinateTransform(layer.crs(), QgsCoordinateReferenceSystem(DEGREES), context)

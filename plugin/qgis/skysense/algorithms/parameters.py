@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePath
 from typing import Any
 
 from qgis.core import (
@@ -16,6 +17,7 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
@@ -65,16 +67,17 @@ def date_parameter(name: str, title: str, default: str = "", optional: bool = Tr
     )
 
 
-def parameters_of(form: list[Field]) -> list[QgsProcessingParameterDefinition]:
-    """The parameters of a workflow's form; two for an interval of dates."""
+def parameters_of(form: list[Field], home: Path) -> list[QgsProcessingParameterDefinition]:
+    """The parameters of the form of a workflow that lies in a folder; two for an interval of dates."""
     made = []
     for field in form:
-        made += _MAKERS[field.kind](field)
+        made += _AT_HOME[field.kind](field, home) if field.kind in _AT_HOME else _MAKERS[field.kind](field)
     return made
 
 
 def _text(field: Field):
-    return [QgsProcessingParameterString(field.param.name, field.label, field.param.default, optional=field.optional)]
+    default = _literal(field.param.default)
+    return [QgsProcessingParameterString(field.param.name, field.label, default, optional=field.optional)]
 
 
 def _number(kind):
@@ -153,10 +156,18 @@ def _area(field: Field):
     return [QgsProcessingParameterVectorLayer(field.param.name, field.label, kinds, None, field.optional)]
 
 
-def _href(field: Field):
+def _beside(default: Any, home: Path) -> str | None:
+    """Where a default lies, if it does: relative paths start at the folder of the workflow."""
+    if not isinstance(default, str) or not default or not (home / default).exists():
+        return None
+    return str(home / default)
+
+
+def _href(field: Field, home: Path):
     default = _literal(field.param.default)
-    # Where the file stands says nothing about where this user keeps data.
-    shown = default if isinstance(default, str) and "://" in default else settings.text(settings.CATALOG)
+    shown = default if isinstance(default, str) and "://" in default else _beside(default, home)
+    if shown is None and ("stac.search", "/href") in field.param.fills:
+        shown = settings.text(settings.CATALOG)
     return [QgsProcessingParameterString(field.param.name, field.label, shown, optional=field.optional)]
 
 
@@ -168,8 +179,14 @@ def _folder_out(field: Field):
     return [QgsProcessingParameterFolderDestination(field.param.name, field.label)]
 
 
-def _model(field: Field):
-    return [model_parameter(field.param.name, field.label, _literal(field.param.default), field.optional)]
+def _file_out(field: Field):
+    ending = PurePath(str(_literal(field.param.default) or "")).suffix.lstrip(".") or "json"
+    return [QgsProcessingParameterFileDestination(field.param.name, field.label, f"{ending.upper()} (*.{ending})")]
+
+
+def _model(field: Field, home: Path):
+    default = _literal(field.param.default)
+    return [model_parameter(field.param.name, field.label, _beside(default, home) or default, field.optional)]
 
 
 _MAKERS = {
@@ -185,8 +202,8 @@ _MAKERS = {
     fields.RASTER: _raster,
     fields.BAND: _band,
     fields.AREA: _area,
-    fields.HREF: _href,
     fields.FILE: _file,
     fields.FOLDER_OUT: _folder_out,
-    fields.MODEL: _model,
+    fields.FILE_OUT: _file_out,
 }
+_AT_HOME = {fields.HREF: _href, fields.MODEL: _model}

@@ -20,7 +20,7 @@ from qgis.core import (
 
 from ..core import classes
 from ..core.words import tr
-from .layers import DEGREES
+from .layers import to_degrees
 
 NODATA = 0
 MOST_PIXELS = 2**31
@@ -89,8 +89,7 @@ def _word(value) -> str:
 
 def _zone(layer: QgsVectorLayer, context: QgsProcessingContext) -> QgsCoordinateReferenceSystem:
     """The UTM zone of the layer's middle."""
-    degrees = QgsCoordinateReferenceSystem(DEGREES)
-    center = QgsCoordinateTransform(layer.crs(), degrees, context.transformContext()).transform(layer.extent().center())
+    center = to_degrees(layer, context.transformContext()).transform(layer.extent().center())
     zone = min(60, int((center.x() + 180) // 6) + 1)
     return QgsCoordinateReferenceSystem(f"EPSG:{(32600 if center.y() >= 0 else 32700) + zone}")
 
@@ -113,7 +112,8 @@ def _write(shapes, target, resolution: float, file: Path, stored: tuple[int, flo
     raster.SetProjection(reference.ExportToWkt())
     raster.GetRasterBand(1).SetNoDataValue(stored[1])
     raster.GetRasterBand(1).Fill(stored[1])
-    memory = ogr.GetDriverByName("Memory").CreateDataSource("labels")
+    # One driver is both from GDAL 3.11 on.
+    memory = (ogr.GetDriverByName("Memory") or ogr.GetDriverByName("MEM")).CreateDataSource("labels")
     polygons = memory.CreateLayer("labels", reference)
     polygons.CreateField(ogr.FieldDefn("value", ogr.OFTReal))
     for value, geometry in shapes:

@@ -108,6 +108,10 @@ def _folder_out(algorithm, field: Field, parameters, context, feedback) -> str:
     return os.path.abspath(folder) if folder and "://" not in folder else folder
 
 
+def _file_out(algorithm, field: Field, parameters, context, feedback) -> str:
+    return os.path.abspath(algorithm.parameterAsFileOutput(parameters, field.param.name, context))
+
+
 def _model(algorithm, field: Field, parameters, context, feedback) -> str:
     return layers.model_folder(algorithm.parameterAsString(parameters, field.param.name, context))
 
@@ -129,5 +133,6 @@ _READERS: dict[str, _Reader] = {
     fields.AREA: _area,
     fields.FILE: _file,
     fields.FOLDER_OUT: _folder_out,
+    fields.FILE_OUT: _file_out,
     fields.MODEL: _model,
 }

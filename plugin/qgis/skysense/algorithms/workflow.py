@@ -55,7 +55,7 @@ class WorkflowAlgorithm(SkySenseAlgorithm):
         return "".join(parts)
 
     def initAlgorithm(self, configuration=None) -> None:
-        for parameter in parameters_of(self.fields):
+        for parameter in parameters_of(self.fields, self.workflow.file.parent):
             self.addParameter(parameter)
         add_load(self)
         self.addOutput(QgsProcessingOutputRasterLayer("RESULT", tr("First raster that is written")))
@@ -84,6 +84,6 @@ class WorkflowAlgorithm(SkySenseAlgorithm):
         if found:
             answer["RESULT"] = results.first(found, "class")
         for field in self.fields:
-            if field.kind == fields.FOLDER_OUT and field.param.name in self.given:
+            if field.kind in (fields.FOLDER_OUT, fields.FILE_OUT) and field.param.name in self.given:
                 answer[field.param.name] = self.given[field.param.name]
         return answer

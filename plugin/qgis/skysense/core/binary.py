@@ -38,7 +38,12 @@ def find(setting: str, environment: Mapping[str, str], plugin: Path) -> Path:
             return _existing(named, where, environment)
     installed = plugin / INSTALLED
     if installed.is_file():
-        named = json.loads(installed.read_text(encoding="utf-8")).get("binary") or ""
+        try:
+            named = json.loads(installed.read_text(encoding="utf-8")).get("binary") or ""
+        except (OSError, ValueError, AttributeError) as error:
+            raise Missing(
+                tr("{file} cannot be read: {why}. {how}", file=installed, why=error, how=how_to_get())
+            ) from error
         if named and os.access(named, os.X_OK):
             return Path(named)
     found = shutil.which("skysense", path=environment.get("PATH"))

@@ -8,8 +8,8 @@ from typing import Any
 
 from .workflows import Param
 
-TEXT, CRS, RASTER, BAND, AREA, HREF, FILE, FOLDER_OUT, MODEL = (
-    "text", "crs", "raster", "band", "area", "href", "file", "folder-out", "model",
+TEXT, CRS, RASTER, BAND, AREA, HREF, FILE, FOLDER_OUT, FILE_OUT, MODEL = (
+    "text", "crs", "raster", "band", "area", "href", "file", "folder-out", "file-out", "model",
 )  # fmt: skip
 NUMBER, INTEGER, BOOLEAN, DATE, DATES, EXTENT, ENUM = (
     "number", "integer", "boolean", "date", "dates", "extent", "enum",
@@ -19,10 +19,14 @@ _FILE_HREF = re.compile(r"^/files/\d+/href$")
 _FILE_BAND = re.compile(r"^/files/(\d+)/bands/")
 _WRITES = {
     ("stac.write", "/href"),
+    ("data.write", "/href"),
+    ("objects.write", "/href"),
+    ("skysense.pretrain", "/out"),
     ("skysense.finetune", "/out"),
     ("skysense.distill", "/out"),
     ("skysense.reduce", "/out"),
 }
+_WRITES_FILES = {("skysense.evaluate", "/out"), ("objects.evaluate", "/out")}
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def kind_of(param: Param) -> str:
             return AREA
         if fills & _WRITES:
             return FOLDER_OUT
+        if fills & _WRITES_FILES:
+            return FILE_OUT
         if param.type == "string":
             return CRS if ("raster.chips", "/crs") in fills else TEXT
         return HREF if param.type == "uri" else FILE

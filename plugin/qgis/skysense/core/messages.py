@@ -21,6 +21,9 @@ def explain(outcome: Outcome, labels: Mapping[str, str] | None = None, own_file:
     error = answer.get("error")
     if isinstance(error, dict):
         return _error(error, own_file)
+    # What `model verify` says of a package.
+    if answer.get("problems"):
+        return "\n\n".join(_sentence(str(problem)) for problem in answer["problems"])
     if outcome.exit == CANCELLED:
         return tr("The run was cancelled.")
     said = "\n".join(outcome.tail).strip() or tr("It said nothing.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCsException,
     QgsGeometry,
     QgsProject,
     QgsRectangle,
-    QgsUnitTypes,
     QgsWkbTypes,
 )
 from qgis.gui import QgsMapToolExtent, QgsRubberBand
@@ -60,15 +62,23 @@ class AreaPicker(QWidget):
 
     def text(self) -> str:
         """The area as parameters of Processing take it; empty where none was chosen."""
-        return _text(self.box, self.crs) if self.box else ""
+        if not self.box:
+            return ""
+        if self.crs.authid():
+            return _text(self.box, self.crs)
+        # A reference system of the user's own has no code that could be written.
+        return _text(_to_degrees(self.crs).transformBoundingBox(self.box), QgsCoordinateReferenceSystem(DEGREES))
 
     def middle(self, metres: float) -> str:
         """A square of this side in the middle of the area."""
         if not self.box:
             return ""
-        center, degrees = self.box.center(), self.crs.mapUnits() == QgsUnitTypes.DistanceUnit.DistanceDegrees
-        half = metres / 2 / (METRES_PER_DEGREE if degrees else 1.0)
-        return _text(QgsRectangle(center.x() - half, center.y() - half, center.x() + half, center.y() + half), self.crs)
+        # Units of a map may be feet, and metres of a map are longer or shorter than those of the ground.
+        center = _to_degrees(self.crs).transform(self.box.center())
+        high = metres / 2 / METRES_PER_DEGREE
+        wide = high / max(math.cos(math.radians(center.y())), 0.01)
+        box = QgsRectangle(center.x() - wide, center.y() - high, center.x() + wide, center.y() + high)
+        return _text(box, QgsCoordinateReferenceSystem(DEGREES))
 
     def remove(self) -> None:
         """Takes what it drew off the canvas."""
@@ -82,12 +92,29 @@ class AreaPicker(QWidget):
         self.set_area(box, self.canvas.mapSettings().destinationCrs())
 
     def _show(self) -> None:
+        try:
+            box = _to_degrees(self.crs).transformBoundingBox(self.box)
+            # The preview is of its middle.
+            _to_degrees(self.crs).transform(self.box.center())
+        except QgsCsException:
+            self._refuse(tr("This area is not on the earth as a whole. What to do: choose a smaller one."))
+            return
+        if not self.crs.isValid():
+            self._refuse(tr("The map has no reference system. What to do: choose that of the project."))
+            return
         self.band.setToGeometry(QgsGeometry.fromRect(self.box), self.crs)
-        degrees = QgsCoordinateReferenceSystem(DEGREES)
-        box = QgsCoordinateTransform(self.crs, degrees, QgsProject.instance()).transformBoundingBox(self.box)
         west, south = f"{box.xMinimum():.4f}", f"{box.yMinimum():.4f}"
         east, north = f"{box.xMaximum():.4f}", f"{box.yMaximum():.4f}"
         self.words.setText(f"{west}° … {east}° E, {south}° … {north}° N")
+
+    def _refuse(self, why: str) -> None:
+        self.box = None
+        self.band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
+        self.words.setText(why)
+
+
+def _to_degrees(crs: QgsCoordinateReferenceSystem) -> QgsCoordinateTransform:
+    return QgsCoordinateTransform(crs, QgsCoordinateReferenceSystem(DEGREES), QgsProject.instance())
 
 
 def _text(box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> str:

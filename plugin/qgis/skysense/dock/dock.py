@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qgis.core import QgsProcessingException, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsDockWidget, QgsFileWidget
-from qgis.PyQt.QtCore import QDate, Qt
+from qgis.PyQt.QtCore import QDate, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDateEdit,
@@ -42,6 +42,16 @@ DAY = "yyyy-MM-dd"
 PREVIEW_CHIPS, PIXEL = 1, 10.0
 
 
+class ModelBox(QComboBox):
+    """A list that says when it is about to open."""
+
+    opens = pyqtSignal()
+
+    def showPopup(self) -> None:
+        self.opens.emit()
+        super().showPopup()
+
+
 class SkySenseDock(QgsDockWidget):
     """Area, dates, sensors, model; preview, run, compare."""
 
@@ -55,7 +65,8 @@ class SkySenseDock(QgsDockWidget):
         self.sources = SourcePicker()
         self.start, self.end = self._date(-365), self._date(0)
         self.before_start, self.before_end = self._date(-730), self._date(-366)
-        self.model = QComboBox()
+        self.model = ModelBox()
+        self.model.opens.connect(self.refresh_models)
         self.model.currentIndexChanged.connect(self._about_model)
         self.about = QLabel()
         self.about.setWordWrap(True)
@@ -79,6 +90,8 @@ class SkySenseDock(QgsDockWidget):
         self.setWidget(self._layout())
         self._busy(False)
         self.refresh_models()
+        # Models come with projects and by training, too.
+        self.visibilityChanged.connect(lambda seen: seen and self.refresh_models())
 
     def _date(self, days: int) -> QDateEdit:
         edit = QDateEdit(QDate.currentDate().addDays(days))
@@ -191,6 +204,9 @@ class SkySenseDock(QgsDockWidget):
         if not self.area.text():
             self._say(tr("No area is chosen. What to do: draw it on the map, or take the view of the map."))
             return
+        if self.sources.lacks_sensors():
+            self._say(tr("No sensor is chosen. What to do: choose one or more under “Images”."))
+            return
         title = tr("preview") if preview else model.name
         side = model.chip_size * PIXEL * PREVIEW_CHIPS
         parameters = {
@@ -206,7 +222,7 @@ class SkySenseDock(QgsDockWidget):
             parameters[EARLIER.start] = self.before_start.date().toString(DAY)
             parameters[EARLIER.end] = self.before_end.date().toString(DAY)
         self.job = Job(f"skysense:{model.algorithm}", parameters, title=title, on_line=self._say, on_done=self._done)
-        self.job.task.progressChanged.connect(lambda percent: self.bar.setValue(int(percent)))
+        self.job.task.progressChanged.connect(self._advance)
         self._busy(True)
         self._say(tr("reading images and running {name}", name=model.name))
         self.job.start()
@@ -237,12 +253,15 @@ class SkySenseDock(QgsDockWidget):
         self.bar.setVisible(busy)
         self.bar.setValue(0)
 
+    def _advance(self, percent: float) -> None:
+        self.bar.setValue(int(percent))
+
     def _say(self, text: str) -> None:
         self.words.setText(text)
 
     def close_down(self) -> None:
         """Ends what runs, and takes what it drew off the canvas."""
         if self.job is not None:
-            self.job.cancel()
+            self.job.leave()
         self.sources.let_go()
         self.area.remove()

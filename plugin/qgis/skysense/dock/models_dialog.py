@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import shutil
+from pathlib import Path
 
 import processing
 from qgis.core import QgsProcessingException
@@ -47,6 +49,7 @@ class ModelsDialog(QDialog):
         self.card = QTextBrowser()
         self.card.document().setDefaultStyleSheet(CARD_STYLE)
         self.models: list[Model] = []
+        self.broken: list[tuple[str, str]] = []
         self.actions = []
         buttons = QHBoxLayout()
         for words, act, needs in (
@@ -83,17 +86,19 @@ class ModelsDialog(QDialog):
         """Reads the folders anew."""
         session.forget_models()
         try:
-            self.models = session.models()
+            self.models, self.broken = session.models(), session.broken_models()
             none = tr("No model yet. Add one: a folder with a package, or published weights. They are in {folder}.",
                       folder=settings.model_folder())  # fmt: skip
         except (binary.Missing, QgsProcessingException) as error:
-            self.models, none = [], str(error)
+            self.models, self.broken, none = [], [], str(error)
         self.list.clear()
         for title, model in zip(titles(self.models), self.models):
             item = QListWidgetItem(title)
             item.setToolTip(str(model.path))
             self.list.addItem(item)
-        if self.models:
+        for path, _ in self.broken:
+            self.list.addItem(tr("{name}: cannot be used", name=Path(path).name))
+        if self.list.count():
             self.list.setCurrentRow(0)
         else:
             self.about.setText(none)
@@ -112,13 +117,17 @@ class ModelsDialog(QDialog):
         self._enable()
         model = self._chosen()
         if model is None:
+            row = self.list.currentRow() - len(self.models)
+            if 0 <= row < len(self.broken):
+                self.about.setText("<br>".join(html.escape(text) for text in self.broken[row]))
+                self.card.clear()
             return
         licence = tr("Licence of the weights: {licence}", licence=model.licence)
         size = tr("{size} MB in {folder}", size=round(model.size / 1e6, 1), folder=model.path)
         self.about.setText(f"{model.summary}<br><b>{licence}</b><br><small>{size}</small>")
         try:
             self.card.setMarkdown(session.model("card", str(model.path)).get("card", ""))
-        except QgsProcessingException as error:
+        except (binary.Missing, QgsProcessingException) as error:
             self.card.setPlainText(str(error))
 
     def _add(self, *_) -> None:
@@ -135,7 +144,7 @@ class ModelsDialog(QDialog):
             text = tr("{name} is whole: files, weights and what it computes are those that it was made with.",
                       name=model.name)  # fmt: skip
             show = QMessageBox.information
-        except QgsProcessingException as error:
+        except (binary.Missing, QgsProcessingException) as error:
             text, show = str(error), QMessageBox.warning
         finally:
             QApplication.restoreOverrideCursor()

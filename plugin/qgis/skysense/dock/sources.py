@@ -137,6 +137,10 @@ class SourcePicker(QWidget):
         given = {CATALOG: self.catalog.text(), COLLECTIONS: self.collections.text()}
         return given if len(kinds) == len(self.kinds) else {**given, MODALITY: kinds}
 
+    def lacks_sensors(self) -> bool:
+        """Whether a catalog would be searched for no kind of images, which Processing takes for all of them."""
+        return self.kind.currentIndex() == 0 and not any(box.isChecked() for box in self.kinds)
+
     def let_go(self) -> None:
         """Stops following the project."""
         QgsProject.instance().layersAdded.disconnect(self.refresh)

@@ -13,24 +13,32 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProject,
 )
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 
 from ..algorithms.results import layer_of, outputs_of
+from ..core.words import tr
+
+# What runs has its context and feedback in Python: they stay until it is over, whatever becomes of the dock.
+_running: set[Job] = set()
 
 
 class Feedback(QgsProcessingFeedback):
-    """Keeps the last error, which the task does not pass on."""
+    """Keeps the last error, which the task does not pass on, and brings lines to the thread of the dock."""
+
+    line = pyqtSignal(str)
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         super().__init__()
         self.error = ""
-        self.on_line = on_line
+        # Algorithms speak on a thread of their own, and widgets may be touched on theirs alone.
+        self.line.connect(on_line, Qt.ConnectionType.QueuedConnection)
 
     def reportError(self, error: str, fatalError: bool = False) -> None:
         self.error = error
         super().reportError(error, fatalError)
 
     def pushInfo(self, info: str) -> None:
-        self.on_line(info)
+        self.line.emit(info)
         super().pushInfo(info)
 
 
@@ -56,18 +64,36 @@ class Job:
 
     def start(self) -> None:
         """Begins it."""
+        _running.add(self)
         QgsApplication.taskManager().addTask(self.task)
 
     def cancel(self) -> None:
-        """Ends it."""
-        self.feedback.cancel()
-        self.task.cancel()
+        """Ends it, if it is not over: QGIS deletes tasks that are."""
+        if self in _running:
+            self.feedback.cancel()
+            self.task.cancel()
+
+    def leave(self) -> None:
+        """Ends it, and tells nobody any more."""
+        self.on_done = _nobody
+        if self in _running:
+            self.feedback.line.disconnect()
+            self.cancel()
 
     def _executed(self, successful: bool, answer: dict[str, Any]) -> None:
+        _running.discard(self)
         if not successful:
             self.on_done([], self.feedback.error)
             return
-        with open(answer["REPORT"], encoding="utf-8") as file:
-            report = json.load(file)
-        layers = [layer_of(result, f"{self.title}: {result.asset}") for result in outputs_of(report)]
+        try:
+            with open(answer["REPORT"], encoding="utf-8") as file:
+                report = json.load(file)
+            layers = [layer_of(result, f"{self.title}: {result.asset}") for result in outputs_of(report)]
+        except (OSError, ValueError, KeyError) as error:
+            self.on_done([], tr("The result cannot be read: {why}. What to do: run it again.", why=error))
+            return
         self.on_done([layer for layer in layers if layer.isValid()], "")
+
+
+def _nobody(layers: list[QgsMapLayer], error: str) -> None:
+    """Hears what nobody waits for."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import processing
 from processing.gui.AlgorithmDialog import AlgorithmDialog
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
+from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtCore import QDate, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface, plugins
@@ -121,6 +121,15 @@ def missing():
     os.environ["SKYSENSE_BINARY"] = "/gone/skysense"
     dock.refresh_models()
     assert "skysense qgis install" in dock.words.text(), dock.words.text()
+    # Areas that no one can tell in degrees are refused, and the smallest are told in them.
+    middle = dock.area.middle(160.0)
+    assert middle.endswith("[EPSG:4326]"), middle
+    dock.area.set_area(QgsRectangle(-1e12, -1e12, 1e12, 1e12), QgsCoordinateReferenceSystem("EPSG:32633"))
+    assert not dock.area.text() and "smaller" in dock.area.words.text(), dock.area.words.text()
+    dock.area.set_area(QgsRectangle(0, 0, 1, 1), QgsCoordinateReferenceSystem())
+    assert not dock.area.text() and "reference system" in dock.area.words.text(), dock.area.words.text()
+    # The plugin goes after runs that are over.
+    plugins["skysense"].unload()
     (SHOTS / "done.txt").write_text("done")
     os._exit(0)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import unittest
 from pathlib import Path
@@ -113,6 +114,11 @@ class Forms(unittest.TestCase):
         share = algorithm.parameterDefinition("share")
         self.assertEqual((share.minimum(), share.maximum(), share.defaultValue()), (0.0, 1.0, 0.1))
         self.assertIn("A map of one image", algorithm.shortHelpString())
+        for name, out in (("map", "out"), ("features", "out"), ("shards", "out"), ("pretrain", "package")):
+            ready = registry().algorithmById(f"skysense:library_{name}")
+            self.assertEqual(ready.parameterDefinition(out).type(), "folderDestination", name)
+            # Nothing lies beside the file: what the settings say.
+            self.assertEqual(ready.parameterDefinition("catalog").defaultValue(), CATALOG)
 
     def test_a_file_with_mistakes_is_told_and_is_no_algorithm(self):
         self.assertIsNone(registry().algorithmById("skysense:user_broken"))
@@ -140,6 +146,11 @@ class Forms(unittest.TestCase):
         project.clear()
         self.assertIsNone(registry().algorithmById("skysense:project_of_project"))
         project.read(str(home / "p.qgs"))
+        self.assertIsNotNone(registry().algorithmById("skysense:project_of_project"))
+        project.clear()
+        # One that is saved for the first time has a folder from then on.
+        self.assertIsNone(registry().algorithmById("skysense:project_of_project"))
+        project.write(str(home / "q.qgs"))
         self.assertIsNotNone(registry().algorithmById("skysense:project_of_project"))
         project.clear()
 
@@ -331,6 +342,9 @@ class Training(unittest.TestCase):
         self.assertTrue(Path(mapped["RESULT"]).is_file())
         wrong = fails("skysense:finetune", {**given, "CLASS_FIELD": "kin", "OUTPUT": target("none")})
         self.assertIn("it has kind", wrong)
+        labels.setCrs(QgsCoordinateReferenceSystem())
+        wrong = fails("skysense:finetune", {**given, "OUTPUT": target("none")})
+        self.assertIn("“labels” has no reference system", wrong)
 
 
 class Trouble(unittest.TestCase):
@@ -364,6 +378,24 @@ class Trouble(unittest.TestCase):
         self.assertIn("One thing is added at a time", fails("skysense:addmodel", {}))
         self.assertIn("is there already", fails("skysense:addmodel", {"PACKAGE": MODEL, "NAME": Path(MODEL).name}))
         self.assertIn("name of a folder", fails("skysense:addmodel", {"PACKAGE": MODEL, "NAME": "../above"}))
+
+    def test_a_result_that_cannot_be_written_is_told(self):
+        said = fails("skysense:segment", {**SEARCHED, "OUTPUT": str(Path(CATALOG) / "deeper" / "map"), "LOAD": False})
+        self.assertIn("choose another folder", said)
+        self.assertIn(CATALOG, said)
+
+    def test_a_package_that_is_not_whole_is_told(self):
+        broken = Path(WORK) / "broken-model"
+        shutil.copytree(MODEL, broken)
+        with open(broken / "weights.safetensors", "ab") as file:
+            file.write(b"more")
+        said = fails("skysense:addmodel", {"PACKAGE": str(broken), "NAME": "broken"})
+        self.assertIn("weights.safetensors", said)
+        self.assertIn("copy the package again", said)
+
+    def test_a_trained_model_never_takes_the_place_of_another(self):
+        given = {**SEARCHED, "MODEL": "", "OUTPUT": MODEL}
+        self.assertIn("is there already", fails("skysense:finetune", given))
 
     def test_layers_that_are_no_files_are_refused(self):
         file, day = stack("stack.tif")

@@ -38,6 +38,12 @@ class Finding(unittest.TestCase):
         found = self.program("a")
         self.assertEqual(binary.find("", {"PATH": str(found.parent)}, self.plugin), found)
 
+    def test_what_installed_the_plugin_may_have_left_half_a_note(self):
+        for text in ("", "{", "[]"):
+            (self.plugin / binary.INSTALLED).write_text(text)
+            with self.assertRaisesRegex(binary.Missing, "installed.json.*skysense qgis install"):
+                binary.find("", {"PATH": str(self.folder)}, self.plugin)
+
     def test_a_missing_command_says_how_to_get_it(self):
         with self.assertRaisesRegex(binary.Missing, "skysense qgis install"):
             binary.find("", {"PATH": str(self.folder)}, self.plugin)

@@ -35,7 +35,12 @@ class Kinds(unittest.TestCase):
         self.assertEqual(kind("path", ("stac.search", "/area")), fields.AREA)
         self.assertEqual(kind("string", ("raster.chips", "/area")), fields.AREA)
         self.assertEqual(kind("path", ("stac.write", "/href")), fields.FOLDER_OUT)
-        self.assertEqual(kind("path", ("skysense.finetune", "/out")), fields.FOLDER_OUT)
+        for node in ("finetune", "pretrain", "distill", "reduce"):
+            self.assertEqual(kind("path", (f"skysense.{node}", "/out")), fields.FOLDER_OUT)
+        for node in ("data.write", "objects.write"):
+            self.assertEqual(kind("path", (node, "/href")), fields.FOLDER_OUT)
+        for node in ("skysense.evaluate", "objects.evaluate"):
+            self.assertEqual(kind("path", (node, "/out")), fields.FILE_OUT)
         self.assertEqual(kind("string", ("raster.chips", "/crs")), fields.CRS)
         self.assertEqual(kind("datetime", ("stac.search", "/datetime")), fields.DATES)
         self.assertEqual(kind("datetime", ("raster.files", "/files/0/datetime")), fields.DATE)

@@ -26,6 +26,10 @@ class Sentences(unittest.TestCase):
         faults = [{"message": "one", "expected": "a"}, {"message": "two", "found": "b", "causes": ["c"]}]
         self.assertEqual(explain(Outcome(1, {"faults": faults})), "One. Expected: a.\n\nTwo. Found: b. Cause: c.")
 
+    def test_what_is_wrong_with_a_package_is_told(self):
+        answer = {"ok": False, "name": "m", "problems": ["/m/a.onnx is missing; copy the package again", "no probe"]}
+        self.assertEqual(explain(Outcome(3, answer)), "/m/a.onnx is missing; copy the package again.\n\nNo probe.")
+
     def test_a_param_is_called_as_in_the_form(self):
         fault = {"code": "unset-param", "message": "param `model` has no value", "hint": "give it one with -p"}
         text = explain(Outcome(1, {"faults": [fault]}), {"model": "Model (folder)"})
