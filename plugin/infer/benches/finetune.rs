@@ -66,7 +66,7 @@ fn samples(case: Case) -> Vec<Sample> {
             (Modality::S2, series(case.dates[0], S2.len(), index * 101, 1.0)),
             (Modality::S1, series(case.dates[1], 2, index * 57, -0.005)),
         ]),
-        labels: (0..area).map(|at| (noise(at / 8 + index) as usize % CLASSES) as u8).collect::<Vec<u8>>().into(),
+        labels: (0..area).map(|at| (noise(at / 8 + index) as usize % CLASSES) as u8 + 1).collect::<Vec<u8>>().into(),
         origin: [(SIZE * index) as i64, 0],
         ..Sample::default()
     };
@@ -95,7 +95,7 @@ impl Hooks for Clock {
 /// Median milliseconds of a step, and of a chip that is scored.
 fn ours(case: Case) -> [f64; 2] {
     let class = |value: usize| Class { value: value as u8, name: value.to_string(), color: "00ff00".into() };
-    let mut config = FinetuneConfig::new("bench", (0..CLASSES).map(class).collect());
+    let mut config = FinetuneConfig::new("bench", (1..=CLASSES).map(class).collect());
     (config.recipe.steps, config.recipe.batch, config.recipe.validation) = (WARM + STEPS, case.batch, 0.0);
     // Absent dates and modalities would be less work than the peer has.
     (config.recipe.augmentation.dates, config.recipe.augmentation.modality_dropout) = (1.0, 0.0);

@@ -21,6 +21,7 @@ mod distill;
 mod exists;
 mod files;
 mod objects;
+mod own_pixels;
 mod pretrain;
 mod probe;
 mod provenance;

@@ -12,7 +12,7 @@ use crate::bench::{read, scratch, search, simulate};
 use crate::harness::{Bench, Planned, good, messages};
 
 /// An orthophoto of 320 m with objects on it.
-fn scene() -> &'static Path {
+pub(crate) fn scene() -> &'static Path {
     static SCENE: OnceLock<PathBuf> = OnceLock::new();
     SCENE.get_or_init(|| {
         let folder = scratch("objects");
