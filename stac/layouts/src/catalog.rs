@@ -29,6 +29,10 @@ pub struct Adopted {
     pub allow_paths: Vec<PathBuf>,
     /// Side of the chips of which each holds one image, in pixels of the 10 m grid, where images have one side.
     pub chip_size: Option<usize>,
+    /// Samples of the lists of which a part is missing, by what is missing: they are not in the catalog.
+    pub left_out: BTreeMap<String, Vec<String>>,
+    /// What else the user should know of the copy: lists that are not there, how many samples were left out.
+    pub notes: Vec<String>,
 }
 
 /// The catalog as it grows; what is unfinished is removed again.
@@ -41,6 +45,8 @@ pub(crate) struct Catalog<'a> {
     collections: BTreeMap<String, Vec<String>>,
     splits: BTreeMap<String, usize>,
     sensors: BTreeMap<String, String>,
+    left_out: BTreeMap<String, Vec<String>>,
+    notes: Vec<String>,
     /// Hears how many items there are; `false` ends it.
     tell: &'a mut dyn FnMut(usize) -> bool,
     items: usize,
@@ -56,14 +62,35 @@ impl<'a> Catalog<'a> {
         let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let partial = target.with_file_name(format!(".{name}.partial-{}", std::process::id()));
         fs::create_dir_all(&partial).map_err(io(&partial))?;
-        let (shelves, collections, splits, sensors) =
-            (Shelves::new(side), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { target, partial, finished: false, shelves, side, collections, splits, sensors, tell, items: 0 })
+        Ok(Self {
+            target,
+            partial,
+            finished: false,
+            shelves: Shelves::new(side),
+            side,
+            collections: BTreeMap::new(),
+            splits: BTreeMap::new(),
+            sensors: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            notes: Vec::new(),
+            tell,
+            items: 0,
+        })
     }
 
     /// Says which sensor the images of a collection are of.
     pub(crate) fn sensor(&mut self, collection: &str, sensor: &str) {
         self.sensors.insert(collection.into(), sensor.into());
+    }
+
+    /// Says that a sample of the lists is not taken, and what of it is missing.
+    pub(crate) fn leave_out(&mut self, sample: &str, missing: &str) {
+        self.left_out.entry(missing.into()).or_default().push(sample.into());
+    }
+
+    /// Says what the user should know.
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
     }
 
     /// Where an image lies: as it says, else on a place of its own, which is told. It must have so many bands at least.
@@ -155,6 +182,15 @@ impl<'a> Catalog<'a> {
 
     /// Writes collections and catalog, and moves everything to its place.
     pub(crate) fn finish(mut self, name: &str, title: &str, images: &Path) -> Result<Adopted> {
+        let left: Vec<String> =
+            self.left_out.iter().map(|(missing, samples)| format!("{} for {missing}", samples.len())).collect();
+        if self.items == 0 {
+            let found = if left.is_empty() { "none".into() } else { format!("samples left out: {}", left.join("; ")) };
+            return Err(content(images, "at least one sample with all its parts", found));
+        }
+        if !left.is_empty() {
+            self.notes.push(format!("samples of which a part is missing were left out: {}", left.join("; ")));
+        }
         let link = |rel: &str, href: String| json!({"rel": rel, "href": href, "type": "application/json"});
         for (collection, ids) in &self.collections {
             let mut links = vec![link("root", "../catalog.json".into()), link("parent", "../catalog.json".into())];
@@ -184,6 +220,8 @@ impl<'a> Catalog<'a> {
             sensors: self.sensors.clone(),
             allow_paths: vec![images.to_owned()],
             chip_size: self.side,
+            left_out: std::mem::take(&mut self.left_out),
+            notes: std::mem::take(&mut self.notes),
         })
     }
 }

@@ -27,8 +27,12 @@ impl Table {
 
     /// The place of a column.
     pub(crate) fn column(&self, name: &str, path: &Path) -> Result<usize> {
-        let found = self.head.iter().position(|own| own == name);
-        found.ok_or_else(|| content(path, format!("a column {name}"), self.head.join(", ")))
+        self.maybe(name).ok_or_else(|| content(path, format!("a column {name}"), self.head.join(", ")))
+    }
+
+    /// The place of a column that may be missing.
+    pub(crate) fn maybe(&self, name: &str) -> Option<usize> {
+        self.head.iter().position(|own| own == name)
     }
 }
 

@@ -50,6 +50,22 @@ impl Folder {
         Some(self.0.join(name)).filter(|path| path.is_dir()).map(Self)
     }
 
+    /// The first folder inside whose name fits; `expected` is what it is called.
+    pub(crate) fn fitting(&self, expected: &str, fits: impl Fn(&str) -> bool) -> Result<Self> {
+        let found = self.entries()?.into_iter().find(|path| path.is_dir() && fits(&name(path)));
+        found.map(Self).ok_or_else(|| content(&self.0, format!("a folder {expected}/"), self.shown()))
+    }
+
+    /// The folder around this one.
+    pub(crate) fn parent(&self) -> Option<Self> {
+        self.0.parent().map(|path| Self(path.to_owned()))
+    }
+
+    /// A file inside that may be missing.
+    pub(crate) fn maybe_file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.0.join(name)).filter(|path| path.is_file())
+    }
+
     /// A file inside, which must be there.
     pub(crate) fn file(&self, name: &str) -> Result<PathBuf> {
         let path = self.0.join(name);
@@ -115,7 +131,7 @@ impl Folder {
     }
 
     /// A few names of what is there.
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let names: Vec<String> = self.entries().unwrap_or_default().iter().map(|path| name(path)).collect();
         match names.len() {
             0 => "nothing".into(),

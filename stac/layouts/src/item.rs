@@ -10,6 +10,9 @@ use crate::error::Result;
 /// Bands of high-resolution images.
 pub(crate) const RGB: &[&str] = &["red", "green", "blue"];
 
+/// Bands of high-resolution images with near infrared.
+pub(crate) const RGBN: &[&str] = &["red", "green", "blue", "nir"];
+
 /// A file of an image.
 #[derive(Debug, Clone)]
 pub(crate) struct File {

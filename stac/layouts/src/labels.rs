@@ -12,6 +12,9 @@ use crate::pixels::Strips;
 pub(crate) enum Source<'a> {
     /// Colours of a file of three bands: the place of each is its class.
     Colours(&'a Path, &'a [[u8; 3]]),
+    /// Colours of a file of three bands, each channel taken as 0 or 255, whichever is nearer, for masks that were encoded with
+    /// loss: the class of each, `None` for one that is not labelled.
+    Corners(&'a Path, &'a [([u8; 3], Option<u8>)]),
     /// Numbers of a file: the class of each, `None` for one that is not labelled.
     Numbers(&'a Path, &'a [(f32, Option<u8>)]),
     /// A band for each class: the first that is not 0. Bands behind those of the classes are not labelled.
@@ -35,6 +38,14 @@ impl Source<'_> {
                         .iter()
                         .position(|colour| colour.iter().zip(bands).all(|(known, found)| f32::from(*known) == *found));
                     known.map(|place| place as u8 + 1)
+                };
+                recoded(path, to, (classes, grid), 3, class)?;
+            }
+            Self::Corners(path, colours) => {
+                let class = |bands: &[f32]| {
+                    let same = |(of, found): (&u8, &f32)| *of == if *found >= 128.0 { 255 } else { 0 };
+                    let known = colours.iter().find(|(colour, _)| colour.iter().zip(bands).all(same))?;
+                    Some(known.1.map_or(0, |class| class + 1))
                 };
                 recoded(path, to, (classes, grid), 3, class)?;
             }

@@ -35,7 +35,7 @@ pub(crate) fn read(path: &Path, axes: usize) -> Result<Array> {
     let data = &bytes[start + length..];
     let count: usize = shape.iter().product();
     let values = of_type(&head, data)
-        .ok_or_else(|| fault("integers of 8, 16, 32 or 64 bits, or floats of 32 or 64", head.to_string()))?;
+        .ok_or_else(|| fault("integers of 8, 16, 32 or 64 bits, or floats of 16, 32 or 64", head.to_string()))?;
     if values.len() != count {
         return Err(fault(&format!("{count} values"), values.len().to_string()));
     }
@@ -59,6 +59,7 @@ fn of_type(head: &str, data: &[u8]) -> Option<Vec<f32>> {
         "<u2" => all(data, |bytes| f32::from(u16::from_le_bytes(bytes))),
         "<i4" => all(data, |bytes| i32::from_le_bytes(bytes) as f32),
         "<i8" => all(data, |bytes| i64::from_le_bytes(bytes) as f32),
+        "<f2" => all(data, |bytes| half::f16::from_le_bytes(bytes).to_f32()),
         "<f4" => all(data, f32::from_le_bytes),
         "<f8" => all(data, |bytes| f64::from_le_bytes(bytes) as f32),
         _ => return None,
@@ -85,6 +86,11 @@ mod tests {
         };
         write("<i2", "(1, 3)", &[1, 0, 255, 255, 0, 1]);
         assert_eq!(read(&path, 2).unwrap(), Array { shape: vec![1, 3], values: vec![1.0, -1.0, 256.0] });
+        write("<f2", "(5,)", &[0x00, 0xC9, 0x00, 0x38, 0x01, 0x00, 0x00, 0x7C, 0x00, 0x80]);
+        assert_eq!(read(&path, 1).unwrap().values, [-10.0, 0.5, 2.0_f32.powi(-24), f32::INFINITY, -0.0]);
+        write("<f4", "(1,)", &(-10.25_f32).to_le_bytes());
+        assert_eq!(read(&path, 1).unwrap().values, [-10.25]);
+        write("<i2", "(1, 3)", &[1, 0, 255, 255, 0, 1]);
         let told = |axes: usize| read(&path, axes).unwrap_err().to_string();
         assert!(told(3).contains("expected 3 axes"), "{}", told(3));
         write("<i2", "(2, 3)", &[0; 6]);

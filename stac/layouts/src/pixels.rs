@@ -4,7 +4,7 @@ use std::path::Path;
 
 use skysense_grid::{GeoBox, Window};
 use skysense_raster::{
-    BandSpec, CogSpec, CogWriter, DType, Header, Resampling, Sample, Source, header, read_typed, shape,
+    BandSpec, CogSpec, CogWriter, DType, Header, Resampling, Sample, Source, band_names, header, read_typed, shape,
 };
 
 use crate::error::{Result, content};
@@ -28,6 +28,11 @@ pub(crate) fn probe(path: &Path) -> Result<Probed> {
     let (width, height, bands) = shape(&source)?;
     let geobox = header(&source).ok().and_then(|header| header.geobox().cloned());
     Ok(Probed { width, height, bands, geobox })
+}
+
+/// What a file calls its bands; empty for one that has no name.
+pub(crate) fn bands(path: &Path) -> Result<Vec<String>> {
+    Ok(band_names(&named(path))?)
 }
 
 fn named(path: &Path) -> Source {

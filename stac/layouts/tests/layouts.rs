@@ -3,58 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 mod copies;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use skysense_grid::GeoBox;
-use skysense_layouts::{Adopted, LAYOUTS, LayoutError, adopt};
-use skysense_raster::{Resampling, Source, header, read};
+use skysense_layouts::{LAYOUTS, LayoutError, adopt};
 
-fn adopted(layout: &str) -> (tempfile::TempDir, Adopted) {
-    let folder = tempfile::tempdir().unwrap();
-    copies::copy(layout, &folder.path().join("data"));
-    let found = adopt(layout, &folder.path().join("data"), &folder.path().join("catalog"), &mut |_| true);
-    let found = found.unwrap_or_else(|error| panic!("{layout}: {error}"));
-    (folder, found)
-}
-
-fn item(found: &Adopted, collection: &str, id: &str) -> Value {
-    let path = found.catalog.with_file_name(collection).join(id).join(format!("{id}.json"));
-    serde_json::from_slice(&fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
-}
-
-fn claimed(asset: &Value) -> GeoBox {
-    let transform: [f64; 6] = serde_json::from_value(asset["proj:transform"].clone()).unwrap();
-    let [height, width]: [usize; 2] = serde_json::from_value(asset["proj:shape"].clone()).unwrap();
-    let crs = skysense_grid::Crs::new(asset["proj:code"].as_str().unwrap());
-    GeoBox::new(crs, transform.into(), width, height).unwrap()
-}
-
-/// Pixels of an asset as a reader of the catalog sees them.
-fn pixels(found: &Adopted, collection: &str, id: &str, asset: &str, band: usize) -> (GeoBox, Vec<f32>) {
-    let item = item(found, collection, id);
-    let asset = &item["assets"][asset];
-    let href = asset["href"].as_str().unwrap();
-    let path = match href.strip_prefix("./") {
-        Some(beside) => found.catalog.with_file_name(collection).join(id).join(beside),
-        None => Path::new(href).to_owned(),
-    };
-    let source = Source::new(id, path.display().to_string()).with_band(band).with_claimed(Some(claimed(asset)));
-    let header = header(&source).unwrap();
-    let grid = header.geobox().unwrap().clone();
-    assert_eq!(grid, claimed(asset), "{id}: what the item claims is what is read");
-    let values = read(&source, &header, &grid, Resampling::Nearest).unwrap().values;
-    (grid, values)
-}
-
-fn counted(values: &[f32]) -> BTreeMap<u8, usize> {
-    let mut counts = BTreeMap::new();
-    values.iter().for_each(|value| *counts.entry(*value as u8).or_insert(0) += 1);
-    counts
-}
+use reading::{adopted, claimed, counted, item, pixels, refused};
 
 #[test]
 fn every_layout_becomes_a_catalog_whose_files_are_all_there_at_places_of_their_own() {
@@ -196,14 +154,10 @@ fn objects_become_lines_of_corners() {
 
 /// What is told of a copy that was spoiled.
 fn told(layout: &str, spoil: impl Fn(&Path)) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let (data, out) = (folder.path().join("data"), folder.path().join("catalog"));
-    copies::copy(layout, &data);
-    spoil(&data);
-    let error = adopt(layout, &data, &out, &mut |_| true).unwrap_err();
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["data"], "{layout}: nothing is left");
-    error.to_string()
+    refused(layout, |data| {
+        copies::copy(layout, data);
+        spoil(data);
+    })
 }
 
 #[test]
@@ -261,7 +215,18 @@ fn what_is_not_as_the_layout_says_is_told_with_file_expectation_and_find() {
         }),
         &["a patch none"],
     );
-    check(told("dynamicearthnet-s2", gone("sentinel2/10N-1W-40N")), &["sentinel2", "2018-01", "10N-1W-40N"]);
+    check(
+        told("dynamicearthnet-s2", gone("sentinel2")),
+        &["expected a folder sentinel2/", "found dynnet_training_splits"],
+    );
+    let empty = |data: &Path| {
+        fs::remove_dir_all(data.join("sentinel2")).unwrap();
+        fs::create_dir(data.join("sentinel2")).unwrap();
+    };
+    check(
+        told("dynamicearthnet-s2", empty),
+        &["at least one sample with all its parts", "left out: 3 for no sentinel2"],
+    );
     check(
         told("potsdam", |data| copies::photo(&data.join("2_Ortho_RGB/other.tif"), 9, 9)),
         &["other.tif", "top_potsdam_2_10_RGB.tif"],

@@ -107,6 +107,17 @@ pub fn shape(source: &Source) -> Result<(usize, usize, usize)> {
     Ok((width, height, dataset.raster_count()))
 }
 
+/// What a file calls its bands, in their order; empty for one that has no name.
+///
+/// # Errors
+/// A file that cannot be opened.
+pub fn band_names(source: &Source) -> Result<Vec<String>> {
+    let lease = pool::open(source)?;
+    let dataset = lease.dataset();
+    let name = |band| capture(|| dataset.rasterband(band).and_then(|band| band.description())).0.unwrap_or_default();
+    Ok((1..=dataset.raster_count()).map(name).collect())
+}
+
 /// Opens a file and reads what it says; no pixel is read.
 ///
 /// # Errors

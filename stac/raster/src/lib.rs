@@ -40,7 +40,7 @@ pub use crs::{centre_lon_lat, is_geographic, transform_bounds, transform_point};
 pub use dtype::{DType, Sample};
 pub use error::{RasterError, Result};
 pub use footprint::{Footprint, footprint};
-pub use header::{Georeference, Header, header, shape};
+pub use header::{Georeference, Header, band_names, header, shape};
 pub use outlines::{CrsDefinition, Outline, crs_definition, outlines};
 pub use pixels::Pixels;
 pub use pool::close_idle;

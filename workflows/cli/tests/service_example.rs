@@ -10,6 +10,8 @@ mod browser;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod client;
 mod command;
+#[path = "service/example.rs"]
+mod example;
 #[path = "quickstart/api.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod files;
@@ -18,59 +20,12 @@ mod webdriver;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
 };
 
 use client::Client;
-use command::Done;
+use example::{copy, example, run, served, wait};
 use serde_json::{Value, json};
-
-fn skysense(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skysense"));
-    command.current_dir(folder).stdin(Stdio::null()).env("XDG_DATA_HOME", folder.join("data"));
-    command.env_remove("SKYSENSE_PLUGIN_PATH").env_remove("SKYSENSE_RUNS").env_remove("SKYSENSE_TOKEN");
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Done {
-    Done::from(skysense(folder).args(arguments).output().expect("the binary starts")).exits(0)
-}
-
-/// Ends the service with the test.
-struct Serving(Child);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
-}
-
-/// The folder of the example with a scene and a model that was trained for a moment.
-fn example() -> tempfile::TempDir {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/service");
-    let folder = tempfile::tempdir().unwrap();
-    let to = folder.path();
-    copy(&here, to);
-    copy(&here.join("flows"), &to.join("flows"));
-    std::fs::create_dir(to.join("incoming")).unwrap();
-    let scene =
-        ["simulate", "scene", "--out", "scene", "--size", "64", "--dates", "3", "--cloud", "0.05", "--seed", "7"];
-    run(to, &[&scene[..], &["--season", "120,240", "--year", "2021"]].concat());
-    run(to, &["run", "train.yaml", "-p", "steps=2"]);
-    folder
-}
 
 /// One of the folders of items of the scene.
 fn an_item(folder: &Path) -> PathBuf {
@@ -81,16 +36,6 @@ fn an_item(folder: &Path) -> PathBuf {
         .collect();
     all.sort();
     all.remove(0)
-}
-
-#[track_caller]
-fn wait(what: &str, log: &Path, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        let told = || std::fs::read_to_string(log).unwrap_or_default();
-        assert!(begun.elapsed() < Duration::from_secs(240), "waited too long for {what}:\n{}", told());
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 fn features(client: &Client, collection: &str) -> Vec<Value> {
@@ -105,19 +50,6 @@ fn tile_at(longitude: f64, latitude: f64, zoom: u32) -> (u32, u32) {
     let x = (longitude / 360.0 + 0.5) * count;
     let y = (0.5 - ((1.0 + sine) / (1.0 - sine)).ln() / (4.0 * std::f64::consts::PI)) * count;
     (x as u32, y as u32)
-}
-
-/// Serves the example, until the test ends.
-fn served(folder: &Path) -> (Serving, Client) {
-    let log = folder.join("serve.log");
-    let mut command = skysense(folder);
-    command.args(["serve", "flows", "--state", "state/service.db", "--listen", "127.0.0.1:0", "--concurrency", "2"]);
-    command.stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null());
-    let serving = Serving(command.spawn().unwrap());
-    let told = || std::fs::read_to_string(&log).unwrap_or_default();
-    wait("the address", &log, || told().contains(" at http://"));
-    let address = told().rsplit(" at http://").next().unwrap().lines().next().unwrap().to_owned();
-    (serving, Client::new(&address))
 }
 
 #[test]

@@ -1,17 +1,43 @@
-// A map of tiles: drag, wheel, two fingers or keys; two layers with a rule between them. Nothing but our own tiles.
+// The map: MapLibre GL over our own tiles, two of its maps with a rule between them where something is compared.
 
-const SIDE = 256;
+const LIBRARY = "/maplibre";
+// Zoom of the last tiles that are asked for; closer up these are enlarged.
 const DEEPEST = 19;
 
-/** Degrees to the unit square of Web Mercator. */
-function project([longitude, latitude]) {
-  const clamped = Math.max(-85.05112878, Math.min(85.05112878, latitude));
-  const sine = Math.sin((clamped * Math.PI) / 180);
-  return [longitude / 360 + 0.5, 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI)];
+const MISSING = "The map needs MapLibre GL, which is not here: `./x setup` brings it, or `skysense serve --map-library FOLDER` names a folder with it.";
+
+let loading = null;
+
+/** Adds an element that loads something, and waits for it. */
+function fetched(name, properties) {
+  return new Promise((done, failed) => {
+    const node = Object.assign(document.createElement(name), properties);
+    node.addEventListener("load", done);
+    node.addEventListener("error", () => { loading = null; node.remove(); failed(new Error(MISSING)); });
+    document.head.append(node);
+  });
 }
 
-function unproject([x, y]) {
-  return [(x - 0.5) * 360, (Math.atan(Math.sinh((0.5 - y) * 2 * Math.PI)) * 180) / Math.PI];
+/** MapLibre GL, which lies in a folder of the service; without it everything but the map is there. */
+function library() {
+  loading ??= (async () => {
+    await Promise.all([
+      fetched("link", { rel: "stylesheet", href: `${LIBRARY}/maplibre-gl.css` }),
+      fetched("script", { src: `${LIBRARY}/maplibre-gl-csp.js` }),
+    ]);
+    // A worker from a file of its own needs no exception from the policy of the page.
+    maplibregl.setWorkerUrl(`${LIBRARY}/maplibre-gl-csp-worker.js`);
+    return maplibregl;
+  })();
+  return loading;
+}
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** Two corners of a box of degrees; one that crosses the antimeridian goes on behind it. */
+function corners(bbox) {
+  const [west, south, east, north] = bbox.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox;
+  return [[west, south], [east < west ? east + 360 : east, north]];
 }
 
 export class WebMap {
@@ -20,34 +46,40 @@ export class WebMap {
     this.swiped = swiped;
     this.element = document.createElement("div");
     this.element.className = "map";
-    this.element.tabIndex = 0;
-    this.element.setAttribute("role", "application");
-    this.element.setAttribute("aria-label", "Map: arrow keys move it, plus and minus zoom");
-    this.center = [0.5, 0.5];
-    this.zoom = 2;
+    this.element.setAttribute("aria-busy", "true");
     this.sources = [null, null];
     this.share = 0.5;
+    this.solid = 1;
     this.box = null;
-    this.layerNodes = [0, 1].map(() => this.add("layer"));
-    this.outlineNode = this.add("outline");
+    // The second of MapLibre's maps is made when something is compared for the first time.
+    this.sides = [];
     this.ruleNode = this.add("rule");
+    this.ruleNode.hidden = true;
     this.placeNode = this.add("place");
     const zoom = this.add("zoom");
     for (const [text, label, by] of [["+", "Closer", 1], ["−", "Farther", -1]]) {
       const button = document.createElement("button");
       button.textContent = text;
       button.setAttribute("aria-label", label);
-      button.addEventListener("click", () => this.zoomBy(by));
+      button.addEventListener("click", () => this.sides[0]?.map.zoomTo(this.sides[0].map.getZoom() + by));
       zoom.append(button);
     }
-    this.pointers = new Map();
-    this.element.addEventListener("pointerdown", (event) => this.down(event));
-    this.element.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel"]) this.element.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
-    this.element.addEventListener("wheel", (event) => { event.preventDefault(); this.zoomBy(event.deltaY < 0 ? 0.5 : -0.5, event); }, { passive: false });
-    this.element.addEventListener("keydown", (event) => this.key(event));
-    this.watch = new ResizeObserver(() => this.settle());
-    this.watch.observe(this.element);
+    this.ruleNode.addEventListener("pointerdown", (event) => this.ruleNode.setPointerCapture(event.pointerId));
+    this.ruleNode.addEventListener("pointermove", (event) => {
+      if (!this.ruleNode.hasPointerCapture(event.pointerId)) return;
+      const frame = this.element.getBoundingClientRect();
+      this.swipe(Math.max(0, Math.min(1, (event.clientX - frame.left) / frame.width)));
+      this.swiped(this.share);
+    });
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.painted = () => this.draw();
+    this.dark.addEventListener("change", this.painted);
+    // What is not on the page yet has no size, and a map wants one.
+    this.watch = new ResizeObserver(() => this.begin());
+    library().then((gl) => {
+      this.gl = gl;
+      if (!this.ended) this.watch.observe(this.element);
+    }, (error) => this.fail(error.message));
   }
 
   add(name) {
@@ -57,143 +89,136 @@ export class WebMap {
     return node;
   }
 
-  end() { this.watch.disconnect(); }
+  /** Says why there is no map. */
+  fail(message) {
+    const node = document.createElement("p");
+    node.textContent = message;
+    this.element.classList.add("missing");
+    this.element.setAttribute("aria-busy", "false");
+    this.element.replaceChildren(node);
+  }
 
-  get size() { return [this.element.clientWidth, this.element.clientHeight]; }
-
-  get scale() { return SIDE * 2 ** this.zoom; }
+  end() {
+    this.watch.disconnect();
+    this.dark.removeEventListener("change", this.painted);
+    this.ended = true;
+    this.sides.forEach(({ map }) => map.remove());
+    this.sides = [];
+  }
 
   /** Shows a box of degrees whole, now or as soon as the map has a size. */
   fit(bbox) {
-    this.wanted = bbox?.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox;
-    this.settle();
+    this.wanted = bbox;
+    this.sides[0]?.map.fitBounds(corners(bbox), { padding: 24, animate: false });
   }
 
-  settle() {
-    const [width, height] = this.size;
-    if (this.wanted && width && height) {
-      const [west, north] = project([this.wanted[0], this.wanted[3]]);
-      const [east, south] = project([this.wanted[2] + (this.wanted[2] < this.wanted[0] ? 360 : 0), this.wanted[1]]);
-      this.center = [(west + east) / 2, (north + south) / 2];
-      const room = Math.min(width / Math.max(east - west, 1e-9), height / Math.max(south - north, 1e-9)) * 0.9;
-      this.zoom = Math.max(0, Math.min(DEEPEST, Math.log2(room / SIDE)));
-      this.wanted = null;
+  layers(first, second) { this.sources = [first, second]; this.draw(); }
+
+  outline(bbox) { this.box = bbox; this.draw(); }
+
+  opacity(share) { this.solid = share; this.draw(); }
+
+  swipe(share) { this.share = share; this.cut(); }
+
+  begin() {
+    if (this.ended || this.sides.length || !this.element.clientWidth || !this.element.clientHeight) return;
+    try {
+      this.side(this.wanted ? { bounds: corners(this.wanted), fitBoundsOptions: { padding: 24 } } : {});
+    } catch {
+      return this.fail("This browser draws no map: it has no WebGL 2, or it is switched off.");
     }
+    this.tell();
     this.draw();
   }
 
-  layers(first, second) { this.sources = [first, second]; this.layerNodes.forEach((node) => node.replaceChildren()); this.draw(); }
-
-  outline(bbox) { this.box = bbox?.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox; this.draw(); }
-
-  opacity(share) { this.layerNodes.forEach((node) => (node.style.opacity = share)); }
-
-  swipe(share) { this.share = share; this.draw(); }
-
-  zoomBy(by, event) {
-    const [width, height] = this.size;
-    const frame = this.element.getBoundingClientRect();
-    const [x, y] = event ? [event.clientX - frame.left - width / 2, event.clientY - frame.top - height / 2] : [0, 0];
-    const before = this.scale;
-    this.zoom = Math.max(0, Math.min(DEEPEST, this.zoom + by));
-    this.center = [this.center[0] + x / before - x / this.scale, this.center[1] + y / before - y / this.scale];
-    this.draw();
+  /** Makes one of MapLibre's maps. */
+  side(view) {
+    const second = this.sides.length > 0;
+    const node = document.createElement("div");
+    node.className = "layer";
+    this.element.insertBefore(node, this.ruleNode);
+    const map = new this.gl.Map({
+      container: node, style: this.style(this.sides.length), attributionControl: false, maxZoom: DEEPEST + 1,
+      dragRotate: false, pitchWithRotate: false, touchPitch: false, fadeDuration: 0,
+      locale: { "Map.Title": `${second ? "Map right of the rule" : "Map"}: arrow keys move it, plus and minus zoom` }, ...view,
+    });
+    map.touchZoomRotate.disableRotation();
+    map.keyboard.disableRotation();
+    const side = { map, node, ready: false };
+    this.sides.push(side);
+    map.once("style.load", () => { side.ready = true; this.draw(); });
+    map.on("move", () => this.moved(side));
+    map.on("idle", () => {
+      side.idle = true;
+      if (this.sides.every((one) => one.idle)) this.element.setAttribute("aria-busy", "false");
+    });
+    map.on("error", ({ error }) => { this.placeNode.textContent = `Part of the map cannot be drawn: ${error?.message ?? "the log of the service says why"}`; });
   }
 
-  moveBy(x, y) {
-    this.center = [this.center[0] - x / this.scale, Math.max(0, Math.min(1, this.center[1] - y / this.scale))];
-    this.draw();
+  /** Lets the other map follow. */
+  moved(side) {
+    if (this.following) return;
+    this.busy();
+    const other = this.sides.find((one) => one !== side);
+    this.following = true;
+    other?.map.jumpTo({ center: side.map.getCenter(), zoom: side.map.getZoom() });
+    this.following = false;
+    this.tell();
   }
 
-  down(event) {
-    if (event.target.closest("button")) return;
-    this.drags = event.target === this.ruleNode;
-    this.element.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
+  busy() {
+    this.element.setAttribute("aria-busy", "true");
+    this.sides.forEach((side) => { side.idle = false; side.map.triggerRepaint(); });
   }
 
-  move(event) {
-    const before = this.pointers.get(event.pointerId);
-    if (!before) return;
-    const now = [event.clientX, event.clientY];
-    if (this.drags) {
-      const frame = this.element.getBoundingClientRect();
-      this.swipe(Math.max(0, Math.min(1, (event.clientX - frame.left) / frame.width)));
-      this.swiped(this.share);
-      return;
-    }
-    const others = [...this.pointers].filter(([id]) => id !== event.pointerId);
-    if (others.length) {
-      const [, fixed] = others[0];
-      const span = ([x, y]) => Math.hypot(x - fixed[0], y - fixed[1]);
-      this.zoomBy(Math.log2(span(now) / Math.max(1, span(before))), { clientX: fixed[0], clientY: fixed[1] });
-    } else {
-      this.moveBy(now[0] - before[0], now[1] - before[1]);
-    }
-    this.pointers.set(event.pointerId, now);
-  }
-
-  key(event) {
-    const step = 64;
-    const moves = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
-    if (moves[event.key]) this.moveBy(...moves[event.key]);
-    else if (event.key === "+" || event.key === "=") this.zoomBy(1);
-    else if (event.key === "-") this.zoomBy(-1);
-    else return;
-    event.preventDefault();
+  tell() {
+    const { map } = this.sides[0];
+    const { lng, lat } = map.getCenter();
+    this.placeNode.textContent = `${lat.toFixed(4)}°, ${lng.toFixed(4)}°  zoom ${map.getZoom().toFixed(1)}`;
   }
 
   draw() {
-    const [width, height] = this.size;
-    if (!width || !height) return;
-    const level = Math.max(0, Math.min(DEEPEST, Math.round(this.zoom)));
-    const count = 2 ** level;
-    const side = this.scale / count;
-    const left = this.center[0] * this.scale - width / 2;
-    const top = this.center[1] * this.scale - height / 2;
-    this.layerNodes.forEach((node, index) => this.fill(node, this.sources[index], { level, count, side, left, top, width, height }));
-    const cut = Math.round(width * this.share);
-    const compares = this.sources[1] != null;
-    this.layerNodes[0].style.clipPath = compares ? `inset(0 ${width - cut}px 0 0)` : "";
-    this.layerNodes[1].style.clipPath = compares ? `inset(0 0 0 ${cut}px)` : "";
-    this.ruleNode.style.display = compares ? "" : "none";
-    this.ruleNode.style.left = `${cut}px`;
-    if (this.box) {
-      const [west, north] = project([this.box[0], this.box[3]]).map((part) => part * this.scale);
-      const [east, south] = project([this.box[2] + (this.box[2] < this.box[0] ? 360 : 0), this.box[1]]).map((part) => part * this.scale);
-      Object.assign(this.outlineNode.style, { left: `${west - left}px`, top: `${north - top}px`, width: `${east - west}px`, height: `${south - north}px`, display: "" });
-    } else {
-      this.outlineNode.style.display = "none";
+    if (!this.sides.length) return;
+    if (this.sources[1] && this.sides.length === 1) {
+      const { map } = this.sides[0];
+      this.side({ center: map.getCenter(), zoom: map.getZoom() });
     }
-    const [longitude, latitude] = unproject(this.center);
-    this.placeNode.textContent = `${latitude.toFixed(4)}°, ${longitude.toFixed(4)}°  zoom ${this.zoom.toFixed(1)}`;
+    this.sides.forEach((side, index) => { if (side.ready) side.map.setStyle(this.style(index)); });
+    this.busy();
+    this.cut();
   }
 
-  fill(node, source, { level, count, side, left, top, width, height }) {
-    const kept = new Map([...node.children].map((image) => [image.dataset.tile, image]));
-    const shown = new Set();
-    if (source) {
-      for (let y = Math.max(0, Math.floor(top / side)); y <= Math.min(count - 1, Math.floor((top + height) / side)); y++) {
-        for (let x = Math.floor(left / side); x <= Math.floor((left + width) / side); x++) {
-          // West of the date line the world begins again.
-          const column = ((x % count) + count) % count;
-          const tile = `${level}/${x}/${y}`;
-          shown.add(tile);
-          let image = kept.get(tile);
-          if (!image) {
-            image = document.createElement("img");
-            image.alt = "";
-            image.draggable = false;
-            image.dataset.tile = tile;
-            image.addEventListener("error", () => (image.style.visibility = "hidden"));
-            image.src = source.replace("{z}", level).replace("{x}", column).replace("{y}", y);
-            node.append(image);
-          }
-          // Half a pixel of overlap hides the seams of fractional zooms.
-          Object.assign(image.style, { left: `${x * side - left}px`, top: `${y * side - top}px`, width: `${side + 0.5}px`, height: `${side + 0.5}px` });
-        }
-      }
+  /** What one of the maps shows: MapLibre finds out what changed. */
+  style(index) {
+    const tiles = this.sources[index];
+    const sources = {}, layers = [{ id: "ground", type: "background", paint: { "background-color": colour("--card") } }];
+    if (tiles) {
+      sources.tiles = { type: "raster", tiles: [location.origin + tiles], tileSize: 256, maxzoom: DEEPEST };
+      // Of a result nothing lies outside of its box.
+      if (index === 0 && this.box) sources.tiles.bounds = corners(this.box).flat();
+      layers.push({ id: "tiles", type: "raster", source: "tiles", paint: { "raster-opacity": this.solid, "raster-resampling": "nearest", "raster-fade-duration": 0 } });
     }
-    for (const [tile, image] of kept) if (!shown.has(tile)) image.remove();
+    if (this.box) {
+      const [[west, south], [east, north]] = corners(this.box);
+      const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]];
+      sources.outline = { type: "geojson", data: { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: ring } } };
+      layers.push({ id: "outline", type: "line", source: "outline", paint: { "line-color": colour("--accent"), "line-width": 2, "line-dasharray": [3, 2] } });
+    }
+    return { version: 8, sources, layers };
+  }
+
+  /** Cuts both layers at the rule. */
+  cut() {
+    const compares = this.sources[1] != null && this.sides.length > 1;
+    const at = `${(this.share * 100).toFixed(2)}%`;
+    const rest = `${((1 - this.share) * 100).toFixed(2)}%`;
+    const [first, second] = this.sides;
+    if (first) first.node.style.clipPath = compares ? `inset(0 ${rest} 0 0)` : "";
+    if (second) {
+      second.node.hidden = !compares;
+      second.node.style.clipPath = `inset(0 0 0 ${at})`;
+    }
+    this.ruleNode.hidden = !compares;
+    this.ruleNode.style.left = at;
   }
 }

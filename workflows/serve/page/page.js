@@ -1,4 +1,4 @@
-// The page of `skysense serve`: no library, nothing from elsewhere.
+// The page of `skysense serve`: no library but that of the map, and nothing from elsewhere.
 
 import { WebMap } from "./map.js";
 

@@ -11,8 +11,10 @@
 //! | `watcher` | lets triggers look when their time has come |
 //! | `scheduler`, `child`, `material`, `outputs`, `publish` | runs what is queued: room, process, params, files, results |
 //! | `json_file` | reads items from files |
+//! | `memory` | what the allocator keeps |
 //! | `workflows` | the workflows of a folder, as they are now |
 //! | `http` | the API and the page |
+//! | `map_library` | the library that the page draws its map with |
 //! | `traces` | what took how long, for a collector of OpenTelemetry |
 //! | `service` | all of it together, until somebody ends it |
 
@@ -22,7 +24,9 @@ mod error;
 mod http;
 mod ids;
 mod json_file;
+mod map_library;
 mod material;
+mod memory;
 mod outputs;
 mod publish;
 mod scheduler;
@@ -36,6 +40,7 @@ mod workflows;
 pub use clock::{Millis, now};
 pub use error::{Result, ServeError};
 pub use http::{Listen, Server};
+pub use map_library::MapLibrary;
 pub use scheduler::Limits;
 pub use service::{Service, Setup};
 pub use state::{

@@ -10,7 +10,7 @@ use std::{
 use skysense_engine::Cancel;
 
 use crate::{
-    Limits, Result, ServiceLock, Store, clock,
+    Limits, MapLibrary, Result, ServiceLock, Store, clock, memory,
     scheduler::{Places, Scheduler},
     traces::{Collector, Traces},
     watcher::Watcher,
@@ -23,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const REFRESH: Duration = Duration::from_secs(2);
 /// How often old runs are let go.
 const PRUNE: Duration = Duration::from_secs(600);
+/// How often memory that was freed goes back to the system.
+const GIVE_BACK: Duration = Duration::from_secs(5);
 /// How long runs may take to end in good order.
 const GRACE: Duration = Duration::from_secs(45);
 
@@ -39,6 +41,8 @@ pub struct Setup {
     pub keep: Duration,
     /// Where traces are sent, if anywhere.
     pub collector: Option<Collector>,
+    /// What the page draws its map with, if it is there.
+    pub map: Option<MapLibrary>,
 }
 
 /// A service.
@@ -55,6 +59,7 @@ pub struct Service {
     pub(crate) traces: Arc<Traces>,
     /// Where drawn map tiles are kept.
     pub(crate) tiles: PathBuf,
+    pub(crate) map: Option<MapLibrary>,
     _lock: ServiceLock,
 }
 
@@ -64,6 +69,7 @@ impl Service {
     /// # Errors
     /// Another process serves the state, or it cannot be opened.
     pub fn new(state: &Path, library: Library, setup: Setup, cancel: Cancel) -> Result<Self> {
+        memory::share_heaps();
         let (store, lock) = Store::open_to_serve(state)?;
         let (store, library) = (Arc::new(store), Arc::new(library));
         let state = std::path::absolute(store.path()).unwrap_or_else(|_| store.path().to_owned());
@@ -81,6 +87,7 @@ impl Service {
             cancel,
             traces,
             tiles: beside(&state, "tiles"),
+            map: setup.map,
             _lock: lock,
         })
     }
@@ -99,6 +106,7 @@ impl Service {
         told("runs of an earlier service", self.scheduler.recover());
         let mut refreshed = Instant::now();
         let mut pruned: Option<Instant> = None;
+        let mut given_back = Instant::now();
         while !self.cancel.is_cancelled() {
             if refreshed.elapsed() > REFRESH {
                 refreshed = Instant::now();
@@ -111,6 +119,10 @@ impl Service {
             if pruned.is_none_or(|at| at.elapsed() > PRUNE) {
                 pruned = Some(Instant::now());
                 told("old runs", self.prune());
+            }
+            if given_back.elapsed() > GIVE_BACK {
+                given_back = Instant::now();
+                memory::give_back();
             }
             told("triggers", self.watcher.tick(&self.store, &self.library, &self.traces, &stop));
             told("runs", self.scheduler.tick());

@@ -3,7 +3,7 @@
 //! ```text
 //! BigEarthNet-v1.0/S2A_MSIL2A_…_42_53/S2A_…_B02.tif …  S2A_…_labels_metadata.json
 //! BigEarthNet-S1-v1.0/S1A_IW_…/S1A_…_VV.tif  …_VH.tif  …_labels_metadata.json     (MM)
-//! train.csv  val.csv  test.csv                                                     (names of patches, without a head)
+//! {train,val,test}.csv or bigearthnet-{train,val,test}.csv      without a head: names of patches, or of pairs of S2 and S1
 //! ```
 //!
 //! Patches lie all over Europe, so they are copied to places of their own; `skysense:from` says where a patch is from. Classes:
@@ -82,7 +82,8 @@ pub(crate) fn mm(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
 
 fn adopt(folder: &Folder, catalog: &mut Catalog<'_>, set: &str, radar: bool) -> Result<()> {
     let classes = owned(&CLASSES.map(|(name, _)| name));
-    let splits = splits(folder)?;
+    let splits = splits(folder, catalog)?;
+    let (mut patches, mut unlisted) = (0, 0);
     let optical = format!("{set}-s2l2a");
     catalog.sensor(&optical, "sentinel-2-l2a");
     let mut grids: BTreeMap<String, (GeoBox, Option<String>)> = BTreeMap::new();
@@ -92,6 +93,8 @@ fn adopt(folder: &Folder, catalog: &mut Catalog<'_>, set: &str, radar: bool) -> 
         let datetime = taken(&patch, &about_it)?;
         let grid = catalog.place([120, 120], COARSE)?;
         let split = splits.get(&name).cloned();
+        patches += 1;
+        unlisted += usize::from(split.is_none());
         let mut files = Vec::new();
         let mut from = Value::Null;
         for (band, side) in S2 {
@@ -115,6 +118,9 @@ fn adopt(folder: &Folder, catalog: &mut Catalog<'_>, set: &str, radar: bool) -> 
         if radar {
             grids.insert(name, (grid, split));
         }
+    }
+    if unlisted > 0 && !splits.is_empty() {
+        catalog.note(format!("{unlisted} of {patches} patches are in none of the lists: their items have no split"));
     }
     if radar { sentinel_1(folder, catalog, set, &grids) } else { Ok(()) }
 }
@@ -207,17 +213,23 @@ fn of(patch: &Folder, about_it: &Value) -> Result<Vec<u8>> {
     Ok((0..CLASSES.len()).filter(|at| has(&CLASSES[*at])).map(|at| at as u8).collect())
 }
 
-/// The part of each patch, of the lists that are there.
-fn splits(folder: &Folder) -> Result<BTreeMap<String, String>> {
-    let mut parts = BTreeMap::new();
+/// The part of each patch, of the lists that are there; those that are not are told.
+fn splits(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<BTreeMap<String, String>> {
+    let (mut parts, mut missing) = (BTreeMap::new(), Vec::new());
     for part in ["train", "val", "test"] {
-        let path = folder.path().join(format!("{part}.csv"));
-        if path.is_file() {
-            let text = std::fs::read_to_string(&path).map_err(io(&path))?;
-            for row in csv::rows(&text) {
-                parts.extend(row.into_iter().map(|name| (name, part.to_owned())));
-            }
+        let names = [format!("{part}.csv"), format!("bigearthnet-{part}.csv")];
+        let Some(path) = names.iter().find_map(|name| folder.maybe_file(name)) else {
+            missing.push(names.join(" or "));
+            continue;
+        };
+        let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+        for row in csv::rows(&text) {
+            parts.extend(row.into_iter().map(|name| (name.trim().to_owned(), part.to_owned())));
         }
+    }
+    if !missing.is_empty() {
+        let lists = missing.join(", ");
+        catalog.note(format!("no list {lists} in {}: patches of it have no split", folder.path().display()));
     }
     Ok(parts)
 }

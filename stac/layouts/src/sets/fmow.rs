@@ -4,16 +4,19 @@
 //! train.csv  val.csv  test_gt.csv      category, location_id, image_id, timestamp, polygon
 //! train/airport/airport_0/airport_0_100.tif      13 bands, B1 to B12 with B8A
 //! val/…  test_gt/…
+//! fmow-sentinel/train/airport/…                  (the folders as the archive unpacks; the tables in it or beside it)
 //! ```
 //!
 //! Source: Cong et al., SatMAE, NeurIPS 2022. Places are all over the Earth, so images are copied to places of their own.
+
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::bigearthnet::origin;
 use crate::catalog::Catalog;
 use crate::csv::Table;
-use crate::error::{Result, content};
+use crate::error::{Result, content, io};
 use crate::folder::Folder;
 use crate::item::{File, Image, about, id};
 use crate::labels::Source;
@@ -37,12 +40,12 @@ const BANDS: [(usize, &str); 10] = [
 ];
 
 pub(crate) fn adopt(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
+    let images = folder.maybe("fmow-sentinel").unwrap_or_else(|| folder.clone());
     let mut tables = Vec::new();
     let mut classes: Vec<String> = Vec::new();
     for (part, name) in [("train", "train"), ("val", "val"), ("test", "test_gt")] {
-        let file = format!("{name}.csv");
-        let (path, text) = (folder.path().join(&file), folder.text(&file)?);
-        let table = Table::parse(&text, &path)?;
+        let path = table_of(folder, &images, &format!("{name}.csv"))?;
+        let table = Table::parse(&std::fs::read_to_string(&path).map_err(io(&path))?, &path)?;
         let category = table.column("category", &path)?;
         classes.extend(table.rows.iter().map(|row| row[category].clone()));
         classes.sort();
@@ -54,7 +57,7 @@ pub(crate) fn adopt(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
     }
     catalog.sensor("fmow-s2", "sentinel-2-l1c");
     for (part, name, path, table) in tables {
-        let inside = folder.dir(name)?;
+        let inside = images.dir(name)?;
         let [category, place, image, time] =
             ["category", "location_id", "image_id", "timestamp"].map(|column| table.column(column, &path));
         let (category, place, image, time) = (category?, place?, image?, time?);
@@ -85,6 +88,13 @@ pub(crate) fn adopt(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A table, which is published beside the archive of the images.
+fn table_of(folder: &Folder, images: &Folder, file: &str) -> Result<PathBuf> {
+    let around = [Some(folder.clone()), Some(images.clone()), folder.parent()];
+    let found = around.iter().flatten().find_map(|folder| folder.maybe_file(file));
+    found.ok_or_else(|| content(folder.path(), format!("{file} in this folder or in the one above"), folder.shown()))
 }
 
 fn timestamp(text: &str) -> Option<String> {

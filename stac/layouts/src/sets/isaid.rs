@@ -3,13 +3,17 @@
 //! ```text
 //! train/images/P0000.png  train/Semantic_masks/images/P0000_instance_color_RGB.png
 //! val/…                   test/images/…   (no masks)
+//! train/images/P0000_instance_color_RGB.png     masks beside the images, as the set's devkit has them
+//! train/images/images/P0000.png                 one folder deeper, as the zips unpack; masks alike
 //! ```
 //!
 //! Colours: the set's own, as mmsegmentation lists them.
 
+use std::path::PathBuf;
+
 use super::{SOME_DAY, made_up, owned, rgb};
 use crate::catalog::Catalog;
-use crate::error::Result;
+use crate::error::{Result, content};
 use crate::folder::{Folder, IMAGES, stem};
 use crate::item::{about, key};
 use crate::labels::Source;
@@ -45,11 +49,8 @@ pub(crate) fn adopt(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
             (_, Some(inside)) => inside,
             _ => folder.dir(part)?,
         };
-        let masks = match part {
-            "test" => None,
-            _ => Some(inside.dir("Semantic_masks")?.dir("images")?),
-        };
-        for path in inside.dir("images")?.files(IMAGES)? {
+        let images = unpacked(inside.dir("images")?);
+        for path in images.files(IMAGES)? {
             // Masks may lie beside the images.
             if stem(&path).contains("_instance_") {
                 continue;
@@ -57,8 +58,8 @@ pub(crate) fn adopt(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
             let id = key(&path);
             let (geobox, alone) = catalog.placed(&path, 3, FINE)?;
             let properties = about(Some(part), made_up(alone));
-            if let Some(masks) = &masks {
-                let mask = masks.file(&format!("{}_instance_color_RGB.png", stem(&path)))?;
+            if part != "test" {
+                let mask = mask(&inside, &images, &stem(&path))?;
                 let source = Source::Colours(&mask, &colours);
                 catalog.labels(("isaid-labels", &id, SOME_DAY), &source, (&classes, &geobox), properties.clone())?;
             }
@@ -66,4 +67,20 @@ pub(crate) fn adopt(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A zip that was unpacked in the folder of its name has the name once more.
+fn unpacked(images: Folder) -> Folder {
+    images.maybe("images").unwrap_or(images)
+}
+
+/// The mask of an image: of the folder of masks, else beside the image.
+fn mask(inside: &Folder, images: &Folder, image: &str) -> Result<PathBuf> {
+    let name = format!("{image}_instance_color_RGB.png");
+    let apart = inside.maybe("Semantic_masks").map(|masks| masks.maybe("images").map_or(masks, unpacked));
+    let found = apart.iter().chain([images]).find_map(|folder| folder.maybe_file(&name));
+    found.ok_or_else(|| {
+        let expected = format!("{name} in Semantic_masks/images/ or beside its image");
+        content(inside.path(), expected, apart.as_ref().unwrap_or(images).shown())
+    })
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! DIOR       JPEGImages-trainval/00001.jpg  JPEGImages-test/11726.jpg  ImageSets/Main/{train,val,test}.txt
 //!            Annotations/Horizontal Bounding Boxes/00001.xml   (DIOR-R: Annotations/Oriented Bounding Boxes/00001.xml)
+//!            Images/{trainval,test}/00001.jpg  Annotations/trainval/00001.xml  sample_df.csv with image_path, label_path, split
+//!            (DIOR as torchgeo has it; the test has no objects)
 //! FAIR1M     train/part1/images/0.tif  train/part1/labelXml/0.xml  train/part2/…
 //!            validation/images/0.tif   validation/labelXml/0.xml   test/images/…   (no objects)
 //! ```
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::{SOME_DAY, made_up, rgb};
 use crate::catalog::Catalog;
+use crate::csv::Table;
 use crate::error::{Result, content, io};
 use crate::folder::{Folder, IMAGES, stem};
 use crate::item::about;
@@ -23,7 +26,10 @@ use crate::xml::{elements, line, number, text};
 type Ring = fn(&str, &Path) -> Result<[[f64; 2]; 4]>;
 
 pub(crate) fn dior(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
-    dior_of(folder, catalog, "dior", "Horizontal Bounding Boxes", upright)
+    match folder.maybe_file("sample_df.csv") {
+        Some(table) => dior_table(folder, catalog, &table),
+        None => dior_of(folder, catalog, "dior", "Horizontal Bounding Boxes", upright),
+    }
 }
 
 pub(crate) fn dior_r(folder: &Folder, catalog: &mut Catalog<'_>) -> Result<()> {
@@ -41,6 +47,20 @@ fn dior_of(folder: &Folder, catalog: &mut Catalog<'_>, set: &str, annotations: &
             let image = images.file(&format!("{name}.jpg"))?;
             one(catalog, set, (name, part, image), Some((&objects, ring)))?;
         }
+    }
+    Ok(())
+}
+
+/// DIOR by a table of images, their objects and splits.
+fn dior_table(folder: &Folder, catalog: &mut Catalog<'_>, path: &Path) -> Result<()> {
+    let table = Table::parse(&std::fs::read_to_string(path).map_err(io(path))?, path)?;
+    let [image, objects, split] = ["image_path", "label_path", "split"].map(|column| table.column(column, path));
+    let (image, objects, split) = (image?, objects?, split?);
+    for row in &table.rows {
+        let from = folder.file(&row[image])?;
+        let told = (!row[objects].is_empty()).then(|| folder.file(&row[objects])).transpose()?;
+        let name = stem(&from);
+        one(catalog, "dior", (&name, &row[split], from), told.as_deref().map(|path| (path, upright as Ring)))?;
     }
     Ok(())
 }

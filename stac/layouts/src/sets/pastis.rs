@@ -3,7 +3,7 @@
 //! ```text
 //! metadata.geojson                    ID_PATCH, Fold, dates-S2, dates-S1A, dates-S1D
 //! DATA_S2/S2_10000.npy                [date, 10 bands, 128, 128], int16
-//! DATA_S1A/S1A_10000.npy  DATA_S1D/…  [date, VV VH VV/VH, 128, 128], float, in dB; may be missing
+//! DATA_S1A/S1A_10000.npy  DATA_S1D/…  [date, VV VH VV/VH, 128, 128], float of 16 bits, in dB; may be missing
 //! ANNOTATIONS/TARGET_10000.npy        [3, 128, 128], classes first
 //! DATA_SPOT/PASTIS_SPOT6_RVB_1M00_2019/SPOT6_RVB_1M00_2019_10000.tif      may be missing
 //! ```

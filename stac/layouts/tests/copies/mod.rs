@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod variants;
+
 use std::fs;
 use std::path::Path;
 
@@ -51,12 +53,24 @@ pub(crate) fn placed<T: Sample>(
     bands: usize,
     value: impl Fn(usize, usize) -> T,
 ) {
+    let names: Vec<String> = (0..bands).map(|band| format!("b{band}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    named(path, (side, metres, place), &names, value);
+}
+
+/// A raster that says where it lies, of bands that are called so.
+pub(crate) fn named<T: Sample>(
+    path: &Path,
+    (side, metres, place): (usize, f64, f64),
+    bands: &[&str],
+    value: impl Fn(usize, usize) -> T,
+) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let transform = Affine::north_up(400_000.0 + place, 5_200_000.0 - place, metres);
     let grid = GeoBox::new(Crs::epsg(32633), transform, side, side).unwrap();
-    let names = (0..bands).map(|band| BandSpec::named(format!("b{band}"))).collect();
+    let names = bands.iter().map(|band| BandSpec::named(*band)).collect();
     let mut writer = CogWriter::create(path, CogSpec::values(grid, T::DTYPE, names, None)).unwrap();
-    let values: Vec<T> = (0..bands * side * side).map(|at| value(at / side / side, at % (side * side))).collect();
+    let values: Vec<T> = (0..bands.len() * side * side).map(|at| value(at / side / side, at % (side * side))).collect();
     writer.write_rows(0, &values).unwrap();
     writer.finish().unwrap();
 }
@@ -228,8 +242,10 @@ pub(crate) fn pastis(folder: &Path) {
             .flat_map(|at| (500 + (at / AREA) as i16 + i16::from(noise(at as u32))).to_le_bytes())
             .collect();
         array(&folder.join(format!("DATA_S2/S2_{id}.npy")), "<i2", "(4, 10, 128, 128)", &optical);
-        let radar: Vec<u8> = (0..3 * AREA).flat_map(|at| (-10.0 - (at / AREA) as f32).to_le_bytes()).collect();
-        array(&folder.join(format!("DATA_S1A/S1A_{id}.npy")), "<f4", "(1, 3, 128, 128)", &radar);
+        // -10, -11 and -12 in 16 bits, as the set has them.
+        let half = [0xC900_u16, 0xC980, 0xCA00];
+        let radar: Vec<u8> = (0..3 * AREA).flat_map(|at| half[at / AREA].to_le_bytes()).collect();
+        array(&folder.join(format!("DATA_S1A/S1A_{id}.npy")), "<f2", "(1, 3, 128, 128)", &radar);
         let target: Vec<u8> = (0..3 * AREA).map(|at| if at < AREA { (at % 20) as u8 } else { 99 }).collect();
         array(&folder.join(format!("ANNOTATIONS/TARGET_{id}.npy")), "|u1", "(3, 128, 128)", &target);
     }

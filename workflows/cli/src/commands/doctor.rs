@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 use skysense_engine::SearchPath;
+use skysense_serve::MapLibrary;
 
 use super::{Subcommand, runs::outline};
 use crate::{context::Context, exit::Exit, failure::Failure};
@@ -50,12 +51,17 @@ impl Subcommand for Doctor {
             .paths()
             .map(|path| json!(format!("{}{}", path.display(), if path.exists() { "" } else { " (not there)" })))
             .collect();
+        // Without it everything but the map of the page is there: no reason to fail.
+        let given = std::env::var_os("SKYSENSE_MAPLIBRE").map(std::path::PathBuf::from);
+        let map = MapLibrary::find(given.as_deref());
+        let map = map.map_or_else(|reason| reason, |library| library.folder().display().to_string());
         let answer = json!({
             "ok": ok,
             "skysense": env!("CARGO_PKG_VERSION"),
             "plugins": plugins,
             "not_used": set.refused(),
             "search_path": search,
+            "map": map,
             "machine": machine,
         });
         context.answer(&answer, || outline(&answer, 0))?;

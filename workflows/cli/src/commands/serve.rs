@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use serde_json::{Value, json};
-use skysense_serve::{Collector, Library, Limits, Listen, Server, Service, Setup, Store};
+use skysense_serve::{Collector, Library, Limits, Listen, MapLibrary, Server, Service, Setup, Store};
 
 use super::Subcommand;
 use crate::{
@@ -53,6 +53,9 @@ pub(crate) struct Serve {
     /// Days for which what ended runs were given and said is kept; results stay
     #[arg(long, value_name = "DAYS", default_value = "90")]
     keep: u32,
+    /// Folder with MapLibre GL, which the page draws its map with; beside the program or in the cache if left out
+    #[arg(long, value_name = "FOLDER", env = "SKYSENSE_MAPLIBRE")]
+    map_library: Option<PathBuf>,
     /// Only check workflows, triggers and state, and say what is wrong
     #[arg(long)]
     check: bool,
@@ -160,12 +163,30 @@ impl Serve {
         let keep = Duration::from_secs(u64::from(self.keep) * 86_400);
         let collector =
             Collector::of(|name| std::env::var(name).ok()).map_err(|reason| Failure::new(Exit::Usage, reason))?;
-        Ok(Setup { program, results: self.results.clone(), limits, keep, collector })
+        let map = match self.map()? {
+            Ok(library) => Some(library),
+            Err(reason) => {
+                output::note(&reason);
+                None
+            }
+        };
+        Ok(Setup { program, results: self.results.clone(), limits, keep, collector, map })
+    }
+
+    /// The library of the page's map, or why it is not there. One that was asked for is there.
+    fn map(&self) -> Result<Result<MapLibrary, String>, Failure> {
+        let found = MapLibrary::find(self.map_library.as_deref());
+        match (&self.map_library, found) {
+            (Some(_), Err(reason)) => Err(Failure::usage(reason)),
+            (_, found) => Ok(found),
+        }
     }
 
     fn report(&self, library: &Library, context: &Context) -> Result<Exit, Failure> {
         let faults = library.faults();
         self.listen()?;
+        let map = self.map()?;
+        let map = map.map_or_else(|reason| reason, |library| library.folder().display().to_string());
         let state = check_state(&self.state.state);
         let listed: Vec<Value> = library
             .all()
@@ -182,11 +203,12 @@ impl Serve {
             let line = |workflow: &Arc<skysense_serve::Workflow>| {
                 format!("{}: ok, {} triggers\n", workflow.file.display(), workflow.spec.triggers.len())
             };
-            library.all().iter().map(line).collect::<String>()
+            library.all().iter().map(line).chain([format!("map: {map}\n")]).collect::<String>()
         };
         let state = state.map_or_else(|failure| failure.to_string(), str::to_owned);
         let answer = json!({
-            "ok": exit == Exit::Ok, "exit": exit.code(), "workflows": listed, "state": state, "faults": faults,
+            "ok": exit == Exit::Ok, "exit": exit.code(), "workflows": listed, "state": state, "map": map,
+            "faults": faults,
         });
         context.answer(&answer, words)?;
         Ok(failure.map_or(Exit::Ok, |failure| failure.print(false)))

@@ -13,6 +13,7 @@ mod ending;
 mod hooks;
 mod kills;
 mod load;
+mod map_library;
 mod pgstac;
 mod poll;
 mod stac;

@@ -45,7 +45,11 @@ impl Browser {
         let client = Client::new(&format!("127.0.0.1:{port}"));
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "goog:loggingPrefs": {"browser": "ALL"},
-            "goog:chromeOptions": {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"]},
+            "goog:chromeOptions": {"args": [
+                "--headless=new", "--no-sandbox", "--window-size=1280,900",
+                // WebGL without a graphics card.
+                "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+            ]},
         }}});
         let reply = client.post("/session", &wanted);
         let session = reply.json()["value"]["sessionId"].as_str().map(str::to_owned);

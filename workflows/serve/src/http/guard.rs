@@ -21,8 +21,8 @@ use crate::{
 /// Longest that an answer may take; following a run may take longer.
 const LONGEST: Duration = Duration::from_secs(120);
 /// What a browser may do with our pages: nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Judges a request, and finishes its answer.
 pub(crate) async fn guard(

@@ -44,6 +44,7 @@ pub(crate) const ROUTES: &[Route] = &[
     read("/page.js", "The page's program", page::script),
     read("/map.js", "The page's map", page::map),
     read("/page.css", "The page's looks", page::style),
+    read("/maplibre/{file}", "The library that draws the page's map", page::library),
     read("/health", "Whether the process lives", operations::health),
     read("/ready", "Whether it can do its work", operations::ready),
     read("/metrics", "Numbers for Prometheus", operations::metrics),

@@ -117,7 +117,7 @@ fn tagged(mut response: Response<Body>, tag: &str) -> Response<Body> {
 }
 
 /// Whether one of the tags in `If-None-Match` is this one.
-fn has_tag(known: &str, tag: &str) -> bool {
+pub(super) fn has_tag(known: &str, tag: &str) -> bool {
     known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 

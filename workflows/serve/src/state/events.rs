@@ -7,8 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{NewRun, Store, runs};
+use super::{NewRun, RunState, Store, runs};
 use crate::{Millis, Result, ids};
+
+/// How long a group waits before it looks again whether the run before it ended.
+const WAIT_FOR_RUN: Millis = 500;
 
 /// Something that a trigger found.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,7 +160,9 @@ impl Store {
         })
     }
 
-    /// Ends groups that are whole or have waited long enough, and queues a run for each. Gives how many ended.
+    /// Ends groups that are whole or have waited long enough, and queues a run for each. Gives how many ended. A group
+    /// that runs with all that came before waits for its earlier run: of two at once the older might publish last, and
+    /// a burst would queue one run after the other of which each does all the work of those before it.
     ///
     /// # Errors
     /// The state cannot be written.
@@ -176,10 +181,20 @@ impl Store {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
                 })?
                 .collect::<rusqlite::Result<_>>()?;
+            let mut ended = 0;
             for (workflow, trigger, key, generation, rule, _) in &due {
                 let rule: GroupRule = serde_json::from_str(rule).unwrap_or_default();
                 let name = (workflow.as_str(), trigger.as_str(), key.as_str());
                 let run = is_whole(change, name, *generation, &rule)? || rule.on_timeout == OnTimeout::Run;
+                if run && rule.late == Late::All && !make_way(change, name, *generation, now)? {
+                    change.execute(
+                        "UPDATE event_group SET check_at = ?5
+                         WHERE workflow = ?1 AND trigger = ?2 AND group_key = ?3 AND generation = ?4",
+                        params![workflow, trigger, key, generation, now.saturating_add(WAIT_FOR_RUN)],
+                    )?;
+                    continue;
+                }
+                ended += 1;
                 change.execute(
                     "UPDATE event_group SET state = ?5
                      WHERE workflow = ?1 AND trigger = ?2 AND group_key = ?3 AND generation = ?4",
@@ -189,7 +204,7 @@ impl Store {
                     runs::queue(change, &run_of(name, *generation, &rule), now)?;
                 }
             }
-            Ok(due.len())
+            Ok(ended)
         })
     }
 
@@ -336,6 +351,28 @@ fn take(
     Ok(true)
 }
 
+/// Whether a group may run now: the run before it ended. One that failed, and would only be tried again, is given up,
+/// since the next does all that it would have done.
+fn make_way(change: &Transaction<'_>, name: Name<'_>, generation: i64, now: Millis) -> rusqlite::Result<bool> {
+    for earlier in (1..generation).rev() {
+        let Some(run) = runs::find(change, &run_id(name, earlier))? else { continue };
+        return Ok(match run.state {
+            RunState::Running | RunState::Parked => false,
+            RunState::Queued if run.attempts == 0 => false,
+            RunState::Queued => {
+                runs::supersede(change, &run.id, now)?;
+                true
+            }
+            _ => true,
+        });
+    }
+    Ok(true)
+}
+
+fn run_id((workflow, trigger, key): Name<'_>, generation: i64) -> String {
+    ids::id(&["run", workflow, trigger, key, &generation.to_string()])
+}
+
 /// The first generation whose events belong to one.
 fn first(generation: i64, late: Late) -> i64 {
     match late {
@@ -360,7 +397,7 @@ fn is_whole(change: &Transaction<'_>, name: Name<'_>, generation: i64, rule: &Gr
 
 fn run_of((workflow, trigger, key): Name<'_>, generation: i64, rule: &GroupRule) -> NewRun {
     NewRun {
-        id: ids::id(&["run", workflow, trigger, key, &generation.to_string()]),
+        id: run_id((workflow, trigger, key), generation),
         workflow: workflow.to_owned(),
         trigger: Some(trigger.to_owned()),
         key: key.to_owned(),
@@ -376,7 +413,7 @@ fn run_of((workflow, trigger, key): Name<'_>, generation: i64, rule: &GroupRule)
 mod tests {
     use serde_json::json;
 
-    use crate::RunFilter;
+    use crate::{Ended, Room, RunFilter};
 
     use super::*;
 
@@ -400,6 +437,15 @@ mod tests {
         (folder, store)
     }
 
+    const ROOM: Room = Room { memory: 1 << 30, share: 1 << 20 };
+
+    /// Has all runs that wait come to their end.
+    fn ends(store: &Store, now: Millis) {
+        while let Some(run) = store.claim(ROOM, now).unwrap() {
+            store.end(&run.id, &Ended::Done { partial: false }, &[], now).unwrap();
+        }
+    }
+
     fn runs(store: &Store) -> Vec<(String, i64)> {
         let mut all: Vec<_> =
             store.runs(&RunFilter::default()).unwrap().into_iter().map(|run| (run.key, run.generation)).collect();
@@ -417,6 +463,7 @@ mod tests {
         assert_eq!(store.accept(NAME, &rule, &first, None, 20).unwrap(), Accepted { new: 0, known: 3 });
         assert_eq!(store.close_groups(20).unwrap(), 0);
         assert_eq!(runs(&store), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+        ends(&store, 20);
         store.accept(NAME, &rule, &[event("a", "s2", "2", "a")], None, 30).unwrap();
         store.close_groups(30).unwrap();
         assert_eq!(runs(&store), [("a".to_owned(), 1), ("a".to_owned(), 2), ("b".to_owned(), 1)]);
@@ -459,6 +506,7 @@ mod tests {
             let of = |subject: &str, version: &str| event(&format!("{subject} {key}"), "s2", version, key);
             store.accept(NAME, &rule(late), &[of("x", "2")], None, 0).unwrap();
             store.close_groups(0).unwrap();
+            ends(&store, 0);
             store.accept(NAME, &rule(late), &[of("y", "1")], None, 1).unwrap();
             store.close_groups(1).unwrap();
             let given = store.events_of(("map", "new", key), 2).unwrap();
@@ -466,6 +514,46 @@ mod tests {
             subjects.sort_unstable();
             assert_eq!(subjects, expected);
         }
+    }
+
+    #[test]
+    fn a_burst_waits_for_the_run_before_it_and_runs_once() {
+        let (_folder, store) = store();
+        let (all, alone) = (GroupRule::default(), GroupRule { late: Late::Alone, ..GroupRule::default() });
+        for (at, subject) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            let at = at as i64 * WAIT_FOR_RUN;
+            store.accept(NAME, &all, &[event(subject, "s2", "1", "week")], None, at).unwrap();
+            store.accept(NAME, &alone, &[event(&subject.repeat(2), "s2", "1", "alone")], None, at).unwrap();
+            store.close_groups(at).unwrap();
+        }
+        let waiting = |key: &str| runs(&store).iter().filter(|(one, _)| one == key).count();
+        assert_eq!((waiting("week"), waiting("alone")), (1, 4), "what runs alone does not wait");
+        let now = 10 * WAIT_FOR_RUN;
+        store.close_groups(now).unwrap();
+        assert_eq!(waiting("week"), 1, "the first has not run");
+        ends(&store, now);
+        store.close_groups(now + WAIT_FOR_RUN).unwrap();
+        assert_eq!(waiting("week"), 2);
+        let given = store.events_of(("map", "new", "week"), 2).unwrap();
+        assert_eq!(given.len(), 4, "one run for all that came meanwhile");
+        assert_eq!(store.next_group().unwrap(), None);
+    }
+
+    #[test]
+    fn a_run_that_failed_makes_way_for_the_next_of_its_group() {
+        let (_folder, store) = store();
+        let rule = GroupRule::default();
+        store.accept(NAME, &rule, &[event("a", "s2", "1", "week")], None, 0).unwrap();
+        store.close_groups(0).unwrap();
+        let first = store.claim(ROOM, 0).unwrap().unwrap();
+        store.accept(NAME, &rule, &[event("b", "s2", "1", "week")], None, 1).unwrap();
+        assert_eq!(store.close_groups(1).unwrap(), 0, "the first runs");
+        let failed = Ended::Failed { error: json!({"message": "404"}), for_good: false };
+        assert_eq!(store.end(&first.id, &failed, &[], 2).unwrap(), RunState::Queued);
+        assert_eq!(store.close_groups(1 + WAIT_FOR_RUN).unwrap(), 1);
+        let first = store.run(&first.id).unwrap();
+        assert_eq!((first.state, &first.error.unwrap()["code"]), (RunState::Cancelled, &json!("superseded")));
+        assert_eq!(store.claim(ROOM, 10).unwrap().unwrap().generation, 2);
     }
 
     #[test]

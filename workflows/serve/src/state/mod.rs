@@ -38,8 +38,11 @@ use crate::{Result, ServeError};
 
 /// How long a writer waits for another process, such as `skysense trigger fire` beside the service.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Most connections for reading that are kept open.
-const READERS: usize = 8;
+/// Most connections for reading that are kept open: as many as may answer at once, for opening one takes longer than
+/// most answers.
+const READERS: usize = 32;
+/// Pages that each of them keeps, in KiB where it is negative; the system keeps the file's pages for all of them.
+const READER_CACHE: i64 = -256;
 
 /// A file that is there, for one thread at a time.
 const EXISTING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -181,6 +184,7 @@ impl Store {
     fn reader(&self) -> Result<Connection> {
         let reader = Connection::open_with_flags(&self.path, EXISTING).map_err(ServeError::read)?;
         reader.busy_timeout(PATIENCE).map_err(ServeError::read)?;
+        reader.pragma_update(None, "cache_size", READER_CACHE).map_err(ServeError::read)?;
         Ok(reader)
     }
 }

@@ -249,8 +249,18 @@ pub(super) fn queue(change: &Transaction<'_>, new: &NewRun, now: Millis) -> rusq
     Ok(done > 0)
 }
 
-fn find(state: &Connection, id: &str) -> rusqlite::Result<Option<Run>> {
+pub(super) fn find(state: &Connection, id: &str) -> rusqlite::Result<Option<Run>> {
     state.prepare_cached(&format!("SELECT {COLUMNS} FROM run WHERE id = ?1"))?.query_row([id], run).optional()
+}
+
+/// Gives up a run that waits, since a later one of its group takes its place.
+pub(super) fn supersede(change: &Transaction<'_>, id: &str, now: Millis) -> rusqlite::Result<()> {
+    let error = serde_json::json!({"code": "superseded", "message": "a later run of its group took its place"});
+    change.execute(
+        "UPDATE run SET state = 'cancelled', ended_at = ?2, error = ?3 WHERE id = ?1 AND state = 'queued'",
+        params![id, now, error.to_string()],
+    )?;
+    Ok(())
 }
 
 /// The run whose turn it is and the bytes that it may hold, if there is room for it.
