@@ -14,6 +14,7 @@ use crate::{TrainError, tasks};
 
 /// Sizes of an [`Encoder`].
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a network has one encoder, whose sizes are looked at a few times")]
 pub(crate) enum EncoderConfig {
     /// All modalities, brought together on the grid of the chip.
     Fused(SkySenseConfig),

@@ -81,8 +81,7 @@ fn classes_are_learned_at_the_pixels_of_the_image_and_go_on_learning() {
 fn an_encoder_that_learned_on_the_coarse_grid_starts_it() {
     let folder = tempfile::tempdir().unwrap();
     let coarse = rectangles::offers();
-    let classed =
-        |sample: Sample| Sample { labels: Labels::Classes(vec![1, 2, 1, 2].repeat(4)), origin: [0, 0], ..sample };
+    let classed = |sample: Sample| Sample { labels: Labels::Classes([1, 2, 1, 2].repeat(4)), origin: [0, 0], ..sample };
     let labelled: Vec<Sample> = samples(2).into_iter().map(classed).collect();
     let base = with(config(1), |c| (c.head, c.recipe.validation) = (HeadKind::Light, 0.0));
     let base = finetune(&labelled, &coarse, &base, &mut NoHooks).unwrap();
