@@ -114,7 +114,7 @@ mod tests {
                 1 => Labels::Values(vec![0.25, -1.0, at as f32, 0.0]),
                 _ => Labels::Chip(vec![at as u8]),
             },
-            uses: (at % 2 == 0).then(|| vec![Use::Trains, Use::Validates, Use::Neither, Use::Trains]),
+            uses: at.is_multiple_of(2).then(|| vec![Use::Trains, Use::Validates, Use::Neither, Use::Trains]),
             origin: [at as i64, -1],
             centre: Some([at as f64, 48.0]),
         }
