@@ -16,7 +16,7 @@ const KIND: Kind = Kind::Chip;
 /// The columns of a `chip` edge: those of every chip, and four for each modality.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChipSchema {
-    /// Modalities in the order of [`MODALITIES`].
+    /// Modalities in the order of the columns: `hr`, `s2`, `s1`.
     pub modalities: Vec<ChipModality>,
 }
 
