@@ -5,7 +5,7 @@
 #   compare.sh            a simulated scene with known truth; real images too where SKYSENSE_REAL_DATA names a folder with
 #                         stac/catalog.json
 #   compare.sh simulated  or `real`, or `series`: one of them
-# SKYSENSE_STEPS are the steps of each training (150), SKYSENSE_PRETRAIN_STEPS those of the pretraining (300), SKYSENSE_SEEDS the seeds
+# SKYSENSE_STEPS are the steps of each training (150), SKYSENSE_PRETRAIN_STEPS those of the pretraining (150), SKYSENSE_SEEDS the seeds
 # ("0 1 2"), SKYSENSE_PRETRAIN_SEEDS those of the pretraining (the same; or one, whose model then serves all), SKYSENSE_SHARES the shares of the labels ("0.01 0.1 1"), SKYSENSE_SIZE the side of the scenes in pixels of 10 m (256),
 # SKYSENSE_OUT the folder for everything, SKYSENSE_BIN the program. Scenes and models that are there are kept.
 set -eu
@@ -16,7 +16,7 @@ seeds=${SKYSENSE_SEEDS:-0 1 2}
 pretrained=${SKYSENSE_PRETRAIN_SEEDS:-$seeds}
 shares=${SKYSENSE_SHARES:-0.01 0.1 1}
 steps=${SKYSENSE_STEPS:-150}
-pretraining=${SKYSENSE_PRETRAIN_STEPS:-300}
+pretraining=${SKYSENSE_PRETRAIN_STEPS:-150}
 which=${1:-all}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
