@@ -78,7 +78,7 @@ impl Card {
             self.row(&["Parameters", &count.to_string()]);
         }
         let side = contract.chip_size;
-        self.row(&["Chip", &format!("{side} × {side} pixels of 10 m")]);
+        self.row(&["Chip", &format!("{side} × {side} {}", pixel(contract).replace("pixel", "pixels"))]);
         self.row(&["Rim of a chip that is cut", &format!("{} pixels", contract.margin)]);
         let calendar = match contract.calendar {
             crate::Calendar::None => "none",
@@ -130,23 +130,24 @@ impl Card {
     fn output(&mut self, contract: &Contract) {
         self.section("Output");
         let Some(head) = &contract.head else {
-            self.line(format!("Features, {} channels for each pixel of 10 m.", contract.channels));
+            self.line(format!("Features, {} channels for each {}.", contract.channels, pixel(contract)));
             return;
         };
         if let Some(quantity) = &head.quantity {
             let unit = if quantity.unit.is_empty() { "no unit" } else { &quantity.unit };
             let name = &quantity.name;
             self.line(format!(
-                "{name} ({unit}) for each pixel of 10 m, or features of {} channels.",
+                "{name} ({unit}) for each {}, or features of {} channels.",
+                pixel(contract),
                 contract.channels
             ));
             return;
         }
         let of = match head.task {
-            Task::Classification | Task::MultiLabel => "chip",
-            Task::Detection | Task::OrientedDetection => "object",
-            Task::Change => "pixel of 10 m, from two times",
-            Task::Segmentation | Task::Regression => "pixel of 10 m",
+            Task::Classification | Task::MultiLabel => "chip".into(),
+            Task::Detection | Task::OrientedDetection => "object".into(),
+            Task::Change => format!("{}, from two times", pixel(contract)),
+            Task::Segmentation | Task::Regression => pixel(contract).to_owned(),
         };
         let classes = head.classes.len();
         self.line(match &head.detector {
@@ -324,6 +325,9 @@ impl Card {
             (true, _) => {
                 (*module, "`pixels` [batch, band, row, column] → `objectness`, `codes`, `features` of each level")
             }
+            (false, Module::Hr) if contract.of_pixels() => {
+                (Module::Hr, "`pixels` [batch, band, height, width] → `features` [batch, channel, height, width]")
+            }
             (false, module) => (*module, shape(*module)),
         });
         self.section("Graphs");
@@ -331,6 +335,11 @@ impl Card {
             let _infallible = writeln!(self.0, "- `{module}`: {shape}");
         }
     }
+}
+
+/// What maps have one value for.
+fn pixel(contract: &Contract) -> &'static str {
+    if contract.of_pixels() { "pixel of the image" } else { "pixel of 10 m" }
 }
 
 /// What goes into a graph and what comes out.

@@ -73,7 +73,8 @@ pub enum Modality {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Module {
-    /// `pixels` `[batch, band, 32·height, 32·width]` → `features` `[batch, channel, height, width]`.
+    /// `pixels` `[batch, band, 32·height, 32·width]` → `features` `[batch, channel, height, width]`; at an image's own pixels
+    /// both have the same sides.
     Hr,
     /// `pixels` `[batch, band, height, width]` → `features` `[batch, channel, height, width]`; batch counts dates.
     S2,

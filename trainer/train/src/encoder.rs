@@ -10,6 +10,7 @@ use skysense_model::{
 use crate::batch::Batch;
 use crate::network::{Tensors, encoder_config, features, load_encoder, stored_tensors};
 use crate::setup::Setup;
+use crate::tensors::architecture;
 use crate::{TrainError, tasks};
 
 /// Sizes of an [`Encoder`].
@@ -38,10 +39,19 @@ impl EncoderConfig {
         if !setup.of_pixels() {
             return Ok(Self::Fused(encoder_config(setup)?));
         }
-        let config = pixels(setup.sizes()?, setup.inputs[&Modality::Hr].bands.len())?;
+        let config = pixels(setup.architecture()?, setup.inputs[&Modality::Hr].bands.len())?;
         config.hr.check()?;
         config.hr.check_size([setup.chip_size; 2])?;
         Ok(Self::Pixels(config))
+    }
+
+    /// Sizes of a package's own.
+    pub(crate) fn of_package(package: &Package) -> Result<Self, TrainError> {
+        let (contract, sizes) = (package.contract(), architecture(package)?);
+        match contract.modalities.get(&Modality::Hr).filter(|_| contract.of_pixels()) {
+            Some(input) => Ok(Self::Pixels(pixels(sizes, input.bands.len())?)),
+            None => Ok(Self::Fused(sizes)),
+        }
     }
 
     /// Channels of the features.
@@ -67,7 +77,7 @@ impl EncoderConfig {
 }
 
 /// Sizes of an encoder of pixels with the high-resolution encoder of a model.
-pub(crate) fn pixels(model: SkySenseConfig, bands: usize) -> Result<PixelEncoderConfig, TrainError> {
+fn pixels(model: SkySenseConfig, bands: usize) -> Result<PixelEncoderConfig, TrainError> {
     let lacking = || TrainError::Model("a model without a high-resolution encoder cannot map an image's pixels".into());
     let mut hr = model.hr.ok_or_else(lacking)?;
     hr.bands = bands;

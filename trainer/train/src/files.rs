@@ -7,20 +7,21 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use skysense_contract::{ContractError, Modality, Module, Package, PackageWriter};
 use skysense_model::checkpoint::{Stored, Values, WeightFile, load_stored, write_weights};
-use skysense_model::{ModelError, SkySenseConfig, export_head};
+use skysense_model::{ModelError, export_head};
 
 use crate::TrainError;
 use crate::alone::AloneSizes;
+use crate::encoder::EncoderConfig;
 use crate::graphs::{Graphs, INSIDE, SHARD};
 use crate::import::check_grid;
 use crate::network::HEAD;
-use crate::tasks;
-use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
+use crate::tensors::{holds_checkpoint, lacks_weights};
 
 /// Files of weights as they are published: the module of a whole checkpoint, the stem of its file, and the modules of a
 /// package that it belongs to. The calendar table goes with the fusion.
 const FILES: &[(&str, &str, Module)] = &[
     ("backbone_hr", "skysense_model_backbone_hr", Module::Hr),
+    ("pyramid", "pyramid", Module::Hr),
     ("backbone_s2", "skysense_model_backbone_s2", Module::S2),
     ("head_s2", "skysense_model_head_s2", Module::S2),
     ("backbone_s1", "skysense_model_backbone_s1", Module::S1),
@@ -87,16 +88,22 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
         return Err(lacks_weights(package));
     }
     let alone = AloneSizes::of(contract)?;
-    let sizes = alone.as_ref().map_or_else(|| architecture(package), |alone| Ok(alone.sizes()))?;
+    let of_alone = alone.as_ref().map(|alone| EncoderConfig::Fused(alone.sizes()));
+    let encoder = of_alone.map_or_else(|| EncoderConfig::of_package(package), Ok)?;
     let chip_size = config.chip_size.unwrap_or(contract.chip_size);
     if !(1..=1024).contains(&chip_size) {
         let value = chip_size.to_string();
         return Err(TrainError::Setting { setting: "chip_size", value, expected: "1 to 1024".into() });
     }
-    if let Some(hr) = sizes.hr.as_ref().filter(|_| modules.contains(&Module::Hr)) {
-        hr.check_size([32 * chip_size; 2])?;
+    match &encoder {
+        EncoderConfig::Pixels(config) => config.hr.check_size([chip_size; 2])?,
+        EncoderConfig::Fused(sizes) => {
+            if let Some(hr) = sizes.hr.as_ref().filter(|_| modules.contains(&Module::Hr)) {
+                hr.check_size([32 * chip_size; 2])?;
+            }
+            check_grid(sizes, chip_size)?;
+        }
     }
-    check_grid(&sizes, chip_size)?;
     let file = WeightFile::open(&package.weights(), None).map_err(ModelError::from)?;
     let tensors: BTreeMap<String, Stored> =
         file.tensors().map(|(name, stored)| (name.to_owned(), stored.clone())).collect();
@@ -133,7 +140,7 @@ pub fn export_files(package: &Package, config: &FilesConfig, folder: &Path) -> R
     if !config.weights_only {
         for module in &modules {
             let raised = |modality| alone.as_ref().is_none_or(|alone| alone.raised(modality));
-            graph(package, (&sizes, &raised), &tensors, (*module, chip_size), &mut writer)?;
+            graph(package, (&encoder, &raised), &tensors, (*module, chip_size), &mut writer)?;
             let data = PackageWriter::data_name(*module);
             let beside = writer.folder().join(&data).exists();
             let files = std::iter::once(format!("{module}.onnx")).chain(beside.then_some(data));
@@ -158,7 +165,7 @@ fn chosen(package: &Package, asked: &[Module]) -> Result<Vec<Module>, TrainError
 /// Makes a module of its weights, and writes its graph.
 fn graph(
     package: &Package,
-    (sizes, raised): (&SkySenseConfig, &dyn Fn(Modality) -> bool),
+    (encoder, raised): (&EncoderConfig, &dyn Fn(Modality) -> bool),
     tensors: &BTreeMap<String, Stored>,
     (module, chip_size): (Module, usize),
     writer: &mut PackageWriter,
@@ -166,6 +173,20 @@ fn graph(
     let contract = package.contract();
     let device = Device::flex();
     let mut graphs = Graphs { writer, inside: INSIDE, chip_size };
+    if module == Module::Head {
+        let Some(record) = &contract.head else { return Ok(()) };
+        let head = filled(encoder.head(record).init(&device), HEAD, tensors)?;
+        let channels = if record.task.compares() { 2 * encoder.channels() } else { encoder.channels() };
+        let graph = export_head(&head, channels, [chip_size; 2]);
+        return Ok(graphs.writer.graph(module, &graph, None)?);
+    }
+    let sizes = match encoder {
+        EncoderConfig::Pixels(config) => {
+            let encoder = filled(config.init(&device)?, "", tensors)?;
+            return graphs.pixels(&encoder, &contract.modalities[&Modality::Hr]);
+        }
+        EncoderConfig::Fused(sizes) => sizes,
+    };
     match module {
         Module::Hr => {
             let Some(hr) = &sizes.hr else { return Ok(()) };
@@ -189,15 +210,7 @@ fn graph(
             let fusion = filled(sizes.fusion.init(&device), "fusion", tensors)?;
             graphs.fusion(&fusion)
         }
-        Module::Head => {
-            let Some(record) = &contract.head else { return Ok(()) };
-            let head = tasks::head(record, sizes.channels(), false);
-            let head = filled(head.init(&device), HEAD, tensors)?;
-            let channels = if record.task.compares() { 2 * sizes.channels() } else { sizes.channels() };
-            let graph = export_head(&head, channels, [chip_size; 2]);
-            Ok(graphs.writer.graph(module, &graph, None)?)
-        }
-        Module::GeoContext => {
+        Module::GeoContext | Module::Head => {
             let Some(context) = &sizes.geo_context else { return Ok(()) };
             let context = filled(context.init(&device), "geo_context", tensors)?;
             graphs.geo_context(&context)

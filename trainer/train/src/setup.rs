@@ -14,7 +14,7 @@ use crate::dataset::Bands;
 use crate::encoder::EncoderConfig;
 use crate::network::{Network, load_encoder, preset_names, random_encoder};
 use crate::normalise::{Normalisation, Statistics, measured, published};
-use crate::tensors::{architecture, holds_checkpoint, lacks_weights, stated};
+use crate::tensors::{architecture, holds_checkpoint, lacks_weights};
 use crate::{FinetuneConfig, Recipe, Sample, Start, TrainError};
 
 /// What a run starts from.
@@ -103,7 +103,7 @@ fn from_preset(
 /// That of a package, for samples like `offers`.
 pub(crate) fn from_package(package: Package, offers: &BTreeMap<Modality, Offer>) -> Result<Setup, TrainError> {
     // Told while planning, and not after all samples were read.
-    let _sizes = if of_pixels(offers) { stated(&package)? } else { architecture(&package)? };
+    architecture(&package)?;
     if !holds_checkpoint(package.contract()) {
         return Err(lacks_weights(&package));
     }
@@ -159,14 +159,6 @@ impl Setup {
     pub(crate) fn architecture(&self) -> Result<SkySenseConfig, TrainError> {
         match &self.package {
             Some(package) => architecture(package),
-            None => Ok(preset(&self.preset)?),
-        }
-    }
-
-    /// As [`Self::architecture`], of which a package may have the high-resolution encoder alone.
-    pub(crate) fn sizes(&self) -> Result<SkySenseConfig, TrainError> {
-        match &self.package {
-            Some(package) => stated(package),
             None => Ok(preset(&self.preset)?),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use skysense_contract::{Contract, Modality, Package};
+use skysense_contract::{Contract, Package};
 use skysense_model::checkpoint::{Element, Stored, WeightFile, parameters};
 use skysense_model::{ModelError, SkySenseConfig, preset};
 
@@ -11,9 +11,8 @@ use skysense_model::reduce::PATCH_EMBEDDING;
 
 use crate::TrainError;
 use crate::alone::AloneSizes;
-use crate::encoder::{EncoderConfig, pixels};
+use crate::encoder::EncoderConfig;
 use crate::network::{HEAD, fit};
-use crate::tasks;
 
 /// Precisions whose packages keep the whole checkpoint.
 const WHOLE: [&str; 3] = ["f32", "fp16", "bf16"];
@@ -21,19 +20,8 @@ const WHOLE: [&str; 3] = ["f32", "fp16", "bf16"];
 /// Sizes of the modules of a package: those that it states, else the preset's, for its modalities and bands.
 ///
 /// # Errors
-/// A preset that is not known, or sizes that make no model; a package without a fusion.
+/// A preset that is not known, or sizes that make no model; encoders that stand alone.
 pub(crate) fn architecture(package: &Package) -> Result<SkySenseConfig, TrainError> {
-    if package.contract().of_pixels() {
-        return Err(TrainError::Incomplete {
-            found: format!("package {} maps an image's own pixels, without a fusion", package.contract().name),
-            hint: "give it chips of high resolution alone, with `hr_scale: 1`, or take a model that was trained with 32",
-        });
-    }
-    stated(package)
-}
-
-/// As [`architecture`], of which a package may have the high-resolution encoder alone.
-pub(crate) fn stated(package: &Package) -> Result<SkySenseConfig, TrainError> {
     let contract = package.contract();
     if AloneSizes::of(contract)?.is_some() {
         return Err(TrainError::Incomplete {
@@ -81,19 +69,11 @@ pub fn check_weights(package: &Package) -> Result<TensorCheck, TrainError> {
         None if contract.head.as_ref().is_some_and(|head| head.detector.is_some()) => {
             wanted.extend(parameters(&crate::detect::stated_sizes(package)?.init(&device)?, ""));
         }
-        None if contract.of_pixels() => {
-            let bands = contract.modalities[&Modality::Hr].bands.len();
-            let config = EncoderConfig::Pixels(pixels(stated(package)?, bands)?);
+        None => {
+            let config = EncoderConfig::of_package(package)?;
             wanted.extend(parameters(&config.init(&device)?, ""));
             if let Some(head) = &contract.head {
                 wanted.extend(parameters(&config.head(head).init(&device), HEAD));
-            }
-        }
-        None => {
-            let config = architecture(package)?;
-            wanted.extend(parameters(&config.init(&device)?, ""));
-            if let Some(head) = &contract.head {
-                wanted.extend(parameters(&tasks::head(head, config.channels(), false).init(&device), HEAD));
             }
         }
     }

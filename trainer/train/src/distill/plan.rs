@@ -7,6 +7,7 @@ use skysense_model::SkySenseConfig;
 
 use super::DistillConfig;
 use super::level::Level;
+use crate::network::encoder_config;
 use crate::setup::{Setup, from_package, setup};
 use crate::{Sample, TrainError};
 
@@ -77,7 +78,7 @@ pub fn planned_student(
     config: &DistillConfig,
 ) -> Result<PlannedStudent, TrainError> {
     let plan = plan(&[], offers, config)?;
-    let sizes = plan.teacher.architecture()?;
+    let sizes = encoder_config(&plan.teacher)?;
     let maps: usize = plan
         .levels
         .iter()

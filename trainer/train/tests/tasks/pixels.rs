@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use skysense_contract::{Class, HeadKind, MlmContext, Modality, Offer, Package, Task};
 use skysense_train::{
-    FinetuneConfig, Labels, NoHooks, Sample, Start, TrainError, check_weights, export, finetune, planned_contract,
+    FilesConfig, FinetuneConfig, Labels, NoHooks, Sample, Start, TrainError, check_weights, export, export_files,
+    finetune, planned_contract,
 };
 
 use crate::fields::with;
@@ -69,6 +70,12 @@ fn classes_are_learned_at_the_pixels_of_the_image_and_go_on_learning() {
         (&planned.modalities[&Modality::Hr].bands, planned.channels),
         (&contract.modalities[&Modality::Hr].bands, 64)
     );
+
+    // For other software, with chips of another side.
+    let asked = FilesConfig { chip_size: Some(64), ..FilesConfig::default() };
+    let written = export_files(&package, &asked, &folder.path().join("files")).unwrap();
+    let keys: Vec<&str> = written.weights.keys().map(String::as_str).collect();
+    assert_eq!((keys, written.graphs.len()), (vec!["backbone_hr", "head", "pyramid"], 2));
 
     let again = with(config.clone(), |c| {
         (c.recipe.start, c.recipe.steps) = (Start::Package(package.folder().to_path_buf()), 1);
