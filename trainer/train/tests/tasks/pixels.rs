@@ -72,8 +72,12 @@ fn classes_are_learned_at_the_pixels_of_the_image_and_go_on_learning() {
     );
 
     // For other software, with chips of another side.
-    let asked = FilesConfig { chip_size: Some(64), ..FilesConfig::default() };
-    let written = export_files(&package, &asked, &folder.path().join("files")).unwrap();
+    let files = |side| {
+        let asked = FilesConfig { chip_size: Some(side), ..FilesConfig::default() };
+        export_files(&package, &asked, &folder.path().join("files"))
+    };
+    assert!(files(64).unwrap_err().to_string().contains("smaller than the window"));
+    let written = files(256).unwrap();
     let keys: Vec<&str> = written.weights.keys().map(String::as_str).collect();
     assert_eq!((keys, written.graphs.len()), (vec!["backbone_hr", "head", "pyramid"], 2));
 
