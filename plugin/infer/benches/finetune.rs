@@ -27,7 +27,7 @@ use skysense_train::{FinetuneConfig, Hooks, Progress, Sample, SampleSeries, expo
 
 use allocator::Keeping;
 use measure::warm_median;
-use peer::{argument, threads};
+use peer::threads;
 use sizes::S2;
 
 const ROUNDS: usize = 2;
@@ -138,11 +138,7 @@ fn scored(package: Package, samples: &[Sample], case: Case) -> f64 {
 fn main() {
     // As many as PyTorch is given.
     rayon::ThreadPoolBuilder::new().num_threads(threads()).build_global().expect("the first threads");
-    let python = match argument("--python").as_deref() {
-        Some("none") => None,
-        Some(path) => Some(path.into()),
-        None => Some(peer::environment()),
-    };
+    let python = peer::python();
     let tiny = preset("tiny").expect("a preset");
     let mut all = [[0.0; 2]; 2];
     for case in CASES {

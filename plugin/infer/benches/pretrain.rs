@@ -23,7 +23,7 @@ use skysense_train::pretrain::{HeldPlaces, Measures, Place, PretrainConfig, Prot
 use skysense_train::{Augmentation, Hooks, SampleSeries};
 
 use allocator::Keeping;
-use peer::{argument, threads};
+use peer::threads;
 use sizes::S2;
 
 const ROUNDS: usize = 2;
@@ -132,11 +132,7 @@ fn asked(preset: &SkySenseConfig, case: Case) -> Value {
 fn main() {
     // As many as PyTorch is given.
     rayon::ThreadPoolBuilder::new().num_threads(threads()).build_global().expect("the first threads");
-    let python = match argument("--python").as_deref() {
-        Some("none") => None,
-        Some(path) => Some(path.into()),
-        None => Some(peer::environment()),
-    };
+    let python = peer::python();
     let tiny = preset("tiny").expect("a preset");
     let mut all = [0.0; 2];
     for case in cases() {

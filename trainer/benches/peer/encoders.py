@@ -65,6 +65,24 @@ class Fusion(nn.Module):
         return self.layers(torch.cat([self.extra.expand(x.shape[0], -1, -1), x], 1))[:, 0]
 
 
+class Satellites(nn.Module):
+    """Encoders of both satellites, and the fusion with the calendar on the days of Sentinel-2."""
+
+    def __init__(self, asked):
+        super().__init__()
+        self.s2, self.s1, self.fusion = Series(asked["s2"]), Series(asked["s1"]), Fusion(asked["fusion"])
+        self.calendar = nn.Parameter(torch.randn(366, asked["fusion"]["in"]) * 0.02)
+
+    def forward(self, s2, s1, days):
+        """Chips of dates; gives the maps of all dates, and the fused features [chip, pixel, channel]."""
+        chips = s2.shape[0]
+        maps = [self.s2(s2.flatten(0, 1)), self.s1(s1.flatten(0, 1))]
+        _, wide, side, _ = maps[0].shape
+        tokens = [m.view(chips, -1, wide, side * side).permute(0, 3, 1, 2) for m in maps]
+        tokens[0] = tokens[0] + self.calendar[days][:, None]
+        return maps, self.fusion(torch.cat(tokens, 2).flatten(0, 1)).view(chips, side * side, -1)
+
+
 class WindowAttention(nn.Module):
     """Cosine attention in a window with a bias from a small network over logarithmic distances."""
 

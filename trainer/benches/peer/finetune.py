@@ -10,7 +10,7 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from encoders import Fusion, Series, median
+from encoders import Satellites, median
 from torch import nn
 
 
@@ -19,20 +19,13 @@ class Network(nn.Module):
 
     def __init__(self, asked):
         super().__init__()
-        self.s2, self.s1, self.fusion = Series(asked["s2"]), Series(asked["s1"]), Fusion(asked["fusion"])
-        wide, narrow = asked["fusion"]["in"], asked["fusion"]["channels"]
-        self.calendar = nn.Parameter(torch.randn(366, wide) * 0.02)
-        hidden = asked["hidden"]
+        self.satellites = Satellites(asked)
+        narrow, hidden = asked["fusion"]["channels"], asked["hidden"]
         self.head = nn.Sequential(nn.Conv2d(narrow, hidden, 3, padding=1), nn.GELU(), nn.Conv2d(hidden, asked["classes"], 1))
 
     def forward(self, s2, s1, days):
-        chips = s2.shape[0]
-        maps = [self.s2(s2.flatten(0, 1)), self.s1(s1.flatten(0, 1))]
-        _, wide, side, _ = maps[0].shape
-        tokens = [m.view(chips, -1, wide, side * side).permute(0, 3, 1, 2) for m in maps]
-        tokens[0] = tokens[0] + self.calendar[days][:, None]
-        fused = self.fusion(torch.cat(tokens, 2).flatten(0, 1)).view(chips, side, side, -1)
-        return self.head(fused.permute(0, 3, 1, 2))
+        _, fused = self.satellites(s2, s1, days)
+        return self.head(fused.transpose(1, 2).unflatten(2, s2.shape[-2:]))
 
 
 def main(threads):

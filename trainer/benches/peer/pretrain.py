@@ -13,7 +13,7 @@ import time
 
 import torch
 import torch.nn.functional as F
-from encoders import Fusion, Series, median
+from encoders import Satellites, median
 from torch import nn
 
 LEVELS = ("pixel", "object", "image")
@@ -40,21 +40,15 @@ class Network(nn.Module):
 
     def __init__(self, asked):
         super().__init__()
-        self.s2, self.s1, self.fusion = Series(asked["s2"]), Series(asked["s1"]), Fusion(asked["fusion"])
+        self.satellites = Satellites(asked)
         wide, narrow = asked["fusion"]["in"], asked["fusion"]["channels"]
-        self.calendar = nn.Parameter(torch.randn(366, wide) * 0.02)
         self.register_buffer("prototypes", torch.randn(asked["regions"], asked["prototypes"], narrow))
         channels = {"s2": wide, "s1": wide, "fused": 2 * narrow}
         self.heads = nn.ModuleDict({f"{s}_{level}": Head(c, asked["heads"]) for s, c in channels.items() for level in LEVELS})
         self.align = nn.ModuleDict({s: nn.Linear(wide, asked["alignment_outputs"]) for s in ("s2", "s1")})
 
     def forward(self, s2, s1, days, regions):
-        views, dates2 = s2.shape[:2]
-        maps = [self.s2(s2.flatten(0, 1)), self.s1(s1.flatten(0, 1))]
-        _, wide, side, _ = maps[0].shape
-        tokens = [m.view(views, -1, wide, side * side).permute(0, 3, 1, 2) for m in maps]
-        tokens[0] = tokens[0] + self.calendar[days][:, None]
-        fused = self.fusion(torch.cat(tokens, 2).flatten(0, 1)).view(views, side * side, -1)
+        maps, fused = self.satellites(s2, s1, days)
         table = self.prototypes[regions]
         context = F.softmax(fused @ table.transpose(1, 2) / fused.shape[-1] ** 0.5, -1) @ table
         streams = {"s2": maps[0].flatten(2).transpose(1, 2), "s1": maps[1].flatten(2).transpose(1, 2)}

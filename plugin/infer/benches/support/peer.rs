@@ -16,6 +16,16 @@ pub(crate) fn threads() -> usize {
     argument("--threads").map_or(2, |threads| threads.parse().expect("a number of threads"))
 }
 
+/// The Python that is compared with; `None` where none is wanted.
+#[allow(dead_code, reason = "each benchmark uses its own part")]
+pub(crate) fn python() -> Option<PathBuf> {
+    match argument("--python").as_deref() {
+        Some("none") => None,
+        Some(path) => Some(path.into()),
+        None => Some(environment()),
+    }
+}
+
 /// What a script of trainer/benches/peer answers.
 pub(crate) fn run(python: &Path, script: &str, asked: &Value) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../trainer/benches/peer").join(script);
