@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `migrate` | the tables, version by version |
 //! | `events` | what triggers found, each once, and the groups that they gather in |
+//! | `run` | what a run is, and its row |
 //! | `runs` | the queue: claims, ends, retries, what is left of a service that died |
 //! | `results` | what runs wrote, each once |
 //! | `prune` | what is let go after a while |
@@ -16,6 +17,7 @@ mod events;
 mod migrate;
 mod prune;
 mod results;
+mod run;
 mod runs;
 mod triggers;
 
@@ -31,7 +33,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 pub(crate) use events::Progress;
 pub use events::{Accepted, GroupRule, Late, NewEvent, OnTimeout, StoredEvent};
 pub use results::{ItemQuery, NewResult, StoredCollection, StoredItem};
-pub use runs::{Ended, NewRun, Room, Run, RunFilter, RunState};
+pub use run::{Ended, NewRun, Room, Run, RunFilter, RunState};
 pub use triggers::{Skip, TriggerState};
 
 use crate::{Result, ServeError};
